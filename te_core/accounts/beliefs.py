@@ -1,4 +1,4 @@
-"""Collects what is observed of one account; ``te_core.rules.belief`` concludes what of it counts."""
+"""Collects the observations of one account; ``te_core.rules.belief`` decides which of them count."""
 
 from __future__ import annotations
 
@@ -40,19 +40,19 @@ Positions: TypeAlias = Mapping[str, Position]
 
 ZERO = Decimal(0)
 PASS = 2.0
-"""Seconds within which most passes have read what they need."""
+"""Seconds within which most passes finish their reads."""
 DEAD = FeedState()
 
 
 class Beliefs:
     """Evidence about one account, from reads, pushes and the account's own orders. Nothing else writes it.
 
-    ``pending``: whether an order of ours on a symbol has no known outcome yet. ``window``: seconds, see
-    ``te_core.rules.belief``; set when the account connects.
+    ``pending``: whether one of our orders on a symbol has no known outcome yet.
     """
 
     def __init__(self, clock: Clock, pending: Callable[[str], bool]) -> None:
         self.window = 0.0
+        """The visibility window in seconds, see ``te_core.rules.belief``; set when the account connects."""
         self.on_equity: Callable[[], None] = lambda: None
         """Called with each equity that is observed."""
         self._clock = clock
@@ -61,40 +61,40 @@ class Beliefs:
         self._positions: dict[str, PositionEvidence] = {}
         self._last_read: Observation[Positions] | None = None
         self._folded: dict[str, int] = {}
-        """By symbol: the number of the newest read that is part of its evidence."""
+        """By symbol: the number of the newest read included in its evidence."""
         self._equity: Observation[Equity] | None = None
         self._order_number = -1
-        """Number of the newest order of anybody that was answered or seen: an equity from before lacks what it cost."""
+        """Number of the newest order, ours or not, that was answered or seen: an earlier equity lacks its cost."""
         self._prices: dict[str, Observation[Decimal]] = {}
         self._feeds: dict[Feed, FeedState] = {}
         self.dated: dict[str, tuple[datetime, float, int]] = {}
-        """By kind of read: the exchange's time of the newest answer, and when it was first received.
+        """By kind of read: the exchange's time of the newest response, and when it was first requested.
 
-        These outlive a connection: an old answer that is repeated on the next one has become no newer.
+        These outlive a connection: an old response repeated on the next connection is not newer.
         """
         self.disbelieved: dict[str, datetime] = {}
-        """By kind of read: the exchange's time of the newest answer that lay in the future."""
+        """By kind of read: the exchange's time of the newest response that was dated in the future."""
 
     def number(self) -> int:
         """Return the number of the next event."""
         return next(self._numbers)
 
-    # -- what is observed
+    # -- observations
 
     def connected(self, window: float) -> None:
-        """Start a new connection: nothing is pushed on it yet."""
+        """Reset the feeds for a new connection: nothing is pushed on it yet."""
         self.window = window
         self._feeds.clear()
 
     def positions_read(self, read: Observation[Positions]) -> None:
-        """Take a read of every position; a symbol that is absent is flat.
+        """Apply a read of all positions; a symbol that is absent is flat.
 
-        It is folded in when a symbol's evidence is next asked for, so that a read costs the same whatever is held.
+        It is folded in when a symbol's evidence is next requested, so a read costs the same whatever is held.
         """
         self._last_read = read
 
     def position_pushed(self, position: Position) -> bool:
-        """Take a pushed position. Returns whether it shows a change that our own orders do not explain."""
+        """Apply a pushed position. Returns whether it shows a change that our own orders do not explain."""
         now = self._clock.monotonic()
         pushed = Observation(
             value=position, asked_at=now, arrived_at=now, number=self.number(), origin=Origin.PUSHED
@@ -105,30 +105,30 @@ class Beliefs:
         feed = self._feeds.get(Feed.POSITIONS, DEAD)
         late = now - (feed.distrusted_until - DISTRUST) <= self.window
         if feed.distrusted_until > now and late and after.end == position.quantity and not after.doubt:
-            # What a read showed first was pushed after all: the stream lags, and misses nothing.
+            # What a read showed first was pushed after all: the stream lags but misses nothing.
             self._feeds[Feed.POSITIONS] = replace(feed, distrusted_until=NEVER)
         if after.end != before.end:
             self._order_number = self.number()
         return after.end != before.end or bool(after.doubt)
 
     def order_of_others(self, symbol: str) -> None:
-        """Take note that somebody else's order was filled; what it did is pushed too, or has to be read."""
+        """Record that another party's order was filled; its effect is pushed, too, or must be read."""
         now = self._clock.monotonic()
         orders = self._feeds.get(Feed.ORDERS, DEAD)
         if orders.distrusted_until > now and now - (orders.distrusted_until - DISTRUST) <= self.window:
-            self._feeds[Feed.ORDERS] = replace(orders, distrusted_until=NEVER)  # late, and not missing
+            self._feeds[Feed.ORDERS] = replace(orders, distrusted_until=NEVER)  # late, not missing
         if not self.follows(Feed.POSITIONS):
             self._own(symbol, order_of_others)
         self._order_number = self.number()
 
     def equity_observed(self, seen: Observation[Equity]) -> None:
-        """Take an equity, unless a newer one is known."""
+        """Apply an observed equity, unless a newer one is known."""
         if self._equity is None or seen.asked_at >= self._equity.asked_at:
             self._equity = seen
             self.on_equity()
 
     def equity_pushed(self, equity: Equity) -> None:
-        """Take a pushed equity."""
+        """Apply a pushed equity."""
         now = self._clock.monotonic()
         self._equity = Observation(
             value=equity, asked_at=now, arrived_at=now, number=self.number(), origin=Origin.PUSHED
@@ -136,28 +136,28 @@ class Beliefs:
         self.on_equity()
 
     def prices_read(self, read: Observation[Mapping[str, Decimal]]) -> None:
-        """Take a read of prices; a newer pushed one stays."""
+        """Apply a read of prices; newer pushed prices stay."""
         for symbol, price in read.value.items():
             known = self._prices.get(symbol)
             if known is None or read.asked_at >= known.asked_at:
                 self._prices[symbol] = _valued(read, price)
 
     def price_pushed(self, symbol: str, price: Decimal) -> None:
-        """Take a pushed price."""
+        """Apply a pushed price."""
         now = self._clock.monotonic()
         self._prices[symbol] = Observation(
             value=price, asked_at=now, arrived_at=now, number=0, origin=Origin.PUSHED
         )
 
     def feeds_up(self, feeds: Iterable[Feed]) -> None:
-        """Note that these are pushed from now on."""
+        """Record that these feeds are live from now on."""
         now = self._clock.monotonic()
         for feed in feeds:
             known = self._feeds.get(feed, DEAD)
             self._feeds[feed] = replace(known, up_at=now, alive_at=now)
 
     def feeds_alive(self, feeds: Iterable[Feed]) -> None:
-        """Note that the connection that carries these is alive."""
+        """Record that the connection carrying these feeds is alive."""
         now = self._clock.monotonic()
         for feed in feeds:
             known = self._feeds.get(feed)
@@ -165,7 +165,7 @@ class Beliefs:
                 self._feeds[feed] = replace(known, alive_at=now)
 
     def feeds_down(self, feeds: Iterable[Feed]) -> None:
-        """Note that these are no longer pushed."""
+        """Record that these feeds are down."""
         for feed in feeds:
             known = self._feeds.get(feed)
             if known is not None:
@@ -174,9 +174,9 @@ class Beliefs:
     # -- our own orders
 
     def restore(self, symbol: str, *, end: Decimal | None, changed_at: float) -> None:
-        """Start from what the journal knows: where the latest order led, and when its outcome was learnt.
+        """Start from the journal's state: where the latest order led, and when its outcome was learnt.
 
-        Where that is not known, others may have changed the position while nobody looked.
+        If that is unknown, others may have changed the position unobserved.
         """
         now = self._clock.monotonic()
         self._positions[symbol] = PositionEvidence(
@@ -184,24 +184,24 @@ class Beliefs:
         )
 
     def catch_up(self, symbol: str) -> None:
-        """Fold in what was read so far: call it before an order becomes pending, and before one is not any more."""
+        """Fold in what was read so far; call it before an order becomes pending, and before it stops being pending."""
         self.evidence(symbol)
 
     def sent(self, symbol: str) -> None:
-        """Note that an order of ours leaves."""
+        """Record that one of our orders is being sent."""
         self._own(symbol, order_sent)
 
     def answered(self, symbol: str) -> None:
-        """Note that the exchange answered for an order of ours."""
+        """Record that the exchange responded about one of our orders."""
         self._own(symbol, order_answered)
         self._order_number = self.number()
 
     def mode_set(self, symbol: str) -> None:
-        """Note that leverage or margin mode was set: whatever was seen before may show the old one."""
+        """Record that leverage or margin mode was set: earlier observations may show the old one."""
         self._own(symbol, order_sent)
 
     def filled(self, symbol: str, change: Decimal) -> None:
-        """Note the known outcome of an order of ours: ``change`` in signed base units, zero for none."""
+        """Record the known outcome of one of our orders: ``change`` in signed base units, zero if none."""
         self.answered(symbol)
         if change:
             self._positions[symbol] = order_filled(
@@ -213,12 +213,12 @@ class Beliefs:
             )
 
     def unresolved(self, symbol: str) -> None:
-        """Note that what an order of ours did can no longer be found out: a read decides."""
+        """Record that the outcome of one of our orders can no longer be determined: a read decides."""
         self.answered(symbol)
         self._positions[symbol] = outcome_unresolved(self.evidence(symbol), at=self._clock.monotonic())
 
     def sized(self, symbol: str) -> None:
-        """Note that a goal was sized: earlier changes by others are taken into account."""
+        """Record that a goal was sized: it includes earlier changes by others."""
         self._positions[symbol] = undisturbed(self.evidence(symbol))
 
     def _own(self, symbol: str, fold: Callable[..., PositionEvidence]) -> None:
@@ -227,9 +227,9 @@ class Beliefs:
         )
 
     def counts(self, symbol: str, read: Observation[Positions]) -> bool:
-        """Return whether a read was requested after our last order of a symbol was answered, and shows what came of it.
+        """Return whether a read was requested after our last order's response and shows its result.
 
-        One that shows what was there before an earlier order of ours may simply be behind.
+        A read that shows the position from before an earlier order of ours may simply lag.
         """
         evidence = self.evidence(symbol)
         quantity = _about(read, symbol).value.quantity
@@ -237,10 +237,10 @@ class Beliefs:
         return newer and not may_be_stale(evidence, quantity, read.asked_at, self.window)
 
     def agrees(self, symbol: str, read: Observation[Positions]) -> None:
-        """Let a read count that shows where our own orders led, though their outcome was learnt only after it."""
+        """Accept a read that shows where our own orders led, even if their outcome was learnt only after it."""
         self._positions[symbol] = shows_end(self.evidence(symbol), _about(read, symbol))
 
-    # -- what is believed
+    # -- beliefs
 
     def evidence(self, symbol: str) -> PositionEvidence:
         """Return the evidence about one symbol's position."""
@@ -251,7 +251,7 @@ class Beliefs:
         return self._positions.get(symbol, NO_EVIDENCE)
 
     def position(self, symbol: str) -> Position | Unknown:
-        """Return one symbol's position, or why it is not known."""
+        """Return one symbol's position, or why it is unknown."""
         return believed_position(
             self.evidence(symbol),
             now=self._clock.monotonic(),
@@ -260,7 +260,7 @@ class Beliefs:
         )
 
     def equity(self) -> Equity | Unknown:
-        """Return the account's equity, or why it is not known."""
+        """Return the account's equity, or why it is unknown."""
         return believed_equity(
             self._equity,
             now=self._clock.monotonic(),
@@ -270,13 +270,13 @@ class Beliefs:
 
     @property
     def equity_is_old(self) -> bool:
-        """Whether the equity lacks fee and profit of the newest order, and no push corrects it."""
+        """Whether the equity lacks fee and profit of the newest order, and no push will correct it."""
         known = self._equity
         return known is not None and known.number < self._order_number and not self.follows(Feed.EQUITY)
 
     @property
     def equity_ends_soon(self) -> bool:
-        """Whether the equity may be too old by the time that a pass has read what it needs, and decides."""
+        """Whether the equity may be too old by the time a pass has finished its reads and decides."""
         known = self._equity
         return known is not None and self._clock.monotonic() - known.asked_at > EQUITY_AGE - PASS
 
@@ -287,21 +287,21 @@ class Beliefs:
 
     @property
     def equity_lags(self) -> bool:
-        """Whether the equity was observed before the newest order of anybody was answered or seen."""
+        """Whether the equity was observed before the newest order, ours or not, was answered or seen."""
         return self._equity is None or self._equity.number < self._order_number
 
     def price(self, symbol: str) -> Decimal | None:
-        """Return a symbol's price; None when none is recent enough."""
+        """Return a symbol's price; None if none is recent enough."""
         return believed_price(self._prices.get(symbol), now=self._clock.monotonic())
 
     def last_price(self, symbol: str) -> Decimal | None:
-        """Return a symbol's last price of any age: to show, and to count exposure with; never to size an order."""
+        """Return a symbol's last price of any age, for display and to count exposure; never to size an order."""
         seen = self._prices.get(symbol)
         return seen.value if seen is not None else None
 
     @property
     def prices_seen(self) -> Mapping[str, Observation[Decimal]]:
-        """Every symbol's price as observed last, of any age: to show, never to act on."""
+        """Every symbol's price as observed last, of any age: for display, never to act on."""
         return self._prices
 
     def held(self) -> Mapping[str, Position]:
@@ -314,17 +314,17 @@ class Beliefs:
 
     @property
     def follows_positions(self) -> bool:
-        """Whether pushed positions can be counted on now."""
+        """Whether pushed positions are reliable now."""
         return self.follows(Feed.POSITIONS)
 
     @property
     def read_at(self) -> float | None:
-        """When the positions were last read; None for never."""
+        """When the positions were last read, monotonic; None if never."""
         return None if self._last_read is None else self._last_read.asked_at
 
     @property
     def told_of_changes(self) -> bool:
-        """Whether a stream tells now when somebody changes a position: it pushes positions, or at least every order."""
+        """Whether a stream now reports every change of a position: it pushes positions, or at least every order."""
         return self.follows(self._told_by)
 
     @property
@@ -332,7 +332,7 @@ class Beliefs:
         return Feed.POSITIONS if self.follows(Feed.POSITIONS) else Feed.ORDERS
 
     def follows(self, feed: Feed) -> bool:
-        """Whether what a feed pushes can be counted on now."""
+        """Return whether a feed is reliable now."""
         return self._feeds.get(feed, DEAD).alive(self._clock.monotonic())
 
     # -- folding
@@ -349,12 +349,12 @@ class Beliefs:
 
 
 def _about(read: Observation[Positions], symbol: str) -> Observation[Position]:
-    """Return what a read of all positions says of one symbol; one that is absent is flat."""
+    """Return a read of all positions reduced to one symbol; an absent symbol is flat."""
     return _valued(read, read.value.get(symbol) or Position(symbol=symbol, quantity=ZERO))
 
 
 def _valued(read: Observation[Any], value: T) -> Observation[T]:
-    """Return a part of an observation, with its times."""
+    """Return one part of an observation, with the same times."""
     return Observation(
         value=value,
         asked_at=read.asked_at,

@@ -1,4 +1,4 @@
-"""Finds out what orders cost and what came and went besides, one after the other; no order waits for it."""
+"""Determines what orders cost and which other payments there were, one after the other; no order waits for it."""
 
 from __future__ import annotations
 
@@ -48,65 +48,64 @@ ZERO = Decimal(0)
 MILLIONTH = Decimal("0.000001")
 CALL_TIMEOUT = 10.0
 AGAIN = (0.5, 2.0, 5.0, 15.0, 40.0)
-"""Pauses before what an order cost is asked for once more, while it is not told; together about a minute."""
+"""Pauses before the cost of an order is queried again while it is not reported; about a minute in total."""
 BOOKS_AGAIN = 60.0
-"""Seconds after which books that could not be kept are tried again."""
+"""Seconds after which bookkeeping that failed is restarted."""
 GATHER = 0.2
-"""Seconds for which a valuation waits for others: pushes come in bursts."""
+"""Seconds that a valuation waits to be combined with others: pushes come in bursts."""
 LOOKBACK = timedelta(days=1)
 UNASKED = 200
-"""Orders of an earlier run that are asked for at most, and how old they may be."""
+"""How old orders of an earlier run may be to be queried (``LOOKBACK``), and how many of them at most."""
 POSITIONS_AGAIN = 1.0
-"""Seconds after which an account is valued again whose positions were not known."""
+"""Seconds after which a valuation is retried if positions were unknown."""
 UNKNOWN_FOR = 60.0
-"""Seconds for which an account is not valued while a position on it is not known."""
+"""Seconds for which an account is not valued while one of its positions is unknown."""
 FLOWS_PAUSE = 4.0
-"""Seconds until payments are asked for again: values may be pushed many times meanwhile."""
+"""Minimum seconds between two queries for payments: values may be pushed many times meanwhile."""
 ESTIMATE_PAUSE, READ_PAUSE = 1.0, 5.0
-"""Seconds between two estimates of an account by prices, and after one that had the account read."""
+"""Seconds between two estimates of an account from prices, and after one that caused a read."""
 OVERLAP = timedelta(minutes=10)
-"""Payments are told late: those from so long before the last time are asked for again."""
+"""Payments are reported late, so each query overlaps the previous one by this much."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Books:
-    """What changed in an account's books. ``entries``: to be journaled with whatever follows from it.
-
-    ``slipped``: symbol, and the share by which an order's price was worse than its signal's. ``rejected``: an order was
-    refused by the exchange then.
-    """
+    """A change in an account's books."""
 
     account: str
     book: str
     money: Money
     change: Change
     entries: tuple[Entry, ...] = ()
+    """To be journaled together with whatever follows from the change."""
     slipped: tuple[str, Decimal] | None = None
+    """A symbol, and the fraction by which an order's price was worse than its signal's."""
     rejected: datetime | None = None
+    """When the exchange rejected an order."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counted:
-    """What the journal has of an account's books until ``at``, and who takes what changes."""
+    """The state of an account's books in the journal as of ``at``, and the callbacks for changes."""
 
     money: Money | None = None
     at: datetime | None = None
     seen: EquitySample | None = None
-    """What the account was last seen with."""
+    """The last sample of the account's value."""
     report: Callable[[Books], None] | None = None
     notify: Callable[[Event], None] = lambda _: None
-    """Tells notifiers of what the journal has already."""
+    """Notify about something that the journal has already."""
     show: Callable[[Callable[[], FinishedOrder | PositionChange]], None] = lambda _: None
-    """Shows observers what is made for them, where there are any."""
+    """Pass a value to observers; it is built only if there are any."""
     currency: str = ""
-    """What the account is in; empty where that is not known."""
+    """The account's currency; empty if unknown."""
     would_trip: Callable[[Change], bool] = lambda _: False
-    """Whether a breaker would trip if this were counted."""
+    """Return whether a breaker would trip if this change were counted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Executed:
-    """An order of ours with its known outcome, and the target that it was made for."""
+    """One of our orders with its known outcome, and the target that it was sent for."""
 
     intent: Intent
     filled: Decimal
@@ -115,9 +114,9 @@ class Executed:
 
 
 class Bookkeeper:
-    """One per account. It goes on from what was ``counted``; without anybody who takes changes it journals them.
+    """One per account. Continues from ``counted``; without a ``report`` callback it journals changes itself.
 
-    ``turn``: wait before work that computes, so that others get the event loop.
+    ``turn`` is awaited before work that computes, so that others get the event loop.
     """
 
     def __init__(
@@ -136,10 +135,10 @@ class Bookkeeper:
         read_now: Callable[[], None] = lambda: None,
         turn: Callable[[], Awaitable[None]] = lambda: asyncio.sleep(0),
     ) -> None:
-        """``slipped`` is told by what share a fill is worse than its signal's price; ``read_now`` has all read."""
+        """``slipped`` receives the fraction by which a fill is worse than its signal; ``read_now`` requests a read."""
         self.money = counted.money or Money()
         self.last_seen = counted.seen
-        """The newest sample of what the account is worth, of this run or an earlier one."""
+        """The newest sample of the account's value, from this run or an earlier one."""
         self._name = name
         self._book = book
         self._beliefs = beliefs
@@ -153,7 +152,7 @@ class Bookkeeper:
         self._turn = turn
         self._would_trip = counted.would_trip
         self._estimate_from = float("-inf")
-        """When prices are looked at again."""
+        """When prices are checked next, monotonic."""
         self._report = counted.report or self._persist
         self.notify, self.show = counted.notify, counted.show
         self._tallies = Tallies(book, journal.tallies(book), clock.now(), currency=counted.currency)
@@ -164,36 +163,36 @@ class Bookkeeper:
         """The equity that was counted last."""
         self._value_due = False
         self._flows_from = counted.at
-        """Until when payments are counted."""
+        """The time up to which payments are counted."""
         self._known_flows: dict[str, datetime] = {}
         self._flows_asked_at, self._flows_reported = float("-inf"), False
         self._named: dict[str, None] = {}
-        """Kinds of transfers that were told, while the balance does not show them for sure."""
+        """Kinds of transfers that were reported but may not show in the balance yet."""
         self._unknown_since: float | None = None
 
-    # -- what happens, told by whoever sees it; nothing is awaited here
+    # -- events, reported by other modules; nothing is awaited here
 
     def executed(
         self, intent: Intent, filled: Decimal, report: OrderReport | None, target: Target | None
     ) -> None:
-        """Note the known outcome of an order of ours."""
+        """Queue one of our orders with its known outcome, to be counted."""
         if filled:
             self._orders.append(Executed(intent=intent, filled=filled, report=report, target=target))
             self._wake.set()
 
     def rejected(self, outcome: IntentState) -> None:
-        """Note an order that was not executed; only what the exchange refused counts."""
+        """Queue an order that was not executed; only a rejection by the exchange counts."""
         if outcome is IntentState.REJECTED:
             self._rejections.append(self._clock.now())
             self._wake.set()
 
     def valued(self) -> None:
-        """Note that a value of the account was observed."""
+        """Record that the account's value was observed."""
         self._value_due = True
         self._wake.set()
 
     def price_seen(self, symbol: str) -> None:
-        """Have the account read when pushed prices say that a breaker is about to trip: only a value trips it."""
+        """Request a read if pushed prices indicate that a breaker is about to trip: only a valuation trips it."""
         now, held = self._clock.monotonic(), self.money.symbols.get(symbol)
         if now < self._estimate_from or held is None or not held.quantity:
             return
@@ -203,10 +202,10 @@ class Bookkeeper:
             self._estimate_from = now + READ_PAUSE
             self._read_now()
 
-    # -- finding out
+    # -- querying and counting
 
     async def supervise(self, account: ExchangeAccount, capabilities: Capabilities, outages: Outages) -> None:
-        """Keep the books; what breaks there stops no order, is reported, and is tried again."""
+        """Run the bookkeeping; a failure stops no order, is reported, and the bookkeeping is restarted."""
         while True:
             running = asyncio.create_task(self.run(account, capabilities))
             try:
@@ -218,14 +217,14 @@ class Bookkeeper:
                 running.cancel()
                 await asyncio.gather(running, return_exceptions=True)
             error = None if running.cancelled() else running.exception()
-            self._log.opt(exception=error).error("defect: the books cannot be kept")
+            self._log.opt(exception=error).error("defect: bookkeeping failed")
             found = described(error) if error is not None else "it was cancelled"
-            why = f"cannot count profit and loss, so that breakers rest: {found}"
+            why = f"cannot compute profit and loss, so breakers are inactive: {found}"
             outages.failing("books", why)
             await asyncio.sleep(BOOKS_AGAIN)
 
     async def run(self, account: ExchangeAccount, capabilities: Capabilities) -> None:
-        """Ask and count until cancelled."""
+        """Query costs and payments and count them, until cancelled."""
         self._remember()
         while True:
             await self._until_woken()
@@ -243,7 +242,7 @@ class Bookkeeper:
                     await self._count_value(account, capabilities)
 
     async def _until_woken(self) -> None:
-        """Wait for something to count; a value that was seen before its positions is tried again on its own."""
+        """Wait for something to count; a value that arrived before its positions is retried without being woken."""
         try:
             async with asyncio.timeout(None if self._unknown_since is None else POSITIONS_AGAIN):
                 await self._wake.wait()
@@ -252,7 +251,7 @@ class Bookkeeper:
         self._wake.clear()
 
     def _remember(self) -> None:
-        """Take up the orders of an earlier run that were not counted, and the payments that were."""
+        """Load the orders of an earlier run that were not counted, and the payments that were."""
         waiting = {one.intent.client_order_id for one in self._orders}
         for record in reversed(self._journal.unasked(self._book, self._clock.now() - LOOKBACK, UNASKED)):
             intent, found = record.intent, record.outcome
@@ -300,7 +299,7 @@ class Bookkeeper:
     async def _cost(
         self, account: ExchangeAccount, capabilities: Capabilities, order: Executed
     ) -> OrderReport | None:
-        """Ask until price and fee are told, about a minute long; returns the most that was told."""
+        """Query until price and fee are reported, for about a minute; returns the most complete report."""
         best, fees = order.report, capabilities.tells_fees
         for pause in (0.0, *AGAIN):
             if best is not None and best.average_price is not None and (best.fee is not None or not fees):
@@ -311,7 +310,7 @@ class Bookkeeper:
                 async with asyncio.timeout(CALL_TIMEOUT):
                     found = await account.order_cost(intent.symbol, intent.client_order_id)
             except (TradeEngineError, TimeoutError) as error:
-                self._log.bind(symbol=intent.symbol).debug("cost of an order is not told: {}", error)
+                self._log.bind(symbol=intent.symbol).debug("cannot query the cost of an order: {}", error)
                 continue
             if found is not None and (best is None or found.average_price is not None):
                 best = found
@@ -325,7 +324,7 @@ class Bookkeeper:
         if capabilities.cash_flows and self._differs(seen):
             if self._clock.monotonic() - self._flows_asked_at >= FLOWS_PAUSE:
                 self._count_flows(await self._ask_flows(account) or ())
-            told = told and self._flows_reported  # else it may be funding that could not be asked for
+            told = told and self._flows_reported  # else it may be funding that could not be queried
             if self._orders or self._in_flight():
                 return
         self.money, change = valued(self.money, seen, funding_told=told)
@@ -343,7 +342,7 @@ class Bookkeeper:
             self._report_change(change, *entries)
 
     def _differs(self, seen: Valuation) -> bool:
-        """Return whether the balance moved by more than orders explain, by however little."""
+        """Return whether the balance moved by more than orders explain, however little."""
         money, balance = self.money, seen.balance
         known = money.balance is not None and balance is not None and money.expected is not None
         if not known:
@@ -355,7 +354,7 @@ class Bookkeeper:
         return left > Decimal("0.000001") * max(abs(balance), Decimal(1))
 
     def _valuation(self) -> Valuation | None:
-        """Return the account's value now; None while it is not known, or while it may lack an order of ours."""
+        """Return the account's current value; None while it is unknown, or may not include one of our orders yet."""
         equity, seen = self._beliefs.equity(), self._beliefs.equity_seen
         if isinstance(equity, Unknown) or self._in_flight() or self._beliefs.equity_lags:
             return None
@@ -367,7 +366,7 @@ class Bookkeeper:
         )
 
     def _positions_known(self) -> bool:
-        """Return whether every position is known that matters; what stays unknown for long counts as last seen."""
+        """Return whether every relevant position is known; one that stays unknown for long counts as last seen."""
         now = self._clock.monotonic()
         symbols = dict.fromkeys([*self.money.symbols, *self._beliefs.held()])
         unknown = any(isinstance(self._beliefs.position(symbol), Unknown) for symbol in symbols)
@@ -379,7 +378,7 @@ class Bookkeeper:
         return self._beliefs.read_at is not None and now - self._unknown_since > UNKNOWN_FOR
 
     async def _ask_flows(self, account: ExchangeAccount) -> tuple[Flow, ...] | None:
-        """Return the payments that were not known; None where they could not be asked for."""
+        """Return the payments that were not known yet; None if the query failed."""
         now = self._clock.now()
         since = (self._flows_from or now - LOOKBACK) - OVERLAP
         first = self.money.balance is None
@@ -388,7 +387,7 @@ class Bookkeeper:
             async with asyncio.timeout(CALL_TIMEOUT):
                 found = await account.cash_flows(since)
         except (TradeEngineError, TimeoutError) as error:
-            self._log.debug("payments are not told: {}", error)
+            self._log.debug("cannot query payments: {}", error)
             return None
         self._flows_reported = True
         fresh = [flow for flow in found if flow.key not in self._known_flows]
@@ -406,7 +405,7 @@ class Bookkeeper:
             )
             for flow in fresh
         )
-        if first:  # the balance of the first sight has them in it already
+        if first:  # the first observed balance already includes them
             self._journal.append(*made, awaited=False)
             return ()
         return made
@@ -425,10 +424,10 @@ class Bookkeeper:
             )
 
     def _transfer(self, change: Change) -> list[Entry]:
-        """Report a change of the balance that was left out of profit and loss; return what nobody told of it."""
+        """Report a balance change that does not count as profit or loss; return its unexplained part as a flow."""
         why = ", ".join(self._named) or "no order explains it"
         moved = change.transfer.quantize(CENT)
-        text = f"the balance changed by {moved:+f} ({why}): left out of profit and loss"
+        text = f"the balance changed by {moved:+f} ({why}); not counted as profit or loss"
         self._log.warning("{}", text)
         self._record(Event(at=self._clock.now(), kind="transfer", text=text, account=self._name))
         if abs(change.untold) <= CENT:
@@ -459,9 +458,7 @@ class Bookkeeper:
         slipped: tuple[str, Decimal] | None = None,
         rejected: datetime | None = None,
     ) -> None:
-        if (
-            entries or rejected or change.transfer
-        ):  # then the sums are journaled, and the result goes with them
+        if entries or rejected or change.transfer:  # then the sums are journaled, and the result with them
             entries += tuple(self._tallies.unwritten(self._clock.now(), ()))
         self._report(
             Books(
@@ -481,7 +478,7 @@ class Bookkeeper:
 
 
 def holdings(beliefs: Beliefs) -> Mapping[str, Holding]:
-    """Return every position that is held, as last accepted, at its last price."""
+    """Return every open position, as last accepted, at its last price."""
     return {
         symbol: Holding(
             quantity=held.quantity,
@@ -494,7 +491,7 @@ def holdings(beliefs: Beliefs) -> Mapping[str, Holding]:
 
 
 def shares_of(target: Target) -> dict[str, Decimal]:
-    """Return each source's share in what the sources of a target move together, by its weight and depth."""
+    """Return each source's share in a target, in proportion to its weight times its depth."""
     moved = {term.source: abs(term.weight * term.depth) for term in target.terms}
     whole = sum(moved.values(), ZERO)
     shared = {source: (part / whole).quantize(MILLIONTH) for source, part in moved.items() if part}
@@ -502,7 +499,7 @@ def shares_of(target: Target) -> dict[str, Decimal]:
 
 
 def _slip(intent: Intent, fill: Fill, target: Target | None) -> Decimal | None:
-    """Return by what share of the signal's price an order was filled worse; None where that cannot be said."""
+    """Return by what fraction of the signal's price a fill was worse; None if that cannot be determined."""
     if target is None or target.price is None or fill.price is None or intent.cause is not Cause.SIGNAL:
         return None
     return intent.side.sign * (fill.price - target.price) / target.price

@@ -1,4 +1,4 @@
-"""What everything that is carried out on an account uses."""
+"""The dependencies that every execution on an account shares."""
 
 from __future__ import annotations
 
@@ -20,13 +20,7 @@ from te_core.tracing import Tracer
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExecutionContext:
-    """What every execution on a connected account uses. ``name``: its section in the settings.
-
-    ``busy``: on how many of its symbols one runs now.
-    ``no_increases``: why a symbol is not increased on a side (1, -1) at this time; empty when it may be.
-    ``observing``: why nothing may be sent at all; empty when orders may be.
-    ``turn``: wait before work that computes, so that others get the event loop.
-    """
+    """What every execution on a connected account uses."""
 
     account: ExchangeAccount
     capabilities: Capabilities
@@ -37,24 +31,29 @@ class ExecutionContext:
     metrics: Metrics
     tracer: Tracer
     name: str
+    """The account's section in the settings."""
     clock: Clock
     limits: Callable[[], Limits]
     policy: Callable[[], AccountPolicy]
     no_increases: Callable[[str, int], str]
+    """Return why a symbol must not be increased on a side (1, -1) now; empty if it may be."""
     enabled: Callable[[], bool]
     observing: Callable[[], str]
+    """Return why nothing may be sent at all; empty if orders may be sent."""
     stopping: Callable[[], bool]
     busy: Callable[[], int]
+    """Return on how many of the account's symbols an execution is running."""
     turn: Callable[[], Awaitable[None]]
+    """Wait before CPU-bound work, so that other tasks get the event loop."""
     books: Bookkeeper
 
     def others(self, book: str, symbol: str) -> Decimal:
-        """Return the notional of an account's other symbols, where a limit asks for it; otherwise 0."""
+        """Return the notional of an account's other symbols if a limit needs it; otherwise 0."""
         if self.limits().liquidation_distance is None:
             return Decimal(0)
         return self.ledger.beside(book, symbol).account_others
 
     @property
     def window(self) -> float:
-        """Seconds after an order until every read shows it."""
+        """Seconds from sending an order until every read shows it."""
         return self.capabilities.visibility_window.total_seconds()

@@ -1,6 +1,6 @@
-"""Carries out the steps of one symbol's plan: journals each intent before it is sent, resolves it, confirms the goal.
+"""Executes the steps of one symbol's plan: journals each intent before it is sent, resolves it, confirms the goal.
 
-Only one execution runs per symbol. Whatever interrupts it leaves the intents open; they are resolved by looking them
+Only one execution runs per symbol. If it is interrupted, its intents stay open; they are resolved by looking them
 up before anything else is sent for the symbol (I3).
 """
 
@@ -48,29 +48,29 @@ from te_core.tracing import Span, alert_of
 
 ZERO = Decimal(0)
 BATCH_WINDOW = 0.03
-"""Seconds for which a confirming read waits for orders that are answered at about the same time."""
+"""Seconds that a confirming read waits, to be shared with orders that are answered at about the same time."""
 CAUSED = 1.0
-"""Seconds after a signal within which a target that it changes is made: a later one has another cause."""
+"""Seconds after a signal within which it counts as a new target's cause: a later target has another cause."""
 PUSH_GRACE = 0.25
-"""Seconds for which a pushed position is waited for before it is read."""
+"""Seconds to wait for a pushed position before reading it."""
 
 
 class Refused(OrderRejected):
-    """Our own limits hold an order back; it never left."""
+    """Our own limits refused an order; it was never sent."""
 
 
 class Superseded(Exception):
-    """A newer target came while the plan was being carried out: the worker decides again."""
+    """A newer target arrived while the plan was being executed: the worker decides again."""
 
 
 class TooOld(Superseded):
-    """The decision grew too old while it waited or was carried out: the worker decides again, from newer reads."""
+    """The decision became too old while it waited or was executed: the worker decides again, from newer reads."""
 
 
 class Execution:
-    """One run of one plan. Raises what stopped it; returns when the goal is confirmed or has to be planned again.
+    """One run of one plan. Raises the error that stopped it; returns once the goal is confirmed or must be replanned.
 
-    ``decided_at``: steady-clock seconds.
+    ``decided_at``: monotonic seconds.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class Execution:
         keeper.orders.begin_execution()
 
     def renew(self, decision: Decision, position: Position, decided_at: float) -> None:
-        """Take a newer decision in place of the one so far; nothing of that has been carried out."""
+        """Replace the decision by a newer one; nothing of the earlier one has been executed."""
         assert decision.goal is not None
         assert decision.quantity is not None
         self._decision = decision
@@ -95,19 +95,19 @@ class Execution:
         self._answered_at = decided_at
         self.reducing = self._reduces_now = decision.plan.reduces
         self.confirms = not decision.drift or decision.sized
-        """A correction of drift confirms nothing: what was confirmed stays what drift is measured against."""
+        """A correction of drift confirms nothing: drift stays measured against the earlier confirmation."""
 
     def age(self) -> float:
-        """Return the seconds since it was decided."""
+        """Return the seconds since the decision."""
         return self._ctx.clock.monotonic() - self._decided_at
 
     @property
     def _expected(self) -> Decimal:
-        """The position if every order sent so far does what its outcome says, or fills if that is not known."""
+        """The position after every order sent so far: by its outcome, or as if filled while that is unknown."""
         return self._start + sum((self._keeper.orders.effect(intent) for intent in self._sent), ZERO)
 
     async def run(self) -> None:
-        """Take the steps, then confirm. Raises ``Superseded``, ``OrderRejected``, ``OutcomeUnknown``, ``NotReady``."""
+        """Execute and confirm. Raises ``Superseded``, ``OrderRejected``, ``OutcomeUnknown``, ``NotReady``."""
         try:
             await self._take_steps()
         except StaleDecision as error:
@@ -123,8 +123,8 @@ class Execution:
         if self._decision.sized:
             adopt_goal(self._ctx, self._keeper, self._goal)
         for step in self._decision.plan.steps:
-            # An order that was only acknowledged does not hold up the next: all orders of a plan have one side and add
-            # up to the goal, so that in whatever order they fill, none passes beyond it (I5).
+            # An order that was only acknowledged does not block the next: all orders of a plan have one side and add
+            # up to the goal, so in whatever order they fill, none overshoots it (I5).
             self._reduces_now = isinstance(step, OrderStep) and step.reduce_only
             self._stop_if_superseded()
             match step:
@@ -142,7 +142,7 @@ class Execution:
         return ctx.tracer.of_alert("order", alert, account=ctx.name, symbol=symbol, side=step.side)
 
     def _refusal(self) -> str:
-        """Return why nothing of this plan may be sent any more; empty when it may."""
+        """Return why nothing more of this plan may be sent; empty if it may."""
         if why := self._ctx.observing():
             return f"observing: {why}"
         target = self._keeper.target
@@ -156,7 +156,7 @@ class Execution:
 
     @property
     def _halted(self) -> str:
-        """Return why only reductions are allowed now; empty when increases are allowed, too."""
+        """Why only reductions are allowed now; empty if increases are allowed, too."""
         return self._keeper.standing.halt or self._ctx.no_increases(
             self._keeper.symbol, _sign(self._goal.quantity)
         )
@@ -171,12 +171,12 @@ class Execution:
 
     @property
     def sent_nothing(self) -> bool:
-        """Whether no order of the plan has left."""
+        """Whether no order of the plan has been sent."""
         return not self._sent
 
     @property
     def corrects(self) -> bool:
-        """Whether an order that corrects drift was executed, or may have been; one that was refused changed nothing."""
+        """Whether an order that corrects drift was executed, or may have been; a refused one changed nothing."""
         return self._decision.drift and any(self._keeper.orders.effect(intent) for intent in self._sent)
 
     async def _set_margin_mode(self, step: MarginModeStep) -> None:
@@ -203,7 +203,7 @@ class Execution:
         try:
             await journal.append(*intents, reduction=step.reduce_only)
         except asyncio.CancelledError:
-            for intent in intents:  # they may be in the journal all the same
+            for intent in intents:  # they may be in the journal nevertheless
                 self._resolve(intent, IntentState.UNSENT, reason="stopped before it was sent")
             raise
         self._ctx.beliefs.catch_up(keeper.symbol)
@@ -212,7 +212,7 @@ class Execution:
         try:
             await persist_pending(
                 journal, keeper, reduction=step.reduce_only
-            )  # what failed in the commit before that of the intents
+            )  # what failed in the commit before the one of the intents
             for intent in intents:
                 await self._ctx.turn()
                 self._stop_if_superseded()
@@ -257,19 +257,19 @@ class Execution:
         ]
 
     def _admit(self, intent: Intent) -> None:
-        """Check the limits at the newest price and reserve; from here to the plugin's code nothing is awaited (I14)."""
+        """Check the limits at the newest price and reserve; nothing is awaited from here to the plugin's code (I14)."""
         keeper, ctx = self._keeper, self._ctx
         price = ctx.beliefs.price(intent.symbol)
         if price is None and self._decision.price is not None and not intent.reduce_only:
-            raise StaleDecision(f"the price of {intent.symbol} is not recent any more")
+            raise StaleDecision(f"the price of {intent.symbol} is no longer recent")
         limits, equity = ctx.limits(), ctx.beliefs.equity()
         if isinstance(equity, Unknown) and limits.by_share and not intent.reduce_only:
-            raise StaleDecision("the equity is not recent any more")
+            raise StaleDecision("the equity is no longer recent")
         worth = price or intent.reference_price
         after = self._expected + intent.side.sign * intent.quantity
         side = _sign(after)
         assert keeper.target is not None
-        newest = keeper.blend or keeper.target  # one that repeats the target states a later price
+        newest = keeper.blend or keeper.target  # a blend that repeats the target has a later price
         check = OrderCheck(
             notional=intent.quantity * worth,
             notional_after=abs(after) * worth,
@@ -313,7 +313,7 @@ class Execution:
         try:
             report = await self._placed(intent)
         except DuplicateClientOrderId:
-            raise OutcomeUnknown("the exchange knows this client order id already") from None
+            raise OutcomeUnknown("the exchange already knows this client order id") from None
         except OrderRejected as error:
             self._resolve(intent, IntentState.REJECTED, reason=str(error))
             raise
@@ -333,7 +333,7 @@ class Execution:
         self._accept(intent, report)
 
     def _since_signal(self) -> float | None:
-        """Seconds since the signal arrived that led to this first order; None where something else did."""
+        """Return the seconds since the signal that caused this first order; None if something else caused it."""
         target = self._keeper.target
         if target is None or self._keeper.orders.last_step != 1:
             return None
@@ -369,7 +369,7 @@ class Execution:
     # -- confirming
 
     async def _confirm(self) -> None:
-        """Wait until an observation shows where the orders led, or proves that they missed: then plan again."""
+        """Wait until an observation shows where the orders led, or proves that they missed the goal."""
         ctx, keeper = self._ctx, self._keeper
         deadline = ctx.clock.monotonic() + ctx.window
         pause = FIRST_RETRY
@@ -393,7 +393,7 @@ class Execution:
         self._conclude()
 
     async def _push_shows(self) -> bool:
-        """Return whether a push shows where the orders led; it mostly comes at about the same time as the answer."""
+        """Return whether a push shows where the orders led; it usually arrives at about the time of the response."""
         if self._keeper.orders.open or not self._ctx.beliefs.follows_positions:
             return False
         if not self._conclusive():
@@ -404,7 +404,7 @@ class Execution:
         return not isinstance(self._ctx.beliefs.position(self._goal.symbol), Unknown)
 
     def _resolve_acknowledged(self, observed: Observation[Positions]) -> None:
-        """Take acknowledged orders for filled once a read that was sent after them shows where they lead."""
+        """Resolve acknowledged orders as filled once a read requested after them shows the expected position."""
         shown = observed.value.get(self._goal.symbol)
         quantity = shown.quantity if shown is not None else ZERO
         if quantity == self._expected != self._start and self._ctx.beliefs.counts(
@@ -414,14 +414,14 @@ class Execution:
                 self._resolve(intent, IntentState.FILLED, reason="shown by the position")
 
     def _match(self, observed: Observation[Positions]) -> None:
-        """Let a read count that was requested after the last order left, though outcomes were learnt after it."""
+        """Accept a read that was requested after the last order was sent, even if outcomes were learnt after it."""
         if self._sent and observed.asked_at >= self._answered_at and not self._keeper.orders.open:
             self._ctx.beliefs.agrees(self._goal.symbol, observed)
 
     def _conclude(self) -> None:
-        """Confirm the goal when the orders led there; what others did since is drift from it.
+        """Confirm the goal if the orders led there; what others did since is drift from it.
 
-        A correction of drift confirms what was confirmed before: that stays what drift is measured against.
+        A correction of drift confirms the earlier confirmation again: drift stays measured against that.
         """
         keeper, step = self._keeper, self._goal.quantity_step
         position = self._ctx.beliefs.position(self._goal.symbol)

@@ -1,7 +1,7 @@
-"""The present exposure of all accounts, and the last check before the wire (I14).
+"""The current exposure of all accounts, and the last check before the wire (I14).
 
-One ledger serves all workers. Everything here is synchronous: between check and reservation nothing is awaited. What a
-check costs does not depend on how many accounts and symbols there are.
+One ledger serves all workers. Everything here is synchronous: nothing is awaited between check and reservation. The
+cost of a check does not depend on the number of accounts and symbols.
 """
 
 from __future__ import annotations
@@ -26,29 +26,28 @@ Sides = tuple[Decimal, Decimal]
 FLAT: Sides = (ZERO, ZERO)
 
 _EXACT = Context(prec=2000)
-"""Sums are kept by adding and taking away, which must not round: what is left over would stay for ever."""
+"""Sums are updated by addition and subtraction, which must not round: a remainder would stay forever."""
 
 _MINUTE = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """What counts to the limits of one account now: notionals in quote currency, and orders.
-
-    ``largest``: the symbol that counts most, and its notional. ``groups``: by group of symbols.
-    """
+    """What counts towards the limits of one account now: notionals in quote currency, and orders."""
 
     account: Decimal
     total: Decimal
     largest: tuple[str, Decimal]
+    """The symbol with the largest notional, and that notional."""
     long: Decimal
     short: Decimal
     groups: Mapping[str, Decimal]
+    """By group of symbols."""
     orders_last_minute: int
 
 
 class ExposureLedger:
-    """Counts, per account and symbol, the largest of: what was read, what was reserved, what is aimed at."""
+    """Counts, per account and symbol, the largest of: the observed position, the reservations, the goal."""
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
         self._monotonic = monotonic
@@ -58,18 +57,18 @@ class ExposureLedger:
         self._held: defaultdict[str, dict[str, Sides]] = defaultdict(dict)
         self._sums: defaultdict[str, Decimal] = defaultdict(Decimal)
         self._sides: defaultdict[str, Sides] = defaultdict(lambda: FLAT)
-        """By account: the sums of what counts on each side."""
+        """By account: the sums on each side."""
         self._groups: Mapping[str, Sequence[str]] = {}
         """By symbol: the groups that it belongs to."""
         self._grouped: defaultdict[Key, Decimal] = defaultdict(Decimal)
         """By account and group: the sum of its symbols."""
         self._total = ZERO
         self._shadows: dict[str, str] = {}
-        """Accounts that are no part of the total, each with the one in whose place it would be."""
+        """Accounts that are not part of the total, each with the account that it would replace in it."""
         self._sent: defaultdict[str, deque[float]] = defaultdict(deque)
 
     def observe(self, account: str, symbol: str, notional: Decimal, *, side_known: bool = True) -> None:
-        """Replace reservations by a read that is newer than every own order.
+        """Replace reservations by a read that is newer than every order of ours.
 
         ``notional`` is signed; without ``side_known`` it counts on both sides.
         """
@@ -78,14 +77,14 @@ class ExposureLedger:
         self._count((account, symbol))
 
     def reserve_goal(self, account: str, symbol: str, notional: Decimal) -> None:
-        """Count a goal from the moment it is decided, so that two symbols never share one room."""
+        """Count a goal from the moment it is decided, so that two symbols never use the same room under a limit."""
         self._goals[account, symbol] = _sides(notional)
         self._count((account, symbol))
 
     def shadow(self, account: str, of: str | None) -> None:
-        """Keep an account out of the total, and hold it to what the total would be with it in the place of ``of``.
+        """Exclude an account from the total; its own limit on the total is checked as if it replaced ``of``.
 
-        None counts it like any other.
+        None counts it like any other account.
         """
         before = self._shadows.pop(account, None)
         if of is not None:
@@ -95,7 +94,7 @@ class ExposureLedger:
             self._total = change(self._total, self._sums.get(account, ZERO))
 
     def forget(self, account: str) -> None:
-        """Drop an account that is gone from the settings. Its orders of the last minute still count if it returns."""
+        """Drop an account that left the settings. Its orders of the last minute still count if it returns."""
         for symbol in self._held.pop(account, {}):
             for table in (self._known, self._reserved, self._goals):
                 table.pop((account, symbol), None)
@@ -107,7 +106,7 @@ class ExposureLedger:
             self._total = _EXACT.subtract(self._total, gone)
 
     def group(self, groups: Mapping[str, Iterable[str]]) -> None:
-        """Count by these groups of symbols from now on."""
+        """Use these groups of symbols from now on."""
         found: defaultdict[str, list[str]] = defaultdict(list)
         for name, symbols in groups.items():
             for symbol in dict.fromkeys(symbols):
@@ -121,7 +120,7 @@ class ExposureLedger:
                 self._count_groups(account, symbol, max(sides))
 
     def seed(self, account: str, sent: Iterable[float]) -> None:
-        """Count orders that left before this process began, by their monotonic times; they may be negative."""
+        """Count orders that were sent before this process began, by their monotonic times, which may be negative."""
         recent = self._sent[account]
         first = recent[0] if recent else self._monotonic()
         recent.extendleft(sorted((at for at in sent if at < first), reverse=True))
@@ -139,7 +138,7 @@ class ExposureLedger:
         return self._sums.get(account, ZERO)
 
     def usage(self, account: str) -> Usage:
-        """Return what counts to the limits of an account: to show, at a cost that follows its symbols."""
+        """Return what counts towards an account's limits; for display, at a cost proportional to its symbols."""
         held = self._held.get(account, {})
         largest = max(held, key=lambda symbol: max(held[symbol]), default="")
         long, short = self._sides.get(account, FLAT)
@@ -154,7 +153,7 @@ class ExposureLedger:
         )
 
     def beside(self, account: str, symbol: str, side: int = 0) -> Exposure:
-        """Return what counts next to one symbol. ``side``: 1 for the long and -1 for the short side, 0 for neither."""
+        """Return the exposure of everything but one symbol. ``side``: 1 for long, -1 for short, 0 for neither."""
         own = self._held_sides((account, symbol))
         others = _EXACT.subtract(self._sums.get(account, ZERO), max(own))
         stands_for = self._shadows.get(account, account)
@@ -176,15 +175,15 @@ class ExposureLedger:
     def ceiling(
         self, account: str, symbol: str, limits: Limits, *, side: int = 0, equity: Decimal | None = None
     ) -> Ceiling | None:
-        """Return the largest notional that the limits leave for a symbol now, on the side that is wanted.
+        """Return the largest notional that the limits allow for a symbol now, on the wanted side.
 
-        ``equity``: in quote currency; None where it is not known.
+        ``equity``: in quote currency; None if unknown.
         """
         beside = self.beside(account, symbol, side) if limits.counts_others else Exposure()
         return ceiling(limits, beside, equity=equity)
 
     def admit(self, account: str, symbol: str, check: OrderCheck, limits: Limits) -> str | None:
-        """Check an order and, when it may leave, reserve it. Returns the reason of a refusal, or None."""
+        """Check an order and, if it may be sent, reserve it. Returns the reason for a refusal, or None."""
         recent = self._recent(account)
         beside = self.beside(account, symbol, check.side) if limits.counts_others else Exposure()
         full = replace(check, orders_last_minute=len(recent), exposure=beside)
@@ -199,7 +198,7 @@ class ExposureLedger:
         return reason
 
     def _count(self, key: Key) -> None:
-        """Bring the sums up to date with one symbol."""
+        """Update the sums after a change of one symbol."""
         account, symbol = key
         before = self._held_sides(key)
         found = [table.get(key, FLAT) for table in (self._known, self._reserved, self._goals)]
@@ -231,16 +230,16 @@ class ExposureLedger:
 
 
 def _sides(notional: Decimal) -> Sides:
-    """Return a signed notional on the side where it counts."""
+    """Return a signed notional split into its sides."""
     return (ZERO, abs(notional)) if notional < 0 else (abs(notional), ZERO)
 
 
 def count_journaled(
     ledger: ExposureLedger, journal: Journal, books: Mapping[Key, SymbolRecord], clock: Clock
 ) -> None:
-    """Count what the journal knows, at a start: goals, what may be held, and the orders of the last minute.
+    """At a start, count what the journal contains: goals, possible positions, and the orders of the last minute.
 
-    Also of books that no section trades any more, and for as long as an account cannot be read.
+    This includes books that no section trades any more, and applies for as long as an account cannot be read.
     """
     largest = journal.largest_positions()
     for (book, symbol), record in books.items():
@@ -254,7 +253,7 @@ def count_journaled(
 
 
 def reserve_goals(ledger: ExposureLedger, book: str, goals: Iterable[Goal | None]) -> None:
-    """Count what an account was on its way to when its engine ended."""
+    """Count the goals that an account was working towards when its engine ended."""
     for goal in goals:
         if goal is not None:
             ledger.reserve_goal(book, goal.symbol, goal.quantity * goal.price)

@@ -1,4 +1,4 @@
-"""Follows a flatten of one account until everything is closed, and reports it: once what is still open, and the end."""
+"""Follows a flatten of one account until everything is closed; reports once what is still open, and once the end."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from loguru import Logger
 
 STILL_OPEN = 10.0
-"""Seconds after which it is reported what a flatten has not closed yet."""
+"""Seconds after which a flatten reports what it has not closed yet."""
 
 
 class FlattenWatch:
-    """One per account. Orders nothing: the keepers' targets are flat, and the worker tries until they are reached."""
+    """One per account. Sends no orders: the keepers' targets are flat, and the worker works until they are reached."""
 
     def __init__(
         self,
@@ -57,7 +57,7 @@ class FlattenWatch:
         self._done: datetime | None = done.at if done is not None else None
 
     def commanded(self) -> bool:
-        """Note the commands as they stand by now. Returns whether there is something new to close."""
+        """Apply the current commands. Returns whether there is something new to close."""
         wanted = self._newest()
         if wanted is None or wanted == self._done:
             self._wanted = None
@@ -74,13 +74,13 @@ class FlattenWatch:
 
     @property
     def foreign(self) -> bool:
-        """Whether what the engine never opened is to be closed, too."""
+        """Whether positions that the engine never opened must be closed, too."""
         whole = self._targets.halt()
         taken = whole is not None and whole.state is ControlState.FOREIGN
         return taken or any(keeper.standing.foreign for keeper in self._targets.keepers.values())
 
     def check(self) -> None:
-        """Report the end once everything is closed. Called after each pass, and when a symbol's orders are done."""
+        """Report the end once everything is closed. Called after each pass, and when a symbol's orders finish."""
         if self._wanted is None or not self._connected() or self.still_open():
             return
         self._done, self._wanted = self._wanted, None
@@ -98,16 +98,16 @@ class FlattenWatch:
         self._record_event("everything that was to be closed is closed; halted until te resume")
 
     def still_open(self) -> Sequence[str]:
-        """Return what is open, or not known to be closed, in words; nothing where no flatten is under way."""
+        """Return what is open, or not known to be closed, as texts; empty if no flatten is under way."""
         if self._wanted is None:
             return ()
         if not self._connected():
             if self._targets.at_rest and not self.foreign:
-                return ()  # a disabled one that is done is not connected
-            return ("the account is not connected: what is open there is not known",)
+                return ()  # a disabled account that is at rest is not connected
+            return ("the account is not connected, so its open positions are unknown",)
         read_at = self._beliefs.read_at
         if read_at is None or read_at < self._asked_at:
-            return (f"not read since then{self._why_unread()}",)
+            return (f"positions not read since the flatten{self._why_unread()}",)
         return tuple(
             f"{keeper.symbol} {self._how_open(keeper)}"
             for keeper in self._targets.keepers.values()
@@ -124,15 +124,15 @@ class FlattenWatch:
         position = self._beliefs.position(keeper.symbol)
         if keeper.orders.open or keeper.task is not None or isinstance(position, Unknown):
             return True
-        # A rest below the exchange's step can be closed by nobody's order.
+        # No order can close a remainder below the exchange's step.
         rest = keeper.confirmed and keeper.status is Status.AT_TARGET
         return position.quantity != 0 and not rest
 
     def _how_open(self, keeper: Keeper) -> str:
         position = self._beliefs.position(keeper.symbol)
         if isinstance(position, Unknown) and self._targets.observing and keeper.position is not None:
-            position = keeper.position  # it is not read for closing, as nothing is
-        held = "not known" if isinstance(position, Unknown) else f"{position.quantity:f}"
+            position = keeper.position  # nothing is read to close it while observing
+        held = "unknown" if isinstance(position, Unknown) else f"{position.quantity:f}"
         return f"{held} ({keeper.reason})" if keeper.reason else held
 
     def _newest(self) -> datetime | None:
@@ -146,14 +146,14 @@ class FlattenWatch:
     def _report_open(self) -> None:
         self._timer = None
         if found := self.still_open():
-            self._record_event(f"still open: {'; '.join(found)}; tried until it is closed")
+            self._record_event(f"still open: {'; '.join(found)}; retrying until closed")
 
     def _record_event(self, text: str) -> None:
         self._log.warning("flatten: {}", text)
         self._record(Event(at=self._clock.now(), kind="flatten", text=f"flatten: {text}", account=self._name))
 
     def stop(self) -> None:
-        """Report nothing any more."""
+        """Stop reporting."""
         self._cancel()
 
     def _cancel(self) -> None:

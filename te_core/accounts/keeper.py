@@ -1,4 +1,4 @@
-"""Everything that the engine remembers of one symbol of one account, and the only code that changes it."""
+"""All state that the engine holds about one symbol of one account, and the only code that changes it."""
 
 from __future__ import annotations
 
@@ -41,39 +41,37 @@ class PhaseKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Phase:
-    """What a symbol is doing now: ``since`` when, why, until when it is held back, and how it is tried again.
-
-    Times are seconds of the steady clock. ``reason``, ``until`` and ``retry`` belong to ``HELD``.
-    """
+    """What a symbol is doing now. Times are monotonic seconds."""
 
     kind: PhaseKind
     since: float
     reason: str = ""
+    """Why it is held back or waiting."""
     until: float | None = None
+    """Until when it is held back (``HELD`` only)."""
     retry: str = ""
+    """How it will be retried (``HELD`` only); for people."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SymbolMode:
-    """Leverage and margin mode as last known; None: not known.
-
-    ``mode_at``: when the margin mode was last shown or set, steady clock. ``tries``: how often the leverage was set
-    without a read that shows it.
-    """
+    """Leverage and margin mode as last known; None: unknown."""
 
     leverage: Decimal | None = None
     margin_mode: MarginMode | None = None
     mode_at: float = float("-inf")
+    """When the margin mode was last observed or set, monotonic."""
     tries: int = 0
+    """How often the leverage was set without a read that shows it."""
 
 
 UNKNOWN_MODE = SymbolMode()
 HIDDEN_MODE_AGE = 300.0
-"""Seconds for which a margin mode counts that the exchange does not show while flat: anybody can change it there."""
+"""Seconds for which a margin mode stays valid if the exchange hides it while flat: others can change it there."""
 
 
 class Keeper:
-    """One symbol of one account. Others read its attributes; only its methods assign them."""
+    """One symbol of one account. Other modules read its attributes; only its methods assign them."""
 
     def __init__(self, symbol: str, *, log: Logger, beliefs: Beliefs, monotonic: Callable[[], float]) -> None:
         self.symbol = symbol
@@ -84,7 +82,7 @@ class Keeper:
         self.goal: Goal | None = None
         self.confirmation: Confirmation | None = None
         self.last_confirmed: Decimal | None = None
-        """The size that was confirmed last, also where it has to be shown again; None where that is not known."""
+        """The size that was confirmed last, even if it must be observed again; None if unknown."""
         self.orders = OwnOrders()
         self.stops = OwnStops()
         self.mode = UNKNOWN_MODE
@@ -105,11 +103,11 @@ class Keeper:
         self._basis: object = None
         self._reported: frozenset[str] = frozenset()
 
-    # -- what follows from it
+    # -- derived state
 
     @property
     def status(self) -> Status:
-        """Where the symbol stands: as last decided; what is held back does not work on it."""
+        """The status as last decided; while held back, WAITING instead of WORKING."""
         if self.decision is None:
             return Status.WAITING
         held = self.phase.kind is PhaseKind.HELD and self.decision.status is Status.WORKING
@@ -117,29 +115,29 @@ class Keeper:
 
     @property
     def reason(self) -> str:
-        """Why it stands there, or why it waits."""
+        """The reason for the status, or for waiting."""
         if self.phase.reason:
             return self.phase.reason
         return self.decision.reason if self.decision is not None else "not decided yet"
 
     @property
     def limited(self) -> str:
-        """What a limit holds back now; empty for nothing."""
+        """What a limit holds back now; empty if nothing."""
         return self.decision.limited if self.decision is not None else ""
 
     @property
     def position(self) -> Position | None:
-        """The last accepted position, of any age: to show, never to act on."""
+        """The last accepted position, of any age: for display, never to act on."""
         return self._beliefs.evidence(self.symbol).position
 
     @property
     def wanted(self) -> bool:
-        """Whether the target is to hold something."""
+        """Whether the target is to hold a position."""
         return self.target is not None and self.target.depth != 0
 
     @property
     def confirmed(self) -> bool:
-        """Whether an observation has shown the present target's goal."""
+        """Whether an observation has shown the current target's goal."""
         return (
             self.target is not None
             and self.confirmation is not None
@@ -148,7 +146,7 @@ class Keeper:
 
     @property
     def reached(self) -> bool:
-        """Whether an observation has shown all of the present target's goal, and nothing was held back of it."""
+        """Whether an observation has shown the current target's whole goal, with nothing held back."""
         goal, shown = self.goal, self.confirmation
         if goal is None or shown is None or not self.confirmed or goal.revision != shown.revision:
             return False
@@ -156,19 +154,19 @@ class Keeper:
 
     @property
     def drifted(self) -> bool:
-        """Whether what is held was last found to differ from what was confirmed."""
+        """Whether the last decision found that the position differs from the confirmed one."""
         return self.decision is not None and self.decision.drift
 
     @property
     def ours(self) -> bool:
-        """Whether what is held counts as opened by the engine."""
+        """Whether the position counts as opened by the engine."""
         return self.goal is not None and not self.goal.foreign
 
     @property
     def closing(self) -> bool:
-        """Whether the target is to hold nothing, and no observation shows that, or no longer does.
+        """Whether the target is flat and no observation shows that, or the position is no longer flat.
 
-        Its orders need a price too, and the symbol's trading rules.
+        Its orders need a price, too, and the symbol's trading rules.
         """
         position = self.position
         flat = self.confirmed and (position is None or position.quantity == 0)
@@ -182,7 +180,7 @@ class Keeper:
 
     @property
     def may_reduce(self) -> bool:
-        """Whether the next step may be a reduction: as far as known, what is held is not what is wanted by now."""
+        """Whether the next step may be a reduction: as far as known, the position is not the wanted one."""
         if self.hold is not None and self.hold.reduction:
             return True
         known = self.position or self.goal
@@ -191,20 +189,20 @@ class Keeper:
 
     @property
     def may_correct(self) -> bool:
-        """Whether drift may be corrected once more."""
+        """Whether drift may be corrected again."""
         return not self._gave_up and may_correct(self._corrections, self._monotonic())
 
     @property
     def replan(self) -> bool:
-        """Whether it is decided again once its orders are done: others wait for that, or a risk check was not heard."""
+        """Whether to decide again once its orders finish: others wait for that, or a risk check has not answered."""
         return self._awaited or (self.decision is not None and self.decision.asking)
 
     def knows_order(self, client_order_id: str) -> bool:
-        """Return whether an id is that of one of the symbol's recent orders or stops."""
+        """Return whether an id belongs to one of the symbol's recent orders or stops."""
         return self.orders.knows(client_order_id) or self.stops.knows(client_order_id)
 
     def known_position(self) -> Position | Unknown:
-        """Return the position as believed, with leverage and margin mode where the exchange does not show them."""
+        """Return the believed position, filled in with leverage and margin mode if the exchange hides them."""
         position = self._beliefs.position(self.symbol)
         if isinstance(position, Unknown):
             return position
@@ -228,9 +226,9 @@ class Keeper:
         end: Decimal | None,
         last_outcome_age: float,
     ) -> None:
-        """Load what the journal has. ``last_outcome_age``: seconds since the latest order's outcome, inf for none.
+        """Load the journal's state. ``last_outcome_age``: seconds since the latest order's outcome, inf for none.
 
-        Where the exchange hides leverage and margin mode, a position that was confirmed has those of its goal.
+        If the exchange hides leverage and margin mode, a confirmed position has those of its goal.
         """
         self.target, self.goal, self.confirmation = target, goal, confirmation
         self.last_confirmed = confirmation.quantity if confirmation is not None else None
@@ -245,16 +243,16 @@ class Keeper:
         self._beliefs.restore(self.symbol, end=end, changed_at=changed_at)
 
     def set_blend(self, blend: Blend | None) -> bool:
-        """Note the newest blend; None: the symbol has no weights any more. Returns whether it states other exits."""
+        """Set the newest blend; None: the symbol no longer has weights. Returns whether its exits changed."""
         before, self.blend = self.blend, blend
         return (before.exits if before is not None else None) != (blend.exits if blend is not None else None)
 
     def set_standing(self, standing: Standing) -> None:
-        """Note what the operator's commands leave open; orders under way go by it from now on."""
+        """Set what the operator's commands allow; it applies at once, also to orders under way."""
         self.standing = standing
 
     def set_target(self, target: Target) -> None:
-        """Replace the target: earlier failures and corrections no longer hold it back."""
+        """Replace the target: earlier failures and corrections no longer block it."""
         self.target = target
         self.orders.continue_from(0)
         self.mode = replace(self.mode, tries=0)
@@ -264,27 +262,27 @@ class Keeper:
         self.resume()
 
     def resume(self) -> None:
-        """Forget failures and given-up corrections: the next pass decides afresh."""
+        """Clear failures and given-up corrections: the next pass decides without them."""
         self.hold = None
         self._gave_up, self._corrections = False, ()
         if self.phase.kind is not PhaseKind.EXECUTING and self.phase.kind is not PhaseKind.RESOLVING:
             self._enter(PhaseKind.DECIDING)
 
     def resume_orders(self) -> None:
-        """Forget failures: the last orders led where they should."""
+        """Clear failures: the last orders led where they should."""
         self.hold = None
 
     def set_goal(self, goal: Goal) -> None:
-        """Adopt a freshly sized goal: it stays until the target changes."""
+        """Adopt a newly sized goal: it stays until the target changes."""
         self.goal, self.goal_expired = goal, False
         self._beliefs.sized(self.symbol)
 
     def expire_goal(self) -> None:
-        """Have the goal sized again: its decision grew too old before any order of it left."""
+        """Mark the goal for resizing: its decision became too old before any of its orders was sent."""
         self.goal_expired = True
 
     def confirm(self, confirmation: Confirmation) -> None:
-        """Note that the goal was reached: from now on drift is measured against it."""
+        """Record that the goal was reached: from now on drift is measured against it."""
         self.confirmation, self.last_confirmed = confirmation, confirmation.quantity
         self.hold = None
         self.stops.confirmed(confirmation.quantity)
@@ -294,9 +292,9 @@ class Keeper:
             self.decision = replace(self.decision, status=status, reason=cut, plan=NOTHING, drift=False)
 
     def increased(self, revision: int) -> None:
-        """Note that an order of ours increased the position: what was confirmed before has to be shown again.
+        """Drop the confirmation after our order increased the position: it must be observed again.
 
-        Not if it corrected drift: that is measured against what was confirmed.
+        Not if the order corrected drift, which is measured against the confirmation.
         """
         correcting = self.decision is not None and self.decision.drift
         if self.confirmation is not None and self.confirmation.revision == revision and not correcting:
@@ -305,17 +303,17 @@ class Keeper:
     # -- deciding
 
     def rests_on(self, basis: object) -> bool:
-        """Return whether the symbol rests at its target, and was last decided on the same basis."""
+        """Return whether the symbol rests at its target and was last decided on the same basis."""
         return self.phase.kind is PhaseKind.RESTING and self._basis == basis
 
     def calm(self, basis: object, wallet: Decimal | None) -> None:
-        """Note what a decision to rest was based on, and the account's wallet; what was reported is over."""
+        """Record the basis of a decision to rest, and the account's wallet; clear what was reported."""
         self._basis, self._reported = basis, frozenset()
         if wallet is not None:
             self._calm_wallet = wallet
 
     def observe_mode(self, position: Position) -> None:
-        """Note leverage and margin mode as shown; others who changed the position may have changed them too."""
+        """Record leverage and margin mode as observed; whoever else changed the position may have changed them, too."""
         changes = self._beliefs.evidence(self.symbol).foreign_changes
         disturbed, self._foreign_changes = changes != self._foreign_changes, changes
         hidden = None if disturbed else self.mode.leverage
@@ -330,7 +328,7 @@ class Keeper:
         )
 
     def watch_for_liquidation(self, position: Position, wallet: Decimal | None) -> None:
-        """Compare a position that shrank without an order of ours with what the account lost meanwhile."""
+        """Compare a position that shrank without our order with what the account lost meanwhile."""
         goal, confirmation = self.goal, self.confirmation
         if goal is None or confirmation is None or not self.confirmed:
             self._calm_wallet = wallet
@@ -349,7 +347,7 @@ class Keeper:
             )
 
     def decided(self, decision: Decision) -> None:
-        """Note what the last pass decided."""
+        """Record the decision of the last pass."""
         self.decision = decision
         if self.task is not None or self.orders.open:
             return
@@ -362,19 +360,19 @@ class Keeper:
             self._rest(decision)
 
     def undecidable(self, reason: str) -> None:
-        """Note that nothing can be decided: what is needed is not known. What was decided before is out of date."""
+        """Record that nothing can be decided because something needed is unknown. It replaces the earlier decision."""
         self.decision = Decision(status=Status.WAITING, reason=reason)
         if self.task is None:
             self._enter(PhaseKind.DECIDING, reason=reason)
 
     def is_news(self, topic: str) -> bool:
-        """Return whether a topic was not reported yet since the symbol was last at its target without any."""
+        """Mark a topic as reported; return whether it was not since the symbol was last at its target without any."""
         news = topic not in self._reported
         self._reported = self._reported | {topic}
         return news
 
     def nothing_to_report(self) -> None:
-        """Forget what was reported: the symbol is where it should be."""
+        """Clear what was reported: the symbol is where it should be."""
         self._reported = frozenset()
 
     def gives_up_correcting(self) -> bool:
@@ -382,7 +380,7 @@ class Keeper:
         news, self._gave_up = not self._gave_up, True
         return news
 
-    # -- carrying out
+    # -- executing
 
     def begin(self, work: Coroutine[Any, Any, None], *, resolving: bool = False) -> asyncio.Task[None]:
         """Start the symbol's one task: an execution, or resolving the outcome of earlier orders."""
@@ -391,7 +389,7 @@ class Keeper:
         return self.task
 
     def ended(self) -> None:
-        """Note that the task has ended."""
+        """Record that the task has ended."""
         self.task = None
         if self.decision is not None and self.decision.status in (Status.AT_TARGET, Status.LIMITED):
             self._rest(self.decision)
@@ -399,7 +397,7 @@ class Keeper:
             self._enter(PhaseKind.DECIDING)
 
     def resolving(self, reason: str) -> None:
-        """Note why the outcome of an order is not known yet."""
+        """Record why the outcome of an order is still unknown."""
         self._enter(PhaseKind.RESOLVING, reason=reason)
 
     def corrects(self) -> None:
@@ -408,11 +406,11 @@ class Keeper:
         self._corrections = (*(at for at in self._corrections if at > now - CORRECTION_SPAN), now)
 
     def waits_for_others(self, *, waiting: bool) -> None:
-        """Note whether other symbols wait until this one has reduced: then all are decided again."""
+        """Record whether other symbols wait until this one has reduced: then all are decided again."""
         self._awaited = waiting
 
     def mode_requested(self, *, leverage: bool, margin_mode: bool) -> None:
-        """Note that a setting was requested: until it is answered nobody knows it."""
+        """Record that a setting was requested: it is unknown until the exchange responds."""
         self.mode = replace(
             self.mode,
             leverage=None if leverage else self.mode.leverage,
@@ -420,7 +418,7 @@ class Keeper:
         )
 
     def mode_set(self, *, leverage: int | None = None, margin_mode: MarginMode | None = None) -> None:
-        """Note that the exchange accepted a leverage or a margin mode."""
+        """Record that the exchange accepted a leverage or a margin mode."""
         tries = self.mode.tries + (leverage is not None)
         self.mode = SymbolMode(
             leverage=self.mode.leverage if leverage is None else Decimal(leverage),
@@ -430,7 +428,7 @@ class Keeper:
         )
 
     def mode_in_order(self, leverage: int, margin_mode: MarginMode) -> None:
-        """Note leverage and margin mode that travelled in an order."""
+        """Record leverage and margin mode that were sent as part of an order."""
         self.mode = replace(
             self.mode, leverage=Decimal(leverage), margin_mode=margin_mode, mode_at=self._monotonic()
         )
@@ -438,7 +436,7 @@ class Keeper:
     # -- failing
 
     def failed(self, error: BaseException, *, reducing: bool, first: timedelta, last: timedelta) -> Hold:
-        """Hold the symbol back after an error, for as long as the table of pauses says."""
+        """Hold the symbol back after an error, for as long as the table of pauses defines."""
         self.hold = hold_after(
             error, self.hold, reducing=reducing, now=self._monotonic(), first=first, last=last
         )
@@ -446,7 +444,7 @@ class Keeper:
         return self.hold
 
     def missed(self, *, reducing: bool, first: timedelta, last: timedelta) -> Hold:
-        """Hold the symbol back after orders that did not lead to the goal: not at all the first time."""
+        """Hold the symbol back after orders that missed the goal: the first time without a pause."""
         failures = self.hold.failures if self.hold is not None else -1
         error = RuntimeError("the last orders did not lead to the goal")
         earlier = None if failures < 0 else self.hold
@@ -457,11 +455,11 @@ class Keeper:
         return hold
 
     def held_until(self) -> float | None:
-        """Return when a held-back symbol is to be decided again (steady clock); None when nothing holds it."""
+        """Return when a held-back symbol must be decided again (monotonic); None if it is not held back."""
         return self.hold.until if self.hold is not None else None
 
     def may_begin(self, decision: Decision) -> bool:
-        """Return whether a decision may be carried out now, or must wait for a pause to end."""
+        """Return whether a decision may be executed now; False if it must wait for a pause to end."""
         if self.hold is None or self._monotonic() >= self.hold.until:
             return True
         return decision.plan.reduces and not self.hold.reduction
@@ -469,26 +467,26 @@ class Keeper:
     # -- persisting
 
     def persist_failed(self, entry: Persisted) -> None:
-        """Remember an entry that the journal did not accept: it goes before the symbol's next order."""
+        """Queue an entry that the journal did not accept: it must be persisted before the symbol's next order."""
         self.unpersisted = (*(one for one in self.unpersisted if self.still_counts(one)), entry)
 
     def take_unpersisted(self) -> tuple[Persisted, ...]:
-        """Return what still has to be persisted, and forget it."""
+        """Return the entries that must still be persisted, and clear the queue."""
         entries, self.unpersisted = self.unpersisted, ()
         return tuple(entry for entry in entries if self.still_counts(entry))
 
     def still_counts(self, entry: Persisted) -> bool:
-        """Return whether an entry still counts: a newer one of its kind takes its place."""
+        """Return whether an entry is still current: a newer one of its kind replaces it."""
         return isinstance(entry, OrderOutcome) or any(
             entry is one for one in (self.target, self.goal, self.confirmation)
         )
 
     def _rest(self, decision: Decision) -> None:
-        """Do nothing more for now: the symbol is at its target, or something keeps it from there."""
+        """Enter a phase without work: the symbol is at its target, or something keeps it from getting there."""
         if decision.status is Status.AT_TARGET:
             self._enter(PhaseKind.RESTING)
         else:
-            self._enter(PhaseKind.HELD, reason=decision.reason, retry="decided again with each read")
+            self._enter(PhaseKind.HELD, reason=decision.reason, retry="decided again after each read")
 
     def _enter(
         self, kind: PhaseKind, *, reason: str = "", until: float | None = None, retry: str = ""

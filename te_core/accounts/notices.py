@@ -1,4 +1,4 @@
-"""What notifiers are told of orders and positions. The journal has them in tables of their own, not as events."""
+"""Notifications about orders and positions. The journal stores these in their own tables, not as events."""
 
 from __future__ import annotations
 
@@ -13,12 +13,8 @@ _DONE = {Side.BUY: "bought", Side.SELL: "sold"}
 
 
 def filled(account: str, fill: Fill) -> Event:
-    """Say what an order of ours was filled at, as far as the exchange told."""
-    price = (
-        f" at {_plain(fill.price)}"
-        if fill.price is not None
-        else ", at a price that the exchange did not tell"
-    )
+    """Return the notification of a fill, with price and fee as far as the exchange reported them."""
+    price = f" at {_plain(fill.price)}" if fill.price is not None else " (price not reported by the exchange)"
     fee = f", fee {_plain(fill.fee)} {fill.fee_currency}".rstrip() if fill.fee is not None else ""
     won = f", realised {_plain(fill.realised, sign='+')}" if fill.realised else ""
     return Event(
@@ -40,12 +36,12 @@ def filled(account: str, fill: Fill) -> Event:
 
 
 def refused(account: str, intent: Intent, reason: str, at: datetime) -> Event:
-    """Say that the exchange refused an order."""
+    """Return the notification that the exchange refused an order."""
     order = f"{intent.side} {_plain(intent.quantity)}{' reduce-only' if intent.reduce_only else ''}"
     return Event(
         at=at,
         kind="refused",
-        text=f"the exchange refused to {order}: {reason or 'it did not say why'}; te explain {intent.symbol}",
+        text=f"the exchange refused to {order}: {reason or 'no reason given'}; see te explain {intent.symbol}",
         account=account,
         symbol=intent.symbol,
         detail={"client_order_id": intent.client_order_id},
@@ -55,7 +51,7 @@ def refused(account: str, intent: Intent, reason: str, at: datetime) -> Event:
 def position_changed(
     account: str, symbol: str, before: Decimal | None, after: Decimal, at: datetime
 ) -> Event:
-    """Say which size a position has by now. ``before``: None where that is not known."""
+    """Return the notification of a position's new size. ``before``: None if it is unknown."""
     was = f" (was {_size(before)})" if before is not None else ""
     return Event(
         at=at,
@@ -74,5 +70,5 @@ def _size(quantity: Decimal) -> str:
 
 
 def _plain(value: Decimal, *, sign: str = "") -> str:
-    """Write a number without exponent and without zeros at its end."""
+    """Format a number without exponent and without trailing zeros."""
     return f"{value.normalize():{sign}f}"

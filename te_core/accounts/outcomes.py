@@ -1,4 +1,4 @@
-"""What becomes of a symbol's goals and orders: adopted, looked up, resolved, confirmed; each of it is journaled."""
+"""Adopts goals, looks up and resolves orders, and confirms goals; each step is journaled."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ ZERO = Decimal(0)
 CALL_TIMEOUT = timedelta(seconds=15)
 FIRST_RETRY, LAST_RETRY = 0.5, 5.0
 REFUSED_RETRY = 60.0
+"""Seconds after which an order is looked up again if the exchange refuses the key."""
 VANISHED = 60.0
-"""Seconds beyond the window for which an accepted order is looked for that the exchange does not find any more."""
-"""Seconds after which an order is looked up again where the exchange refuses the key."""
+"""Seconds beyond the window for which the look-up of an accepted order continues if the exchange no longer finds it."""
 
 FINAL = {
     OrderStatus.FILLED: IntentState.FILLED,
@@ -36,7 +36,7 @@ FINAL = {
 
 @asynccontextmanager
 async def answered(what: str, otherwise: type[NotReady | OutcomeUnknown] = NotReady) -> AsyncIterator[None]:
-    """Limit the time of a call of the exchange. Raises ``otherwise``, naming the call, without an answer in time."""
+    """Limit the time of an exchange call. Raises ``otherwise``, naming the call, if it does not return in time."""
     try:
         async with asyncio.timeout(CALL_TIMEOUT.total_seconds()):
             yield
@@ -45,17 +45,17 @@ async def answered(what: str, otherwise: type[NotReady | OutcomeUnknown] = NotRe
 
 
 def unanswered(keeper: Keeper, outages: Outages, error: OutcomeUnknown) -> None:
-    """Note that an order's outcome has to be looked up; what a plugin may not do is an outage of the symbol."""
+    """Log that an order's outcome must be looked up; a plugin's contract violation is an outage of the symbol."""
     if isinstance(error, PluginDefect):
         said = str(error).removeprefix("defect of the plugin: ")
-        keeper.log.error("defect: {}; the order is looked up", said)
-        outages.failing(keeper.symbol, f"defect: {said}; the order is looked up")
+        keeper.log.error("defect: {}; looking the order up", said)
+        outages.failing(keeper.symbol, f"defect: {said}; looking the order up")
     else:
-        keeper.log.warning("an order's outcome is not known: {}; it is looked up", error)
+        keeper.log.warning("the outcome of an order is unknown: {}; looking it up", error)
 
 
 def adopt_goal(ctx: ExecutionContext, keeper: Keeper, goal: Goal) -> None:
-    """Adopt a freshly sized goal: it stays until the target changes."""
+    """Adopt a newly sized goal: it stays until the target changes."""
     keeper.set_goal(goal)
     persist(ctx.journal, keeper, goal)
     notes = "".join(f"; {note}" for note in goal.notes)
@@ -95,11 +95,11 @@ def resolve(
     report: OrderReport | None = None,
     reason: str = "",
 ) -> None:
-    """Record an intent's known outcome. ``report``: what the exchange said of it, where that is how it is known."""
+    """Record an intent's known outcome. ``report``: the exchange's report, if the outcome is known from it."""
     average_price = report.average_price if report is not None else None
     if filled is None:
         filled = intent.quantity if outcome is IntentState.FILLED else ZERO
-    ctx.beliefs.catch_up(keeper.symbol)  # a read from before shows an order under way, not somebody else's
+    ctx.beliefs.catch_up(keeper.symbol)  # an earlier read shows an order under way, not one of others
     keeper.orders.resolve(intent, filled)
     ctx.beliefs.filled(keeper.symbol, intent.side.sign * filled)
     if filled and not intent.reduce_only:
@@ -122,7 +122,7 @@ def resolve(
     ctx.books.rejected(outcome)
     if outcome is IntentState.REJECTED and keeper.is_news(f"refused {intent.revision}"):
         ctx.books.notify(notices.refused(ctx.name, intent, reason, order_outcome.at))
-    # Failures are logged once, as an outage of the symbol; here they are only detail.
+    # Failures are logged once, as an outage of the symbol; here they are only details.
     level = "INFO" if outcome is IntentState.FILLED else "DEBUG"
     keeper.log.log(
         level,
@@ -137,7 +137,7 @@ def resolve(
 
 
 def finished(account: str, intent: Intent, order_outcome: OrderOutcome) -> FinishedOrder:
-    """Return what observers see of an order whose outcome is known."""
+    """Return an order whose outcome is known, as observers see it."""
     return FinishedOrder(
         account=account,
         symbol=intent.symbol,
@@ -170,9 +170,9 @@ def resolve_by_report(ctx: ExecutionContext, keeper: Keeper, intent: Intent, rep
 
 
 async def resolve_open(ctx: ExecutionContext, keeper: Keeper) -> None:
-    """Look up every open intent of a symbol until each outcome is known. "Not found" counts only after the window.
+    """Resolve every open intent of a symbol by look-ups. "Not found" counts only after the window.
 
-    Failing look-ups are repeated; where the key is refused, every minute.
+    Failing look-ups are repeated; if the key is refused, every minute.
     """
     pause = FIRST_RETRY
     while True:
@@ -182,7 +182,7 @@ async def resolve_open(ctx: ExecutionContext, keeper: Keeper) -> None:
                 await _look_up(ctx, keeper, intent)
             except AuthError as error:
                 refused = True
-                keeper.resolving(f"an order's outcome is not known yet: {error}")
+                keeper.resolving(f"the outcome of an order is still unknown: {error}")
         if not keeper.orders.open:
             ctx.beliefs.answered(keeper.symbol)
             return
@@ -191,35 +191,35 @@ async def resolve_open(ctx: ExecutionContext, keeper: Keeper) -> None:
 
 
 async def _look_up(ctx: ExecutionContext, keeper: Keeper, intent: Intent) -> None:
-    # Measured on the steady clock. One that an earlier process sent counts from now: its wall time proves nothing.
+    # Measured on the monotonic clock. An order of an earlier process counts from now: its wall time proves nothing.
     asked_at = ctx.clock.monotonic()
     over = asked_at >= keeper.orders.sent_at(intent, asked_at) + ctx.window
     if not ctx.capabilities.order_lookup:
         if over:
-            _let_position_decide(ctx, keeper, intent, "no look-up here")
+            _let_position_decide(ctx, keeper, intent, "the exchange has no order look-up")
         return
     try:
         async with answered("find_order()"):
             report = await ctx.account.find_order(intent.symbol, intent.client_order_id)
     except (NotReady, OutcomeUnknown, OrderRejected) as error:
-        keeper.resolving(f"an order's outcome is not known yet: {error}")
+        keeper.resolving(f"the outcome of an order is still unknown: {error}")
         return
     if report is not None and report.status is not OrderStatus.OPEN:
         resolve_by_report(ctx, keeper, intent, report)
     elif report is not None:
         keeper.orders.accepted(intent)
-        keeper.resolving("waiting for an order to be filled")
+        keeper.resolving("waiting for an order to fill")
     elif keeper.orders.was_accepted(intent):
-        # A look-up lags, too: an order that the exchange took is not "never reached" because one did not find it.
+        # Look-ups lag, too: an order that the exchange accepted is not "never reached" because one did not find it.
         keeper.resolving("the exchange does not find an order that it accepted")
         if asked_at >= keeper.orders.sent_at(intent, asked_at) + ctx.window + VANISHED:
-            _let_position_decide(ctx, keeper, intent, "accepted, and not found any more")
+            _let_position_decide(ctx, keeper, intent, "accepted, but no longer found")
     elif over:
         resolve(ctx, keeper, intent, IntentState.LOST, reason="never reached the exchange")
 
 
 def _let_position_decide(ctx: ExecutionContext, keeper: Keeper, intent: Intent, why: str) -> None:
-    resolve(ctx, keeper, intent, IntentState.LOST, reason=f"{why}: the position decides")
+    resolve(ctx, keeper, intent, IntentState.LOST, reason=f"{why}; the position decides")
     ctx.beliefs.unresolved(keeper.symbol)
     if not intent.reduce_only:
-        keeper.increased(intent.revision)  # it may have
+        keeper.increased(intent.revision)  # it may have done so

@@ -1,4 +1,4 @@
-"""Which error leads to which pause: the only table of it."""
+"""The only table of which error leads to which pause."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from te_core.rules.backoff import backoff
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pause:
-    """How long a symbol waits after consecutive failures: ``first``, doubled up to ``last``.
-
-    None for ``first`` and ``last``: as ``engine.backoff_first`` and ``engine.backoff_last`` say. ``reductions``: the
-    same for orders that lower risk, which are tried sooner. ``everything``: both kinds wait for it alike.
-    """
+    """How long a symbol waits after consecutive failures: ``first``, doubled up to ``last``."""
 
     first: timedelta | None = None
+    """None: ``engine.backoff_first``."""
     last: timedelta | None = None
+    """None: ``engine.backoff_last``."""
     reductions: tuple[timedelta, timedelta] = (timedelta(seconds=1), timedelta(seconds=60))
+    """First and last pause for orders that lower risk, which are retried sooner."""
     everything: bool = False
+    """Whether reductions also wait after a failed order that was not a reduction."""
 
 
 SLOW = (timedelta(minutes=1), timedelta(hours=1))
@@ -40,21 +40,21 @@ PAUSES: tuple[tuple[type[Exception], Pause], ...] = (
     (OutcomeUnknown, Pause(reductions=(timedelta(seconds=1), timedelta(seconds=30)))),
     (OrderRejected, Pause()),
 )
-"""By class of error, the first match counts; anything else is a defect and waits like a rejection."""
+"""By error class; the first match counts. Anything else is a defect and waits like a rejection."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hold:
-    """Why a symbol is held back, until when (steady clock), and after how many consecutive failures.
-
-    ``reduction``: what failed was a reduction, so reductions wait too. ``retry``: how it is tried again, for people.
-    """
+    """Why a symbol is held back, until when, and after how many consecutive failures."""
 
     reason: str
     until: float
+    """Monotonic seconds."""
     failures: int
     reduction: bool
+    """Whether reductions wait, too: a reduction failed, or the error blocks everything."""
     retry: str = ""
+    """How it will be retried; for people."""
 
 
 def hold_after(
@@ -66,7 +66,7 @@ def hold_after(
     first: timedelta,
     last: timedelta,
 ) -> Hold:
-    """Return the hold that follows an error; ``earlier``: the present one. A longer ``retry_after`` is honoured."""
+    """Return the hold that follows an error; ``earlier``: the current hold. A longer ``retry_after`` is honoured."""
     pause = next((pause for kind, pause in PAUSES if isinstance(error, kind)), Pause())
     failures = (earlier.failures if earlier else 0) + 1
     bounds = pause.reductions if reducing else (pause.first or first, pause.last or last)
@@ -77,5 +77,5 @@ def hold_after(
         until=now + seconds,
         failures=failures,
         reduction=reducing or pause.everything,
-        retry=f"tried again after {seconds:.3g} s, at most every {bounds[1].total_seconds():g} s",
+        retry=f"retrying after {seconds:.3g} s; the pause grows to {bounds[1].total_seconds():g} s at most",
     )

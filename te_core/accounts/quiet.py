@@ -1,4 +1,4 @@
-"""When nothing may be increased on an account: in its hours, after the start, before a large funding."""
+"""Times when nothing may be increased on an account: configured hours, after the start, before a large funding."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from te_core.rules.hours import Quiet, quiet
 
 
 class QuietTimes:
-    """Says for one account why nothing is increased now, and when that ends. The start is when this is made."""
+    """Determines for one account why nothing is increased now, and until when. Created at the engine's start."""
 
     def __init__(self, clock: Clock, settings: Callable[[], WorkerSettings]) -> None:
         self._clock = clock
@@ -24,11 +24,11 @@ class QuietTimes:
         self._end: asyncio.TimerHandle | None = None
 
     def connected(self, reader: AccountReader) -> None:
-        """Take what is announced of funding from here on from this connection."""
+        """Use this connection's reader for announced funding from now on."""
         self._reader = reader
 
     def why(self, symbol: str, side: int) -> str:
-        """Return why the symbol is not increased on a side (1 long, -1 short) now; empty when it may be."""
+        """Return why the symbol must not be increased on a side (1 long, -1 short) now; empty if it may be."""
         if self._start_delay_left() > 0:
             delay = self._settings().engine.start_delay
             return f"no increases for start_delay = {delay.total_seconds():g} s after the start"
@@ -40,7 +40,7 @@ class QuietTimes:
         return funding.why if funding is not None else ""
 
     def wake_at_end(self, symbols: Sequence[str], wake: Callable[[], None]) -> None:
-        """Call ``wake`` when the first of the times ends that hold for these symbols now."""
+        """Call ``wake`` when the first of the quiet times that apply to these symbols now ends."""
         self.forget_end()
         left = self._start_delay_left()
         if left <= 0:
@@ -55,7 +55,7 @@ class QuietTimes:
             self._end = asyncio.get_running_loop().call_later(left, wake)
 
     def forget_end(self) -> None:
-        """Wake nobody."""
+        """Cancel the pending wake-up."""
         if self._end is not None:
             self._end.cancel()
             self._end = None

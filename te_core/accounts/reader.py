@@ -1,7 +1,7 @@
-"""Reads of one account. A read gives a dated observation, or the reason why there is none.
+"""Reads one account. A read returns a dated observation, or the reason why there is none.
 
-Reads of positions that are wanted at the same time share one request; one that is under way serves only those who
-asked before it was sent, so that nobody gets a state from before their own order.
+Concurrent reads of positions share one request; a request under way serves only callers that asked before it was
+sent, so that no caller gets a state from before its own order.
 """
 
 from __future__ import annotations
@@ -33,15 +33,15 @@ INSTRUMENT_AGE = timedelta(hours=1)
 MISSING_INSTRUMENT_AGE = timedelta(minutes=5)
 FUNDING_PAUSE = timedelta(minutes=5)
 FUNDING_AGE = timedelta(minutes=20)
-"""Rates that were announced longer ago are not known any more."""
+"""Rates read longer ago count as unknown."""
 RENEWAL_PAUSE = timedelta(minutes=5)
 FUTURE = 5.0
-"""Seconds by which an exchange's clock may be ahead; an answer from later shows that a clock was set meanwhile."""
+"""Seconds by which an exchange's clock may be ahead; a response dated later shows that a clock was changed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """What a pass has to read, since it is not known."""
+    """What a pass must read because it is not known."""
 
     positions: bool = False
     equity: bool = False
@@ -52,7 +52,7 @@ class Wanted:
 
 
 async def read(what: str, call: Callable[[], Awaitable[T]]) -> T | Unknown:
-    """Make one read; a failure becomes its reason. ``AuthError`` and ``ConfigError`` pass through."""
+    """Make one read; a failure is returned as `Unknown`. ``AuthError`` and ``ConfigError`` propagate."""
     try:
         async with asyncio.timeout(READ_TIMEOUT.total_seconds()):
             return await call()
@@ -65,7 +65,7 @@ async def read(what: str, call: Callable[[], Awaitable[T]]) -> T | Unknown:
 
 
 class AccountReader:
-    """Reads one account into its beliefs, with as few requests as the answers allow."""
+    """Reads one account into its beliefs, with as few requests as possible."""
 
     def __init__(self, account: ExchangeAccount, clock: Clock, beliefs: Beliefs) -> None:
         self._account = account
@@ -79,15 +79,15 @@ class AccountReader:
         self._funding: Mapping[str, FundingRate] = {}
         self._funding_at = self._funding_asked = float("-inf")
         self._funding_of = self._funding_wanted = frozenset[str]()
-        """Symbols of the last answer, and those that were last asked for."""
+        """Symbols of the last response, and those that were last requested."""
         self._funding_read: asyncio.Task[None] | None = None
         self._funding_failed = ""
-        """Why the newest read of it failed; empty if it did not."""
+        """Why the newest read of funding failed; empty if it did not."""
         self.tells_funding = True
-        """False once the plugin has said that its exchange tells nothing of funding."""
+        """False once the plugin has returned that its exchange does not report funding."""
 
     async def read(self, wanted: Wanted) -> Mapping[str, Unknown | None]:
-        """Read what is wanted at the same time and fold it in. Returns what failed, by name; None for a success."""
+        """Read what is wanted concurrently and fold it in. Returns each failure by name; None for a success."""
         reads: dict[str, Awaitable[Unknown | None]] = {}
         if wanted.equity:
             reads["equity"] = self._read_equity()
@@ -98,7 +98,7 @@ class AccountReader:
         return dict(zip(reads, await asyncio.gather(*reads.values()), strict=True))
 
     async def positions(self, *, batch_window: float = 0.0) -> Observation[Positions] | Unknown:
-        """Read all positions with a request sent after this call; ``batch_window``: seconds to wait for others."""
+        """Read all positions with a request sent after this call, at most ``batch_window`` seconds later."""
         return await self._positions.get(batch_window)
 
     async def _positions_failure(self) -> Unknown | None:
@@ -133,17 +133,19 @@ class AccountReader:
         arrived_at = self._clock.monotonic()
         first = self._beliefs.dated.get(what)
         if first is not None and first[0] == answer.as_of and first[1] < asked_at:
-            return Observation(  # the same answer again: it proves what it proved when it was new
+            return Observation(  # the same response again: it proves what it proved when it was new
                 value=answer.value, asked_at=first[1], arrived_at=arrived_at, number=first[2]
             )
         ahead = (answer.as_of - self._clock.now()).total_seconds()
         if answer.as_of == self._beliefs.disbelieved.get(what):
-            return Unknown(reason=f"{what}: an answer that was dated in the future is repeated: not believed")
+            return Unknown(reason=f"{what}: ignored a repeated response that was dated in the future")
         if ahead > FUTURE:
             self._beliefs.disbelieved[what] = answer.as_of
-            return Unknown(reason=f"{what}: the answer is dated {ahead:.0f} s in the future: not believed")
+            return Unknown(
+                reason=f"{what}: ignored a response dated {ahead:.0f} s in the future; check the clock"
+            )
         if answer.as_of < sent_at:
-            # An older state. Rounding must never make it look newer than our own order.
+            # An older state. Rounding must never make it appear newer than our own order.
             age = (self._clock.now() - answer.as_of + timedelta.resolution).total_seconds()
             asked_at = min(asked_at, arrived_at - age)
         self._beliefs.dated[what] = answer.as_of, asked_at, number
@@ -156,15 +158,15 @@ class AccountReader:
         return self._instruments.get(symbol)
 
     def refresh_instrument(self, symbol: str) -> None:
-        """Renew it in the background: an order was refused for its size or precision. Not again for five minutes."""
+        """Reload it in the background after an order was refused for size or precision; at most every five minutes."""
         now = self._clock.monotonic()
         if now - self._renewed_at >= RENEWAL_PAUSE.total_seconds():
             self._renew([symbol], now)
 
     async def load_instruments(self, symbols: Sequence[str]) -> Unknown | None:
-        """Read instruments that are missing; renew those older than an hour in the background, the old ones serve on.
+        """Read missing instruments; reload those older than an hour in the background while the old ones stay in use.
 
-        Returns the reason when reading missing ones failed.
+        Returns the reason if reading missing ones failed.
         """
         now = self._clock.monotonic()
         due = [symbol for symbol in symbols if now - self._asked.get(symbol, -1e9) >= self._age(symbol)]
@@ -178,30 +180,30 @@ class AccountReader:
         if self._renewing is not None and not self._renewing.done():
             return
         self._renewed_at = now
-        self._asked.update(dict.fromkeys(symbols, now))  # also a failure is not repeated before its time
+        self._asked.update(dict.fromkeys(symbols, now))  # a failure is not retried early, either
         self._renewing = asyncio.create_task(self._load_quietly(symbols))
 
     async def close(self) -> None:
-        """Stop what runs in the background."""
+        """Stop the background tasks."""
         running = [task for task in (self._renewing, self._funding_read) if task is not None]
         for task in running:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
 
     def funding(self, symbol: str) -> FundingRate | Unknown | None:
-        """Return what is announced for a symbol's next funding; None where there is none, or none is told."""
+        """Return what is announced for a symbol's next funding; None if there is none, or none is reported."""
         if not self.tells_funding:
             return None
         recent = self._clock.monotonic() - self._funding_at <= FUNDING_AGE.total_seconds()
         if recent and symbol in self._funding_of:
             return self._funding.get(symbol)
         why = f": {self._funding_failed}" if self._funding_failed else ""
-        return Unknown(reason=f"the funding of {symbol} is not known now{why}")
+        return Unknown(reason=f"the funding rate of {symbol} is unknown now{why}")
 
     async def load_funding(self, symbols: Sequence[str], done: Callable[[], None]) -> None:
-        """Read what is announced, every five minutes; only the first time this waits for it.
+        """Read announced funding every five minutes; wait for the result only the first time.
 
-        ``done`` is called when it was read in the background.
+        ``done`` is called after every successful read.
         """
         now = self._clock.monotonic()
         running = self._funding_read is not None and not self._funding_read.done()
@@ -247,7 +249,7 @@ class AccountReader:
 
 
 class SharedRead:
-    """Callers that come before the request is sent share it; those that come while it is under way share the next."""
+    """Callers that arrive before the request is sent share it; those that arrive later share the next one."""
 
     def __init__(self, start: Callable[[], Awaitable[Observation[Positions] | Unknown]]) -> None:
         self._start = start
@@ -255,7 +257,7 @@ class SharedRead:
         self._next: PositionsTask | None = None
 
     async def get(self, batch_window: float = 0.0) -> Observation[Positions] | Unknown:
-        """Return the result of a request that is sent after this call; ``batch_window``: seconds to wait for others."""
+        """Return the result of a request sent after this call; ``batch_window``: seconds to wait for other callers."""
         if self._next is None:
             self._next = asyncio.create_task(self._after(self._running, batch_window))
         return await asyncio.shield(self._next)

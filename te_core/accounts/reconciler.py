@@ -1,4 +1,4 @@
-"""One pass over one account: read what is not known, decide about every symbol, say what may begin."""
+"""One pass over one account: read what is not known, decide about every symbol, return what may start."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ from te_core.tracing import trace_pass
 ZERO = Decimal(0)
 RESTING = PhaseKind.RESTING
 DECIDED_AT_ONCE = 25
-"""Symbols that are decided before others get their turn on the event loop: a millisecond or two."""
+"""How many symbols are decided before other tasks get the event loop: a millisecond or two."""
 RECHECK_AFTER = 1.0
-"""Seconds until the next read where an observation was not conclusive."""
+"""Seconds until the next read if an observation was not conclusive."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
-    """A decision that may be carried out now, and what it rests on. ``decided_at``: steady clock."""
+    """A decision that may be executed now, and its basis. ``decided_at``: monotonic seconds."""
 
     keeper: Keeper
     decision: Decision
@@ -46,7 +46,7 @@ class Work:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AsIf:
-    """What to preview: commands that would be in force, and blends that would differ then."""
+    """What to preview: the commands that would be active, and the blends that would differ."""
 
     controls: Controls
     blends: Mapping[str, Blend | None]
@@ -55,8 +55,8 @@ class AsIf:
 class Reconciler:
     """Makes the passes of one account.
 
-    ``record`` keeps events, ``wake`` asks for another pass, ``trip`` halts a symbol for a reason. ``record_changes`` is
-    called before anything is decided from what was read.
+    ``record`` records events, ``wake`` requests another pass, ``trip`` halts a symbol for a reason. ``record_changes``
+    is called before anything is decided from what was read.
     """
 
     def __init__(
@@ -76,9 +76,9 @@ class Reconciler:
         self.foreign: Mapping[str, Decimal] = {}
         self.failing: Mapping[str, Unknown | None] = {}
         self.increases_blocked = ""
-        """Why no symbol of the account is increased now; empty when it may be."""
+        """Why no symbol of the account is increased now; empty if increases are allowed."""
         self.found_flat = True
-        """Whether everything that a flatten asked for was closed: what others open after it is theirs."""
+        """Whether everything that a flatten covers was closed: positions that others open later are left alone."""
         self._name = name
         self._book = book
         self._targets = targets
@@ -92,25 +92,25 @@ class Reconciler:
         self._instruments_loaded = False
         self._funding_reported = False
         self._counted: dict[str, Decimal] = {}
-        """By symbol: the notional that the exposure ledger was last told."""
+        """By symbol: the notional last passed to the exposure ledger."""
 
     def connected(self) -> None:
-        """Start over on a new connection: trading rules are read again."""
+        """Start over on a new connection: instruments are read again."""
         self._instruments_loaded = False
 
     def settings_changed(self, *, symbols: bool) -> None:
-        """Have the trading rules of new symbols read."""
+        """Read the instruments of new symbols in the next pass, if the symbols changed."""
         self._instruments_loaded = self._instruments_loaded and not symbols
 
     async def make_pass(self, ctx: ExecutionContext) -> list[Work]:
-        """Read, observe, decide. Returns what may begin; nothing where positions cannot be read."""
+        """Read, observe, decide. Returns what may start; nothing if positions cannot be read."""
         now, began = ctx.clock.monotonic(), ctx.clock.now()
         regular = self._schedule.begin(now)
         keepers = self._targets.keepers
         symbols = [keeper.symbol for keeper in keepers.values() if keeper.wanted or keeper.closing]
         if (
             not self._instruments_loaded
-        ):  # of all symbols, so that the first signal of one need not wait for them
+        ):  # of all symbols, so that a symbol's first signal need not wait for them
             self._instruments_loaded = True
             symbols = list(dict.fromkeys([*symbols, *self._targets.settings.symbols]))
         await self._read(ctx, symbols, everything=regular)
@@ -123,7 +123,7 @@ class Reconciler:
         self._record_changes(ctx)
         if not self.found_flat and self._targets.close_foreign(self.foreign):
             self._wake()
-        # A target that came while the read was under way was not read for: the next pass decides it.
+        # The read did not cover targets that arrived while it was under way: the next pass decides them.
         ready = [k for k in keepers.values() if k.symbol in symbols or not k.wanted]
         work = []
         for number, keeper in enumerate(ready, 1):
@@ -140,9 +140,9 @@ class Reconciler:
         return begun
 
     async def preview(self, ctx: ExecutionContext, as_if: AsIf | None = None) -> Mapping[str, Decision] | str:
-        """Read everything and return each symbol's next decision, or why there is none. Sends and keeps nothing.
+        """Read everything and return each symbol's next decision, or why there is none. Sends and stores nothing.
 
-        ``as_if``: what commands would be in force, and what the signals would say then.
+        ``as_if``: the commands that would be active, and the blends that the signals would then have.
         """
         keepers = list(self._targets.keepers.values())
         if as_if is None:
@@ -185,7 +185,7 @@ class Reconciler:
         return self._shown(decide(facts), keeper, as_if.controls)
 
     def _shown(self, decision: Decision, keeper: Keeper, controls: Controls | None = None) -> Decision:
-        """Return a decision as a preview shows it: with its steps, also where they would not be sent."""
+        """Return a decision as a preview shows it: with its steps, even if they would not be sent."""
         by = self._targets.controls if controls is None else controls
         return observed(decision, keeper.symbol) if self._targets.observing_by(by) else decision
 
@@ -194,14 +194,14 @@ class Reconciler:
     async def _read(self, ctx: ExecutionContext, symbols: Sequence[str], *, everything: bool) -> None:
         missing = await ctx.reader.load_instruments(symbols)
         wanted = self._wanted(ctx, symbols, everything=everything)
-        # Prices that need not be read are pushed: an earlier read that failed stands for nothing any more.
+        # Prices that need not be read are pushed: an earlier failed read no longer matters.
         results = {"prices": None, **await ctx.reader.read(wanted), "instruments": missing}
         urgent = any(keeper.may_reduce for keeper in self._targets.keepers.values())
         if self._targets.settings.limits.funding_guards:
             await ctx.reader.load_funding(self._targets.settings.symbols or symbols, self._wake)
             if not ctx.reader.tells_funding and not self._funding_reported:
                 self._funding_reported = True
-                text = "limits.funding_guard has no effect here: the plugin tells nothing of funding"
+                text = "limits.funding_guard has no effect here: the exchange plugin does not report funding"
                 self._record(Event(at=self._targets.now(), kind="limited", text=text, account=self._name))
         self._schedule.read(
             ctx.clock.monotonic(),
@@ -213,14 +213,14 @@ class Reconciler:
         self.failing = {**self.failing, **results}
 
     def _wanted(self, ctx: ExecutionContext, symbols: Sequence[str], *, everything: bool) -> Wanted:
-        """Return what has to be read: what is not followed by a stream, and what is not known all the same."""
+        """Return what must be read: what no stream covers, and what is unknown despite a stream."""
         beliefs = ctx.beliefs
         unwatched = not beliefs.told_of_changes
         positions = everything or unwatched
         equity = everything or isinstance(beliefs.equity(), Unknown) or beliefs.equity_ends_soon
         equity = equity or beliefs.equity_is_old or (unwatched and not beliefs.follows(Feed.EQUITY))
         followed = beliefs.follows(Feed.PRICES)
-        # Positions that are not ours count against limits too, at their present price.
+        # Positions that are not ours count towards limits, too, at their current price.
         priced = dict.fromkeys(
             [*symbols, *(self.foreign if self._targets.settings.limits.counts_others else ())]
         )
@@ -231,7 +231,7 @@ class Reconciler:
         )
 
     def _count_exposure(self, ctx: ExecutionContext) -> None:
-        """Count what is held in the exposure ledger, except where an own order is under way or newer."""
+        """Count the positions in the exposure ledger, except where one of our orders is under way or newer."""
         held, keepers = ctx.beliefs.held(), self._targets.keepers
         ours = {symbol for symbol, keeper in keepers.items() if keeper.ours}
         self.foreign = {symbol: p.quantity for symbol, p in held.items() if symbol not in ours}
@@ -257,13 +257,13 @@ class Reconciler:
                 keeper.undecidable(reason)
 
     def _equity(self, ctx: ExecutionContext) -> Equity | Unknown:
-        """Return the equity as believed; one that is not pushed is not known while reading it fails."""
+        """Return the believed equity; if it is not pushed, it is unknown while reading it fails."""
         equity, failed = ctx.beliefs.equity(), self.failing.get("equity")
         unknown = isinstance(equity, Unknown) or not ctx.beliefs.follows(Feed.EQUITY)
         return failed if failed is not None and unknown else equity
 
     def _price(self, ctx: ExecutionContext, symbol: str) -> Decimal | None:
-        """Return a price as believed; one that is not pushed is not known while reading prices fails."""
+        """Return the believed price; if it is not pushed, it is None while reading prices fails."""
         if self.failing.get("prices") is not None and not ctx.beliefs.follows(Feed.PRICES):
             return None
         return ctx.beliefs.price(symbol)
@@ -286,7 +286,7 @@ class Reconciler:
         decision = self._decision(ctx, keeper)
         more = decision.drift or decision.plan.increases
         if keeper.stops.doubted and more and not decision.plan.reduces:
-            keeper.undecidable("whether its stop was filled is not known yet")
+            keeper.undecidable("it is still unknown whether its stop was filled")
             return None
         if not decision.asking:
             self._report(keeper, decision)
@@ -296,7 +296,7 @@ class Reconciler:
         return self._work(ctx, keeper, decision)
 
     def _basis(self, ctx: ExecutionContext, keeper: Keeper, position: Position) -> object:
-        """Return what a symbol at its target rests on: while that stays, deciding again would change nothing."""
+        """Return the basis on which a symbol rests at its target: while it is equal, deciding again changes nothing."""
         assert keeper.target is not None
         shown = (position.quantity, position.leverage, position.margin_mode, position.obstacle)
         halted = bool(keeper.standing.halt)
@@ -309,7 +309,7 @@ class Reconciler:
         )
 
     def decide_again(self, ctx: ExecutionContext, keeper: Keeper) -> Work | None:
-        """Decide once more about a symbol whose decision waited; None when nothing may begin any more."""
+        """Decide again about a symbol whose decision waited; None if nothing may start any more."""
         if keeper.target is None or keeper.orders.open:
             return None
         decision = self._decision(ctx, keeper)
@@ -329,7 +329,7 @@ class Reconciler:
         return replace(observed(decision, keeper.symbol), plan=NOTHING, quantity=held)
 
     def _reviewed(self, facts: Facts, decision: Decision) -> Decision:
-        """Have an increase reviewed before it is planned for good; without risk checks nothing is asked."""
+        """Submit an increase to the risk checks before it is planned; without risk checks, return it unchanged."""
         if self._reviews.nobody:
             return decision
         free = decision if facts.allowance is None else decide(replace(facts, allowance=None))
@@ -389,10 +389,10 @@ class Reconciler:
         )
 
     def _apply(self, ctx: ExecutionContext, keeper: Keeper, decision: Decision, position: Position) -> None:
-        """Keep what a decision found out."""
+        """Store what a decision determined."""
         goal = decision.goal
         if goal is not None and decision.quantity is not None:
-            # Counted before the next symbol is decided, so that two symbols never share one room of a limit.
+            # Counted before the next symbol is decided, so that two symbols never use the same room under a limit.
             worth = decision.quantity * (goal.price if not decision.sized else decision.price or goal.price)
             ctx.ledger.reserve_goal(self._book, keeper.symbol, worth)
         if goal is not None and decision.confirm:
@@ -406,7 +406,7 @@ class Reconciler:
             self._wake()
 
     def _report(self, keeper: Keeper, decision: Decision) -> None:
-        """Record once what is new: waiting, blocked, limited, drifting, given up; what would be done, by target."""
+        """Record each new condition once: waiting, blocked, limited, drifting, given up, or what would be done."""
         if decision.status is Status.OBSERVING:
             if keeper.is_news("observing"):
                 self._record_event(keeper, "observing", decision.reason)
@@ -414,7 +414,7 @@ class Reconciler:
             news = keeper.is_news("drift")
             if not keeper.may_correct and keeper.gives_up_correcting():
                 self._record_event(keeper, "drift", f"drift: {decision.reason}")
-                self._trip(keeper.symbol, "corrected too often: somebody else may be trading here")
+                self._trip(keeper.symbol, "corrected too often; someone else may be trading this symbol")
             elif news:
                 how = "correcting it" if decision.plan.steps else "not corrected"
                 self._record_event(keeper, "drift", f"drift: {decision.reason}; {how}")
@@ -434,7 +434,7 @@ class Reconciler:
 
 
 def _proposal(account: str, facts: Facts, decision: Decision) -> Proposal:
-    """Return what risk checks are asked about a decision that increases a position."""
+    """Return the proposal that risk checks review for a decision that increases a position."""
     assert decision.goal is not None
     assert decision.quantity is not None
     position, target, equity = facts.position, facts.target, facts.equity

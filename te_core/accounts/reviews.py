@@ -1,6 +1,7 @@
-"""What risk checks say of the symbols of one account: asked before anything is increased, each symbol on its own.
+"""Risk-check reviews of one account: requested before any increase, separately for each symbol.
 
-A pass never waits for an answer. It holds the increase back, lets reductions go, and the answer asks for the next pass.
+A pass never waits for a review. It holds the increase back and lets reductions through; the result requests the next
+pass.
 """
 
 from __future__ import annotations
@@ -15,44 +16,44 @@ from te_core.clock import Clock
 from te_core.model.review import Allowance, Proposal
 
 COVERED = Decimal("1.02")
-"""Up to so many times the quantity that was approved is covered by the approval: prices move while a check is asked."""
+"""An approval covers up to this multiple of the approved quantity: prices move while a check runs."""
 AFTER = 0.01
-"""Seconds after an answer has lost its validity until it is asked for again: rounding must not put that before it."""
+"""Seconds between a result's expiry and the next request: rounding must not put the request before the expiry."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reviewed:
-    """What all checks together leave of a proposal, and for how many seconds that counts."""
+    """What all checks together allow of a proposal, and for how many seconds that counts."""
 
     allowance: Allowance | None
     seconds: float
 
 
 class Reviewer(Protocol):
-    """The risk checks of the settings."""
+    """The risk checks in the settings."""
 
     @property
     def names(self) -> Sequence[str]:
-        """Those that are asked about anything."""
+        """The names of all active risk checks."""
         ...
 
     def asked_about(self, account: str, symbol: str) -> Sequence[str]:
-        """Return the names of those that are asked about a symbol of an account."""
+        """Return the names of the checks that apply to a symbol of an account."""
         ...
 
     async def review(self, proposal: Proposal) -> Reviewed:
-        """Ask them. Never raises for what a check does wrong, and takes no longer than their time limits."""
+        """Run the checks. Never raises for a check's defect, and takes no longer than their time limits."""
         ...
 
 
 @dataclass(slots=True)
 class _Record:
-    """The newest answer about a symbol, and the question that is under way."""
+    """The newest result for a symbol, and the request that is under way."""
 
     proposal: Proposal
     allowance: Allowance | None = None
     until: float = float("-inf")
-    """Steady-clock seconds until which the answer counts; an objection counts until the next answer."""
+    """Monotonic seconds until which the result counts; an objection counts until the next result."""
     answered: bool = False
     task: asyncio.Task[None] | None = None
     timer: asyncio.TimerHandle | None = None
@@ -60,14 +61,15 @@ class _Record:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """Where a review stands: ``waiting_for`` names the checks that have not answered; empty when all have."""
+    """The state of a review."""
 
     allowance: Allowance | None = None
     waiting_for: tuple[str, ...] = ()
+    """The checks that have not answered; empty if all have."""
 
 
 class Reviews:
-    """Those of one account. ``wake`` asks for the next pass."""
+    """The reviews of one account. ``wake`` requests the next pass."""
 
     def __init__(
         self, account: str, reviewer: Reviewer | None, *, clock: Clock, wake: Callable[[], None]
@@ -80,21 +82,21 @@ class Reviews:
 
     @property
     def nobody(self) -> bool:
-        """Whether there is no risk check at all: then nothing is asked, and nothing is looked up."""
+        """Whether there is no risk check at all: then nothing is reviewed."""
         return self._reviewer is None or not self._reviewer.names
 
     def _asked(self, symbol: str) -> Sequence[str]:
         return () if self._reviewer is None else self._reviewer.asked_about(self._account, symbol)
 
     def known(self, symbol: str, revision: int) -> Allowance | None:
-        """Return what stands against a target's increase now, asking nobody."""
+        """Return the current objection to a target's increase, without running any check."""
         record = self._records.get(symbol)
         if record is None or record.proposal.revision != revision or not record.answered:
             return None
         return record.allowance if self._asked(symbol) else None
 
     def standing(self, proposal: Proposal) -> Standing:
-        """Return what the checks leave of a proposal; has them asked where that is not known."""
+        """Return what the checks allow of a proposal; request a review if that is unknown."""
         symbol = proposal.symbol
         names = self._asked(symbol)
         record = self._records.get(symbol)
@@ -111,18 +113,18 @@ class Reviews:
             record.proposal = proposal
             record.task = asyncio.create_task(self._ask(record, proposal))
         if record.answered and record.allowance is not None:
-            return Standing(allowance=record.allowance)  # an objection counts until it is taken back
+            return Standing(allowance=record.allowance)  # an objection counts until it is withdrawn
         return Standing(waiting_for=tuple(names))
 
     def ask_again(self) -> None:
-        """Let no earlier answer count any more, except that objections do until they are taken back."""
+        """Invalidate earlier results; objections still count until they are withdrawn."""
         for record in self._records.values():
             record.until = float("-inf")
         if self._records:
             self._wake()
 
     def close(self) -> None:
-        """Ask nothing any more."""
+        """Stop all reviews."""
         for symbol in list(self._records):
             self._forget(symbol)
 
@@ -152,12 +154,12 @@ class Reviews:
 
 
 def _of_one_question(asked: Proposal, now: Proposal) -> bool:
-    """Return whether an answer about one proposal has anything to say of another."""
+    """Return whether a result for one proposal also applies to another: same revision and side."""
     return asked.revision == now.revision and (asked.quantity > 0) == (now.quantity > 0)
 
 
 def _covers(record: _Record, proposal: Proposal) -> bool:
-    """Return whether an answer is about as large a position: an objection is about every size."""
+    """Return whether a result covers the size of a proposal; an objection covers every size."""
     if record.allowance is not None:
         return True
     return abs(proposal.quantity) <= COVERED * abs(record.proposal.quantity)

@@ -1,4 +1,4 @@
-"""When an account is looked at next: regularly, when it is woken or a retry is due, and sooner after a failed read."""
+"""Schedules an account's next pass: regularly, when it is woken or a retry is due, and sooner after a failed read."""
 
 from __future__ import annotations
 
@@ -12,17 +12,18 @@ from te_core.rules.backoff import backoff
 from te_core.settings.schema import EngineSettings
 
 URGENT_RETRY = timedelta(seconds=1)
-"""Pause before a failed read is repeated that a reduction waits for; doubled from there."""
+"""Pause before repeating a failed read that a reduction waits for; doubled from there."""
 
 
 class Schedule:
-    """Counts failing reads of one account, logs their outages, and knows when the next pass is due.
+    """Counts failing reads of one account, logs their outages, and computes when the next pass is due.
 
-    Times are steady-clock seconds. ``wanted``: somebody asked for a pass.
+    Times are monotonic seconds.
     """
 
     def __init__(self, outages: Outages) -> None:
         self.wanted = True
+        """Whether a pass was requested."""
         self._outages = outages
         self._failures = 0
         self._begun = 0.0
@@ -32,8 +33,8 @@ class Schedule:
     def due(self, now: float, retries: Iterable[float], *, reads: bool) -> float | None:
         """Return when the next pass is due; None: only when woken. ``reads``: the account is read regularly.
 
-        One pass takes up a retry that came due. Should its reads fail, the next read decides when it goes on: otherwise
-        an exchange that cannot be reached would be asked without pause.
+        Each due retry causes one pass. If the reads of that pass fail, the next read determines when to continue:
+        otherwise an unreachable exchange would be polled without pause.
         """
         due = [at for at in retries if at > self._begun]
         if reads:
@@ -43,7 +44,7 @@ class Schedule:
         return max(min(due), self._paused_until) if due else None
 
     def begin(self, now: float) -> bool:
-        """Note that a pass begins. Returns whether a regular read is due in it."""
+        """Record that a pass begins. Returns whether a regular read is due in it."""
         self.wanted = False
         self._begun = now
         return now >= self._next_read
@@ -57,9 +58,9 @@ class Schedule:
         urgent: bool,
         regular: bool,
     ) -> None:
-        """Take the results of a pass's reads by name. ``urgent``: a reduction may wait for them.
+        """Apply the results of a pass's reads, by name. ``urgent``: a reduction may be waiting for them.
 
-        ``regular``: everything was read, so that the next regular read is a whole resync away.
+        ``regular``: everything was read, so the next regular read is a full resync interval away.
         """
         failed = {what: result for what, result in results.items() if result is not None}
         for what in results:
@@ -81,16 +82,16 @@ class Schedule:
             self._next_read = now + engine.resync.total_seconds()
 
     def read_by(self, at: float) -> None:
-        """Have the account read at that time at the latest."""
+        """Schedule a read of the account at that time at the latest."""
         self._next_read = min(self._next_read, at)
 
     def failed(self, error: BaseException, now: float) -> None:
-        """Take note of how an order failed: where the exchange cannot answer, reads show whether that is all of it."""
+        """Adjust the schedule after a failed order; if the exchange was not ready, read now: reads may fail, too."""
         if isinstance(error, RateLimited):
             self.pause(now + (error.retry_after or 1.0))
         elif isinstance(error, NotReady):
             self.read_by(now)
 
     def pause(self, until: float) -> None:
-        """Let no pass begin before that time, whatever wakes it."""
+        """Start no pass before that time, whatever wakes the worker."""
         self._paused_until = max(self._paused_until, until)

@@ -1,4 +1,4 @@
-"""Carries out what is to be done about stop orders, and finds out what became of them."""
+"""Places, cancels and looks up stop orders, and resolves their outcomes."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ ZERO = Decimal(0)
 
 
 class StopOrders:
-    """Those of one account. ``fire``: holds a symbol flat for its stop; ``report``: reports what happened to one.
+    """The stop orders of one account. ``fire`` holds a symbol flat because of its stop; ``report`` records an event.
 
-    ``read_by`` asks for a read of everything by a time (steady clock).
+    ``read_by`` requests a read of everything by a time (monotonic).
     """
 
     def __init__(
@@ -63,11 +63,11 @@ class StopOrders:
     async def carry_out(
         self, ctx: ExecutionContext, keeper: Keeper, todo: Changes, decided_at: float
     ) -> None:
-        """Look up what is in doubt; where nothing is, place and cancel. Raises what stopped it."""
+        """Resolve stops in doubt or, if there are none, place and cancel. Raises the error that stopped it."""
         await ctx.turn()
         if keeper.stops.doubted:
             await self._look_up_doubted(ctx, keeper)
-            return  # the next pass decides from what is known then
+            return  # the next pass decides from what was found
         for order in todo.place:
             await self._place_stop(ctx, keeper, order, decided_at)
         for intent in todo.cancel:
@@ -150,7 +150,7 @@ class StopOrders:
     async def _cancel(self, ctx: ExecutionContext, keeper: Keeper, intent: Intent, decided_at: float) -> None:
         """Cancel a stop, and look it up until it is gone: it may have been filled at the last moment.
 
-        Raises ``OutcomeUnknown`` when it still rests after the time until every read shows it.
+        Raises ``OutcomeUnknown`` if it still rests after the visibility window.
         """
         refusal = partial(self._refusal, ctx, decided_at)
         with suppress(OrderRejected, OutcomeUnknown, TimeoutError), dispatching(refusal):
@@ -165,7 +165,7 @@ class StopOrders:
                 return
             if over:
                 raise OutcomeUnknown(
-                    f"a {intent.stop} at {intent.reference_price:f} was cancelled and still rests"
+                    f"a {intent.stop} at {intent.reference_price:f} was cancelled but still rests"
                 )
             await asyncio.sleep(pause)
             pause = min(pause * 2, LAST_RETRY)
@@ -184,7 +184,7 @@ class StopOrders:
             pause = min(pause * 2, LAST_RETRY)
 
     async def _look_up(self, ctx: ExecutionContext, keeper: Keeper, intent: Intent) -> None:
-        """Ask what became of a stop. It is sure to rest only once an answer is newer than the doubt by the window."""
+        """Query a stop. It counts as resting only once a response is newer than the doubt by the window."""
         asked_at = ctx.clock.monotonic()
         async with answered("find_stop()"):
             report = await ctx.account.find_stop(intent.symbol, intent.client_order_id)
@@ -205,10 +205,10 @@ class StopOrders:
             self._ended(ctx, keeper, intent, report)
 
     def _vanished(self, ctx: ExecutionContext, keeper: Keeper, intent: Intent) -> None:
-        """Settle a stop that the exchange does not know (any more): the position tells whether it was filled."""
+        """Resolve a stop that the exchange does not know (any more): the position shows whether it was filled."""
         fired = intent.client_order_id in keeper.stops.rest_since and self._position_doubted(ctx, keeper)
         self._resolve(
-            ctx, keeper, intent, IntentState.LOST, reason="not found at the exchange: the position decides"
+            ctx, keeper, intent, IntentState.LOST, reason="not found at the exchange; the position decides"
         )
         ctx.beliefs.unresolved(keeper.symbol)
         self._read_by(ctx.clock.monotonic())
@@ -217,13 +217,11 @@ class StopOrders:
             and intent.stop is not None
             and holds_back(intent, keeper.target, confirmed=keeper.confirmed)
         ):
-            gone = (
-                f"{intent.stop} at {intent.reference_price:f} is not found any more, and the position shrank"
-            )
-            self._fire(keeper, intent.stop, f"{gone}: taken for filled")
+            gone = f"{intent.stop} at {intent.reference_price:f} is no longer found, and the position shrank"
+            self._fire(keeper, intent.stop, f"{gone}; treating it as filled")
 
     def _position_doubted(self, ctx: ExecutionContext, keeper: Keeper) -> bool:
-        """Return whether the position shows less than what the stops are for."""
+        """Return whether the position may be smaller than the one that the stops are for."""
         position = ctx.beliefs.position(keeper.symbol)
         if isinstance(position, Unknown) or keeper.confirmation is None:
             return keeper.confirmation is not None and keeper.confirmation.quantity != 0
@@ -257,8 +255,8 @@ class StopOrders:
         if holds_back(intent, keeper.target, confirmed=keeper.confirmed):
             self._fire(keeper, intent.stop, text)
         else:
-            keeper.log.warning("{}; a newer target is on its way", text)
-            self._report(keeper, f"{text}; a newer target is on its way")
+            keeper.log.warning("{}; a newer target applies", text)
+            self._report(keeper, f"{text}; a newer target applies")
 
     def _resolve(
         self,

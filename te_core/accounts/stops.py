@@ -1,8 +1,8 @@
-"""Keeps the stops of one account: at the exchange where it can hold them, else by watching prices.
+"""Maintains the stops of one account: at the exchange if it supports them, else by watching prices.
 
-What rests follows from ``te_core.rules.stops``; the believed position and the newest price decide. Each symbol has a
-task of its own for its stops, so that no order waits for one. Whether a stop was filled is asked of the exchange, never
-guessed.
+``te_core.rules.stops`` determines which stops rest, from the believed position and the newest price. Each symbol has
+its own task for its stops, so that no order waits for one. Whether a stop was filled is queried from the exchange,
+never guessed.
 """
 
 from __future__ import annotations
@@ -45,19 +45,19 @@ from te_core.rules.stops import (
 
 ZERO = Decimal(0)
 UNTRIGGERED = 10.0
-"""Seconds after which the engine closes a position whose stop rests at the exchange though the price has passed it."""
+"""Seconds after which the engine closes a position itself if the price has passed a stop that still rests."""
 STALE_PAUSE = 1.0
-"""Seconds until stops are decided again that grew too old, or that may not be sent at present."""
+"""Seconds until stops are decided again if the decision became too old or may not be sent now."""
 WATCH_EVERY = 5.0
-"""Seconds between reads of prices that the engine watches stops with, where prices are not pushed."""
+"""Seconds between reads of prices for stops that the engine watches, if prices are not pushed."""
 LISTING = ""
-"""The task that lists an account's stops, among those of its symbols."""
+"""The key of the task that lists an account's stops, among those of its symbols."""
 
 
 class StopWatch:
-    """One per account. ``wake`` asks for a pass, ``read_by`` for a read of everything by a time.
+    """One per account. ``wake`` requests a pass, ``read_by`` a read of everything by a time.
 
-    ``stopped`` holds a symbol flat until a source speaks: called with symbol, kind and what happened.
+    ``stopped`` holds a symbol flat until its next signal: called with symbol, kind and what happened.
     """
 
     def __init__(
@@ -88,20 +88,20 @@ class StopWatch:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._listed_at = float("-inf")
 
-    # -- what others ask
+    # -- requests from other modules
 
     @property
     def policy(self) -> StopPolicy:
-        """What the operator wants."""
+        """The operator's settings for stops."""
         return self._targets.settings.stops
 
     def _concerns(self, keeper: Keeper) -> bool:
-        """Whether a symbol has any stops, or should."""
+        """Return whether a symbol has any stops, or should have."""
         has = keeper.stops.open or keeper.stops.quantity
         return keeper.target is not None and bool(has or self._exits(keeper))
 
     def price_seen(self, symbol: str, price: Decimal) -> None:
-        """Ask for a pass when a pushed price passes a level or moves one."""
+        """Request a pass if a pushed price passes a level or moves one."""
         keeper = self._targets.keepers.get(symbol)
         if keeper is None or not keeper.stops.quantity or not keeper.wanted:
             return
@@ -115,27 +115,27 @@ class StopWatch:
                 self._wake()
 
     def order_seen(self, client_order_id: str, symbol: str) -> None:
-        """Look at a stop of which the exchange says that something became of it."""
+        """Mark a stop as doubtful after the exchange reported a change of it, and request a pass."""
         keeper = self._targets.keepers.get(symbol)
         if keeper is not None and client_order_id in keeper.stops.open:
             keeper.stops.doubt(client_order_id, self._clock.monotonic())
             self._wake()
 
     async def cancel_tasks(self) -> None:
-        """Stop what is under way; what has left is looked up in the next run."""
+        """Cancel what is under way; stops that were sent are looked up in the next run."""
         tasks = list(self._tasks.values())
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def connected(self) -> None:
-        """Start over on a new connection: what rests is looked up again."""
+        """Start over on a new connection: resting stops are listed again."""
         self._listed_at = float("-inf")
 
-    # -- looking
+    # -- listing
 
     def list_if_due(self, ctx: ExecutionContext) -> None:
-        """Have the account's open stops listed once a resync, in the background."""
+        """List the account's open stops once per resync interval, in the background."""
         now = ctx.clock.monotonic()
         due = now - self._listed_at >= self._targets.settings.engine.resync.total_seconds()
         ours = any(keeper.stops.open for keeper in self._targets.keepers.values())
@@ -151,7 +151,7 @@ class StopWatch:
             self._outages.failing("stops", described(error))
 
     async def _list(self, ctx: ExecutionContext) -> None:
-        """Doubt those stops of ours that are not among those that the exchange lists."""
+        """Mark those of our stops as doubtful that the exchange does not list."""
         asked_at = ctx.clock.monotonic()
         found = await read("stops", ctx.account.stops)
         if isinstance(found, Unknown):
@@ -178,14 +178,14 @@ class StopWatch:
     # -- reviewing
 
     def record_changes(self, ctx: ExecutionContext) -> None:
-        """Doubt the stops of every symbol whose position somebody changed. Before anything is decided from it."""
+        """Mark stops as doubtful if others changed the symbol's position. Called before anything is decided from it."""
         for keeper in self._targets.keepers.values():
             if keeper.stops.open:
                 seen = ctx.beliefs.evidence(keeper.symbol).foreign_changes
                 keeper.stops.position_changed(seen, ctx.clock.monotonic())
 
     def review(self, ctx: ExecutionContext, one: Keeper | None = None) -> None:
-        """See to the stops of every symbol that has any or should, or of one whose orders are done."""
+        """Review the stops of every symbol that has or should have any, or of one whose orders have finished."""
         keepers = [one] if one is not None else list(self._targets.keepers.values())
         watching = False
         for keeper in keepers:
@@ -194,16 +194,16 @@ class StopWatch:
             self._read_by(ctx.clock.monotonic() + WATCH_EVERY)
 
     def _review(self, ctx: ExecutionContext, keeper: Keeper) -> bool:
-        """Return whether the engine watches a level of the symbol itself."""
+        """Review one symbol's stops. Returns whether the engine itself must watch one of its levels."""
         stops, position = keeper.stops, ctx.beliefs.position(keeper.symbol)
-        if isinstance(position, Unknown) or position.obstacle:  # what rests stays as it is
+        if isinstance(position, Unknown) or position.obstacle:  # resting stops stay as they are
             self._begin(ctx, keeper, Changes())
             return bool(stops.quantity)
         at = self._levels(ctx, keeper, position)
         stops.set_levels(at, position.quantity if at is not NO_LEVELS else ZERO)
         self._report_notes(keeper, at)
         if at is NO_LEVELS and not stops.open:
-            self._recovered(keeper)  # there is nothing to place any more
+            self._recovered(keeper)  # there is nothing left to place
         price = ctx.beliefs.price(keeper.symbol)
         if (
             at is not NO_LEVELS
@@ -242,7 +242,7 @@ class StopWatch:
     def _best(
         self, keeper: Keeper, exits: Exits, side: Side, entry: Decimal, price: Decimal | None
     ) -> Decimal:
-        """Return the best price since the position was opened; a better one is persisted where a stop follows it."""
+        """Return the best price since the position was opened; persist a better one if a stop follows it."""
         known, follow = keeper.stops.best, exits.follows_price
         if known is None or known.side is not side or (entry - known.price) * side.sign > 0:
             known = self._new_best(keeper, side, entry)
@@ -263,7 +263,7 @@ class StopWatch:
     def _close_if_passed(
         self, ctx: ExecutionContext, keeper: Keeper, position: Position, at: Levels, price: Decimal
     ) -> bool:
-        """Close a position whose level the price has passed, unless a stop at the exchange is about to."""
+        """Close a position if the price has passed a level, unless a stop at the exchange is about to do so."""
         stops, kind = keeper.stops, crossed(at, position.quantity, price)
         if kind is None or not keeper.wanted or ctx.observing():
             stops.passed(None)
@@ -277,13 +277,13 @@ class StopWatch:
         level = at.of(kind)
         assert level is not None
         late = "did not trigger at the exchange" if held_there else "watched by the engine"
-        self._fire(keeper, kind, f"{kind} at {level:f} passed, the price is {price:f} ({late})")
+        self._fire(keeper, kind, f"price {price:f} passed the {kind} at {level:f} ({late})")
         return True
 
     def _fire(self, keeper: Keeper, kind: StopKind, text: str) -> None:
         keeper.stops.passed(None)
-        keeper.log.warning("{}: flat until a source speaks", text)
-        self._report(keeper, f"{text}: flat until a source of the symbol speaks")
+        keeper.log.warning("{}; flat until the next signal", text)
+        self._report(keeper, f"{text}; flat until the symbol's next signal")
         self._stopped(keeper.symbol, str(kind), text)
 
     def _changes(
@@ -296,17 +296,17 @@ class StopWatch:
         if here and (instrument is None or keeper.target is None):
             return Changes()
         if here and not keeper.wanted:
-            return Changes()  # it is being closed: what rests stays until that is done
+            return Changes()  # it is being closed: resting stops stay until that is done
         wanted: tuple[StopOrder, ...] = ()
         if here and instrument is not None:
             wanted = wanted_orders(at, position.quantity, instrument)
         found = changes(wanted, list(stops.open.values()))
         passed = crossed(at, position.quantity, price) if price is not None and wanted else None
-        # While new ones cannot be placed, old ones are better than none: they close no more than is held.
+        # While new stops cannot be placed, old ones are better than none: they close no more than is held.
         if stops.hold is not None and ctx.clock.monotonic() < stops.hold.until:
             return Changes()
         place = tuple(order for order in found.place if order.kind is not passed)
-        unheard = keeper.blend is None and keeper.wanted  # what its signal states is not known yet
+        unheard = keeper.blend is None and keeper.wanted  # the exits of its signal are not known yet
         return Changes(place=place, cancel=() if unheard else found.cancel)
 
     def _report_notes(self, keeper: Keeper, at: Levels) -> None:
@@ -316,7 +316,7 @@ class StopWatch:
                 self._report(keeper, note)
         keeper.stops.set_notes(at.notes)
 
-    # -- carrying out
+    # -- executing
 
     def _begin(self, ctx: ExecutionContext, keeper: Keeper, todo: Changes) -> None:
         if ctx.observing():
@@ -369,5 +369,5 @@ class StopWatch:
 
 
 def persist_best(journal: Journal, best: BestPrice) -> None:
-    """Have a best price survive; if the disk refuses, a restart begins with the one before."""
+    """Persist a best price; if the disk refuses, a restart continues from the previous one."""
     journal.append(best, awaited=False, reduction=True)

@@ -1,4 +1,4 @@
-"""Counts what each symbol of an account came to, and the account as a whole, and what of it is to be journaled."""
+"""Tallies the result of each symbol of an account and of the whole account, and selects what to journal."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from te_core.rules.pnl import explained, funded, gathered, hour_of, marked, stan
 from te_core.rules.profit import Holding
 
 WHOLE = ""
-"""Stands for the symbol in the sums of the whole account."""
+"""The symbol under which the sums of the whole account are stored."""
 HOURLY = 14 * 24
-"""Hours for which every hour's tally stays; of days before that the last one does."""
+"""Hours for which every hourly tally is stored; of earlier days, only the last one."""
 ZERO = Decimal(0)
 
 
 class Tallies:
-    """One per account; goes on from the ``last`` tallies that the journal has."""
+    """One per account; continues from the ``last`` tallies in the journal."""
 
     def __init__(self, book: str, last: Iterable[Tally], now: datetime, *, currency: str = "") -> None:
         self._book = book
@@ -30,7 +30,7 @@ class Tallies:
         self._journaled = {symbol: tally.hour for symbol, tally in self._last.items()}
         self._unwritten: dict[str, None] = {}
         stored = self._last.pop(WHOLE, self._fresh(WHOLE, now))
-        # Its sums are those of the symbols: it may have had some at newer prices. Funding always comes with it.
+        # Its sums are recomputed from the symbols: some of the stored ones may be at newer prices. Its funding is kept.
         whole = self._fresh(WHOLE, now)
         for tally in self._last.values():
             whole = gathered(whole, self._fresh(tally.symbol, now), tally)
@@ -38,7 +38,7 @@ class Tallies:
         self._whole = replace(whole, result=explained(whole) + stored.result - explained(stored))
 
     def executed(self, fill: Fill) -> Fill:
-        """Count an order of ours; returns its fill with what it realised by average cost."""
+        """Count one of our orders; returns its fill with the profit it realised by average cost."""
         before = self._of(fill.symbol, fill.at)
         after, gained = traded(before, fill, self._currency)
         self._set(before, after)
@@ -55,7 +55,7 @@ class Tallies:
             self._set(before, funded(before, flow.amount, flow.at))
 
     def valued(self, held: Mapping[str, Holding], result: Decimal, at: datetime) -> None:
-        """Value what is held. ``result``: what trading came to since the last time, by the account's value."""
+        """Value the open positions. ``result``: the trading result since the last valuation, by the account's value."""
         for symbol in dict.fromkeys([*self._last, *held]):
             before = self._of(symbol, at)
             now = held.get(symbol)
@@ -68,13 +68,13 @@ class Tallies:
             self._unwritten[WHOLE] = None
 
     def unwritten(self, now: datetime, symbols: Iterable[str] | None = None) -> Iterator[Entry]:
-        """Return what is to be journaled: of some symbols and the whole account, or of all that changed."""
+        """Yield the entries to journal: those of some symbols and the whole account, or of everything that changed."""
         wanted = [*self._unwritten] if symbols is None else [*symbols, WHOLE]
         for symbol in dict.fromkeys(wanted):
             if symbol in self._unwritten:
                 del self._unwritten[symbol]
                 tally = self._whole if symbol == WHOLE else self._last[symbol]
-                # The last one counts, also where the clock was set back.
+                # The last one counts, even if the clock was set back.
                 hour = max(hour_of(now), self._journaled.get(symbol, 0))
                 yield replace(tally, hour=hour)
                 yield from self._thinned(symbol, hour)

@@ -1,4 +1,4 @@
-"""The targets of one account: every change gets the next revision, and is journaled before anything acts on it."""
+"""The targets of one account: every change gets the next revision and is journaled before anything acts on it."""
 
 from __future__ import annotations
 
@@ -31,28 +31,28 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerSettings:
-    """What the operator wants of an account. A disabled one only reduces. ``symbols``: those that may get a target.
-
-    ``hours``: by symbol, those in which it is not increased; under ``""`` those of the whole account.
-    """
+    """The operator's settings of an account."""
 
     policy: AccountPolicy
     limits: Limits
     engine: EngineSettings
     enabled: bool
+    """A disabled account only reduces."""
     stops: StopPolicy = field(default_factory=StopPolicy)
     concurrency: int = 10
     observe: str | None = None
-    """Why nothing is sent, whatever was commanded; empty if that may never be so, None where commands decide."""
+    """Why nothing is sent, whatever was commanded; empty if the account never observes, None if commands decide."""
     symbols: tuple[str, ...] = ()
+    """The symbols that may get a target."""
     hours: Mapping[str, tuple[Hours, ...]] = field(default_factory=dict)
+    """By symbol: the hours in which it is not increased; under ``""`` those of the whole account."""
 
 
 class Targets:
-    """Has the keeper of every symbol that has or had a target on the account. ``book``: its key in the journal.
+    """Owns the keeper of every symbol that has or had a target on the account. ``book``: its key in the journal.
 
-    ``scopes``: what the account is called in the operator's commands. ``time``: returns the present time by which
-    depths by hand end, as signals do; the wall clock may be wrong for a while.
+    ``scopes``: the account's names in the operator's commands. ``time`` returns the time by which manual depths
+    expire, like signals; the wall clock may be wrong for a while.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class Targets:
         self._beliefs = beliefs
 
     def restore(self, books: Mapping[str, SymbolRecord], open_intents: Iterable[Intent]) -> None:
-        """Load what the journal has. No order may follow from anything that was read before this moment."""
+        """Load the journal's state. No order may follow from anything that was read before this call."""
         for symbol, record in books.items():
             last_outcome_age = float("inf")
             if record.last_outcome_at is not None:
@@ -109,7 +109,7 @@ class Targets:
         return self._clock.now()
 
     def keeper(self, symbol: str) -> Keeper:
-        """Return a symbol's keeper, made when it is first asked for."""
+        """Return a symbol's keeper, created on first use."""
         if symbol not in self.keepers:
             self.keepers[symbol] = self.unregistered(symbol)
         return self.keepers[symbol]
@@ -120,22 +120,22 @@ class Targets:
         return all(keeper.at_rest for keeper in self.keepers.values())
 
     def retarget(self, blends: Mapping[str, Blend | None]) -> bool:
-        """Take the newest blends; None for a symbol without weights. Returns whether a target changed."""
+        """Apply the newest blends; None for a symbol without weights. Returns whether a target changed."""
         changed = [self._retarget(self.keeper(symbol), blend) for symbol, blend in blends.items()]
         return any(changed)
 
     def command(self, controls: Controls) -> None:
-        """Apply the operator's commands as they stand by now."""
+        """Apply the operator's current commands."""
         before, self.controls = self.observing, controls
         self._retarget_all(observed=bool(before))
 
     @property
     def observing(self) -> str:
-        """Why nothing is sent on the account; empty when it is traded."""
+        """Why nothing is sent on the account; empty if it is traded."""
         return self.observing_by(self.controls)
 
     def observing_by(self, controls: Controls) -> str:
-        """Return why nothing would be sent by those commands."""
+        """Return why nothing would be sent under these commands; empty if the account would be traded."""
         if self.settings.observe is not None:
             return self.settings.observe
         row = controls.observing(self.scopes)
@@ -144,7 +144,7 @@ class Targets:
     def standing(
         self, keeper: Keeper, controls: Controls | None = None, blend: Blend | None = None
     ) -> Standing:
-        """Return what commands leave open for a symbol: those in force, or others to see what they would do."""
+        """Return what commands allow for a symbol: the active commands, or others to preview their effect."""
         return standing(
             self.controls if controls is None else controls,
             self.scopes,
@@ -158,11 +158,11 @@ class Targets:
         return self.controls.halt(self.scopes, "")
 
     def as_if(self, keeper: Keeper, held: Standing, blend: Blend | None) -> Target | None:
-        """Return the target that a symbol would have; None where it never had one."""
+        """Return the target that a symbol would have; None if it never had one."""
         return self._wanted(keeper, held, blend) or keeper.target
 
     def close_foreign(self, symbols: Iterable[str]) -> bool:
-        """Take over what the engine never opened, to close it. Returns whether there is any."""
+        """Adopt positions that the engine never opened, in order to close them. Returns whether there are any."""
         taken = False
         for symbol in symbols:
             keeper = self.keeper(symbol)
@@ -189,7 +189,7 @@ class Targets:
         )
 
     def unregistered(self, symbol: str) -> Keeper:
-        """Return a keeper of a symbol that keeps nothing: to see what would be done."""
+        """Return a keeper that is not registered and starts without state, for previews."""
         return Keeper(
             symbol,
             log=self._log.bind(symbol=symbol),
@@ -198,7 +198,7 @@ class Targets:
         )
 
     def configure(self, settings: WorkerSettings) -> None:
-        """Apply changed settings; targets that they change get their next revision."""
+        """Apply changed settings; each target that changes gets its next revision."""
         before, self.settings = self.observing, settings
         self._retarget_all(observed=bool(before))
 
@@ -210,7 +210,7 @@ class Targets:
                 self.size_again(keeper, "set live")
 
     def size_again(self, keeper: Keeper, reason: str, cause: Cause = Cause.COMMAND) -> None:
-        """Give the present target its next revision, so that it is sized with the present equity and price."""
+        """Set the current target again with its next revision, so that it is sized with current equity and price."""
         if keeper.target is not None:
             again = replace(keeper.target, revision=keeper.target.revision + 1, reason=reason)
             self._set(keeper, replace(again, cause=cause, caused_at=self._clock.now()))
@@ -257,20 +257,22 @@ class Targets:
 
 
 def _sized_before(keeper: Keeper) -> bool:
-    """Return whether what is open of a target was sized before the account observed."""
+    """Return whether the open part of a target was sized before the account observed."""
     if keeper.target is None or keeper.goal is None or keeper.goal.revision != keeper.target.revision:
         return False
     return keeper.drifted or not keeper.reached
 
 
 def _asked_again(keeper: Keeper, before: Standing, held: Standing) -> str:
-    """Return why a target that stays is sized again by a command; empty when it is not.
+    """Return why a command causes an unchanged target to be sized again; empty if it does not.
 
-    What a drift policy left open is closed too, and what a halt held back is not opened at the size of before it.
+    So a flatten also closes what a drift policy left open, and what a halt held back is not opened at its old size.
     """
     position = keeper.position
     if held.accepted != before.accepted:
-        return described(held.by_hand) if held.by_hand is not None else "what was accepted counts no more"
+        return (
+            described(held.by_hand) if held.by_hand is not None else "the accepted position no longer applies"
+        )
     if held.flat and not before.flat and not (keeper.confirmed and position and position.quantity == 0):
         return held.halt
     if before.halt and not held.halt and (keeper.drifted or not keeper.reached):
@@ -279,7 +281,7 @@ def _asked_again(keeper: Keeper, before: Standing, held: Standing) -> str:
 
 
 def _is_of_position(record: SymbolRecord, best: BestPrice) -> bool:
-    """Return whether a best price can be that of the present position, and not of one before it."""
+    """Return whether a best price can belong to the current position rather than to an earlier one."""
     shown, goal = record.confirmation, record.goal
     if goal is None or shown is None or best.at >= goal.sized_at:
         return goal is not None
@@ -287,7 +289,7 @@ def _is_of_position(record: SymbolRecord, best: BestPrice) -> bool:
 
 
 def _still_confirmed(record: SymbolRecord) -> Confirmation | None:
-    """Return the confirmation, None if an order of ours increased the position since: then it has to be shown again."""
+    """Return the confirmation; None if our order has increased the position since: it must be observed again."""
     shown = record.confirmation
     if shown is None or not record.increased_since_confirmed:
         return shown
@@ -295,9 +297,9 @@ def _still_confirmed(record: SymbolRecord) -> Confirmation | None:
 
 
 def _shown_since(record: SymbolRecord, last_outcome_at: datetime) -> Decimal | None:
-    """Return the position that was shown after the latest order, None if none was yet.
+    """Return the position that was observed after the latest order; None if there was none yet.
 
-    A confirmation of an earlier goal is older than the order, be it by less than the clock tells.
+    A confirmation of an earlier goal is older than the order, even if by less than the clock resolves.
     """
     shown = record.confirmation
     if shown is None or shown.at < last_outcome_at or record.goal is None:

@@ -1,8 +1,8 @@
-"""Turns for work that keeps the event loop busy, so that many orders at once never keep alerts waiting.
+"""Turns for work that occupies the event loop, so that many simultaneous orders never delay alerts.
 
-A task that waits for an answer costs nothing; a thousand that go on at the same moment keep everything else from the
-loop until the last of them has run. Those that are about to compute take turns instead: a few per iteration of the
-loop, which looks at its sockets and timers in between.
+A task that waits for a response costs nothing; a thousand that continue at the same moment block everything else on the
+loop until the last of them has run. Tasks that are about to compute take turns instead: a few per iteration of the
+loop, which polls its sockets and timers in between.
 """
 
 from __future__ import annotations
@@ -11,19 +11,19 @@ import asyncio
 from collections import OrderedDict, deque
 
 PER_ITERATION = 1
-"""Turns in one iteration of the loop. A turn lasts a millisecond or a few; an iteration itself costs a twentieth."""
+"""Turns per iteration of the loop. A turn takes one to a few milliseconds; an iteration itself a twentieth of one."""
 
 Waiting = deque["asyncio.Future[None]"]
 
 
 class Turns:
-    """Hands out turns: in the order of asking within an account, by rotation between accounts.
+    """Grants turns: first come, first served within an account, round-robin between accounts.
 
-    What has begun goes first. Otherwise a crowd would begin everything before it ends anything, and what was decided
-    would be too old by the time it may be sent.
+    Work that has begun goes first. Otherwise many tasks would all begin before any of them ends, and decisions would be
+    too old by the time they may be sent.
 
-    A turn is not held and needs no release: it ends when the task waits again. So whoever is cancelled, waiting or
-    not, keeps nobody from theirs. Nobody waits while there is room in the present iteration.
+    A turn needs no release: it ends when the task waits again. So a cancelled task, waiting or not, never blocks
+    another. No task waits while there is room in the current iteration.
     """
 
     def __init__(self, per_iteration: int = PER_ITERATION) -> None:
@@ -34,9 +34,9 @@ class Turns:
         self._new: OrderedDict[str, Waiting] = OrderedDict()
 
     async def next(self, account: str, *, begun: bool = False) -> None:
-        """Wait for a turn. Call it before a piece of work that computes, and again before the next.
+        """Wait for a turn. Call it before each piece of CPU-bound work.
 
-        ``begun``: the work goes on with something that had a turn before.
+        ``begun``: the work continues something that had a turn before.
         """
         self._count_this_iteration()
         if self._granted < self._per_iteration and not self._waiting:
@@ -64,7 +64,7 @@ class Turns:
             self._count_this_iteration()
 
     def _grant_turn(self) -> bool:
-        """Let the longest waiting task of the next account go on, unless it was cancelled meanwhile."""
+        """Resume the longest waiting task of the next account; returns False if it was cancelled meanwhile."""
         queue = self._begun or self._new
         account, waiting = queue.popitem(last=False)
         turn = waiting.popleft()

@@ -1,7 +1,7 @@
 """Keeps one account at its targets: woken by events, driven by state.
 
-What a pass does depends only on the present targets and beliefs, never on what woke it. Symbols are carried out at the
-same time, each by its own task; a pass never waits for them.
+What a pass does depends only on the current targets and beliefs, never on what woke it. Symbols are executed
+concurrently, each in its own task; a pass never waits for them.
 """
 
 from __future__ import annotations
@@ -51,13 +51,13 @@ if TYPE_CHECKING:
     from loguru import Logger
 
 FOREIGN_ENGINE = 600.0
-"""Seconds for which an account is only reduced after an order of another engine was seen on it."""
+"""Seconds for which an account is only reduced after another engine's order was seen on it."""
 VERIFYING = 1.0
-"""Seconds after a flatten until the account is read as a whole, unless that comes first anyway."""
+"""Seconds after a flatten until the whole account is read, unless a read comes earlier."""
 SHORTEST = 1e-6
-"""Seconds that are waited at least: a moment that rounding put ahead of now would come no nearer otherwise."""
+"""Minimum wait in seconds: otherwise a time that rounding put just after now might never be reached."""
 FRESH = 0.5
-"""Seconds after which a decision that waited for its turn is made again before it is carried out."""
+"""Seconds after which a decision that waited for its turn is made again before it is executed."""
 
 
 class AccountWorker:
@@ -202,7 +202,7 @@ class AccountWorker:
             price_seen=self._price_seen,
         )
 
-    # -- what others see
+    # -- state for other modules
 
     @property
     def keepers(self) -> Mapping[str, Keeper]:
@@ -211,7 +211,7 @@ class AccountWorker:
 
     @property
     def settings(self) -> WorkerSettings:
-        """What the operator wants of the account."""
+        """The operator's settings of the account."""
         return self._targets.settings
 
     @property
@@ -221,34 +221,34 @@ class AccountWorker:
 
     @property
     def foreign(self) -> Mapping[str, Decimal]:
-        """What the account holds that the engine never opened, by symbol."""
+        """Positions on the account that the engine never opened, by symbol."""
         return self._reconciler.foreign
 
     @property
     def exposure(self) -> Decimal:
-        """Return the absolute notional of all its symbols that counts to limits, in quote currency."""
+        """The absolute notional of all symbols that counts towards limits, in quote currency."""
         return self._ledger.of(self.book)
 
     def usage(self) -> Usage:
-        """Return what counts to its limits now."""
+        """Return what counts towards the account's limits now."""
         return self._ledger.usage(self.book)
 
     @property
     def failing_reads(self) -> Mapping[str, str]:
-        """Which kinds of read failed the last time they were made, and why."""
+        """The kinds of read whose last attempt failed, and why."""
         failing = self._reconciler.failing
         return {what: result.reason for what, result in failing.items() if result is not None}
 
     def last_error(self) -> str:
-        """Return what fails now."""
+        """Return what is failing now, and why; empty if nothing is."""
         return self._outages.reason()
 
     async def preview(self, as_if: AsIf | None = None) -> Mapping[str, Decision] | str:
-        """Read the account and return each symbol's next decision, or why there is none; sends and changes nothing."""
+        """Read the account and return each symbol's next decision, or why there is none; changes nothing."""
         return "not connected" if self._ctx is None else await self._reconciler.preview(self._ctx, as_if)
 
     async def instruments(self, symbols: Sequence[str]) -> Mapping[str, Instrument] | str:
-        """Return the instruments of those symbols that the exchange has, or why they are not known."""
+        """Return the instruments of those symbols that the exchange lists, or why they are unknown."""
         if self._ctx is None:
             return "not connected"
         reader = self._ctx.reader
@@ -258,12 +258,12 @@ class AccountWorker:
 
     @property
     def scopes(self) -> tuple[str, ...]:
-        """What the account is called in the operator's commands: its section, and its book."""
+        """The account's names in the operator's commands: its section and its book."""
         return self._targets.scopes
 
     @property
     def observing(self) -> str:
-        """Why nothing is sent on the account; empty when it is traded."""
+        """Why nothing is sent on the account; empty if it is traded."""
         return self._targets.observing
 
     @property
@@ -273,18 +273,18 @@ class AccountWorker:
 
     @property
     def still_open(self) -> Sequence[str]:
-        """What a flatten asked to close and is open, or not known to be closed; in words."""
+        """What a flatten must close and is still open, or not known to be closed; as texts."""
         return self._flatten.still_open()
 
-    # -- what others ask for
+    # -- requests from other modules
 
     def retarget(self, blends: Mapping[str, Blend | None]) -> None:
-        """Take the newest blends; a newer one of a symbol replaces the older. None: the symbol has no weights now."""
+        """Apply the newest blends; each replaces the symbol's earlier one. None: the symbol has no weights now."""
         if self._targets.retarget(blends):
             self.wake()
 
     def configure(self, settings: WorkerSettings) -> None:
-        """Apply changed settings of the account, its limits or the engine, without touching what is under way."""
+        """Apply changed settings of the account, its limits or the engine, without disturbing what is under way."""
         self._reconciler.settings_changed(symbols=settings.symbols != self.settings.symbols)
         if settings.concurrency != self.settings.concurrency:
             self._slots = asyncio.Semaphore(settings.concurrency)
@@ -292,15 +292,15 @@ class AccountWorker:
         self.wake()
 
     def command(self, controls: Controls) -> None:
-        """Apply the operator's commands as they stand by now: at once, also to plans that are being carried out."""
+        """Apply the operator's current commands at once, also to plans that are being executed."""
         self._targets.command(controls)
         if self._flatten.commanded():
-            # What is known is closed at once; whether that was all, the next read shows.
+            # Known positions are closed at once; the next read shows whether those were all.
             self.read_by(self._clock.monotonic() + (0 if self._flatten.foreign else VERIFYING))
         self.wake()
 
     def resume(self) -> None:
-        """Try again at once whatever is held back, and bring drift that was left back to its target, sized afresh."""
+        """Retry at once whatever is held back, and correct drift that was left alone, with a newly sized target."""
         for keeper in self.keepers.values():
             drifted = keeper.drifted
             keeper.resume()
@@ -310,12 +310,12 @@ class AccountWorker:
         self.wake()
 
     def _another_engine(self, symbol: str, reason: str) -> None:
-        """Let the account only reduce for a while, and halt the symbol until the operator resumes it."""
+        """Restrict the account to reductions for a while, and halt the symbol until the operator resumes it."""
         self.block_increases(reason, seconds=FOREIGN_ENGINE)
         self._trip(symbol, "another engine trades it")
 
     def block_increases(self, reason: str, *, seconds: float) -> None:
-        """Let the account only reduce for some seconds; recorded as an event once."""
+        """Restrict the account to reductions for some seconds; recorded once as an event."""
         if not self._reconciler.increases_blocked:
             self._log.error("{}", reason)
             self._record(Event(at=self._clock.now(), kind="blocked", text=reason, account=self.name))
@@ -328,7 +328,7 @@ class AccountWorker:
             self.wake()
 
     def wake(self) -> None:
-        """Ask for a pass."""
+        """Request a pass."""
         self._schedule.wanted = True
         self._wake_event.set()
 
@@ -337,12 +337,12 @@ class AccountWorker:
         self.books.price_seen(symbol)
 
     def read_by(self, at: float) -> None:
-        """Ask for a read of everything at that time (steady clock) at the latest."""
+        """Request a read of everything at that time (monotonic) at the latest."""
         self._schedule.read_by(at)
         self._wake_event.set()
 
     def _knows_order(self, client_order_id: str, symbol: str) -> bool:
-        """Return whether an order was sent by this engine, in this run or an earlier one."""
+        """Return whether this engine sent an order, in this run or an earlier one."""
         keeper = self.keepers.get(symbol)
         if keeper is not None and keeper.knows_order(client_order_id):
             return True
@@ -389,7 +389,7 @@ class AccountWorker:
         try:
             while True:
                 await self._until_due()
-                await self._turn()  # what is wanted by the time it comes is decided in this pass
+                await self._turn()  # targets that change while waiting are decided in this pass
                 await self._pass(ctx)
         finally:
             self._ctx = None
@@ -401,7 +401,7 @@ class AccountWorker:
             await reader.close()
 
     async def drain(self, grace: timedelta) -> None:
-        """Begin no further step, and give orders under way time to be answered. For a graceful stop."""
+        """Start no further step, and wait up to ``grace`` for orders under way. For a graceful stop."""
         self._stopping = True
         self._flatten.stop()
         if tasks := self._tasks():
@@ -433,7 +433,7 @@ class AccountWorker:
                 continue
 
     def _delay(self) -> float | None:
-        """Seconds until the next pass is due; None: only when woken. Nothing is due while stopping."""
+        """Return the seconds until the next pass is due; None: only when woken. Nothing is due while stopping."""
         if self._stopping:
             return None
         now = self._clock.monotonic()
@@ -461,11 +461,11 @@ class AccountWorker:
         self._start(work.keeper, partial(self._run, ctx, execution, work.keeper), execution)
 
     async def _run(self, ctx: ExecutionContext, execution: Execution, keeper: Keeper) -> None:
-        """Carry out a decision. One that waited for its turn is made again first, from what is known by then (I23)."""
+        """Execute a decision. If it waited for its turn, it is first made again from what is known by then (I23)."""
         if execution.age() > FRESH:
             again = self._reconciler.decide_again(ctx, keeper)
             if again is None:
-                raise Superseded("decided again: nothing may begin now")
+                raise Superseded("decided again: nothing may start now")
             execution.renew(again.decision, again.position, again.decided_at)
         await execution.run()
 
@@ -474,7 +474,7 @@ class AccountWorker:
     ) -> None:
         if self._stopping:
             return
-        # What the operator wants closed does not wait for a slot: the exchange's own budget is all that bounds it.
+        # What the operator wants closed does not wait for a slot: only the exchange's own budget limits it.
         slot = nullcontext() if keeper.standing.flat else self._slots
         task = keeper.begin(self._in_slot(work, slot), resolving=execution is None)
         task.add_done_callback(partial(self._finished, keeper, execution))
@@ -487,13 +487,13 @@ class AccountWorker:
             await work()
 
     def _finished(self, keeper: Keeper, execution: Execution | None, task: asyncio.Task[None]) -> None:
-        """Take note of how a symbol's task ended; nothing that it raises reaches another symbol."""
+        """Handle the end of a symbol's task; its errors never affect another symbol."""
         keeper.ended()
         if task.cancelled():
             return
         error = task.exception()
         if error is None and execution is not None and execution.corrects:
-            keeper.corrects()  # one that was cut short was no correction yet: the rest of it must not be left
+            keeper.corrects()  # an interrupted one does not count: the rest of it must still be corrected
         if error is None:
             self._succeeded(keeper, execution)
         elif isinstance(error, Superseded):
@@ -511,14 +511,14 @@ class AccountWorker:
         self._wake_event.set()
 
     def _succeeded(self, keeper: Keeper, execution: Execution | None) -> None:
-        """Decide again after a task without an error: at once or, if orders keep missing the goal, backing off."""
+        """Decide again after a task without an error: at once, or with backoff if orders keep missing the goal."""
         if execution is None:  # the outcomes of earlier orders are known now
             self.wake()
             return
         self._outages.well(keeper.symbol)
         if keeper.confirmed or keeper.replan:
             keeper.resume_orders()
-            # Where orders are followed and the equity is not, it is read now rather than before the next order.
+            # If orders are pushed but equity is not, read it now rather than before the next order.
             equity_is_due = self.beliefs.told_of_changes and self.beliefs.equity_is_old
             if keeper.replan or not execution.confirms or equity_is_due:
                 self.wake()

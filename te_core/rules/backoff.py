@@ -1,4 +1,4 @@
-"""How long to wait after failures. Pure."""
+"""Computes how long to wait after failures. Pure."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from datetime import timedelta
 
 
 def backoff(failures: int, first: timedelta, last: timedelta) -> timedelta:
-    """Give ``first`` doubled with every further failure, at most ``last``; nothing without a failure."""
+    """Return ``first`` doubled with every further failure, at most ``last``; zero without a failure."""
     if failures <= 0:
         return timedelta(0)
     doublings: int = 2 ** min(failures - 1, 30)

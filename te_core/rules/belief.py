@@ -1,10 +1,10 @@
-"""What the engine may take for the present state of an account, concluded from observations and its own orders.
+"""What the engine may believe about an account's current state, derived from observations and its own orders.
 
-Exchanges answer with a fresh time and an old state for seconds after an order; pushes overtake reads and reads overtake
-pushes; streams miss messages and price feeds stall while their connection lives. Everything that decides whether an
-observation counts is in this module: plugins report, and judge nothing (I13).
+For seconds after an order, exchanges may return an old state with a fresh time; pushes overtake reads and reads
+overtake pushes; streams miss messages, and price feeds stall while their connection lives. Everything that decides
+whether an observation counts is in this module: plugins only report (I13).
 
-Times are seconds of the steady clock. ``window``: how long after a change an observation may still show the state from
+Times are monotonic seconds. ``window``: how long after a change an observation may still show the state from
 before it (``Capabilities.visibility_window``).
 """
 
@@ -21,16 +21,16 @@ from te_core.model.reading import Unknown
 NEVER = float("-inf")
 
 POSITION_AGE = 10.0
-"""Seconds for which a position read counts where no stream tells of changes: as long as one read may take."""
+"""Seconds for which a position read counts if no stream reports changes: as long as one read may take."""
 FOLLOWED_AGE = 60.0
 """Seconds after the last read for which a position counts while a stream pushes positions, or every order: only a read
-shows what a stream missed."""
+can show what a stream missed."""
 EQUITY_AGE = 30.0
 """Seconds for which an equity counts: unrealised profit moves with every price."""
 PRICE_AGE = 10.0
-"""Seconds for which a price counts (I23), whatever its connection says of itself."""
+"""Seconds for which a price counts (I23), even if its connection is alive."""
 HEARTBEAT_TIMEOUT = 13.0
-"""Seconds without any message, pongs included, after which a feed counts as dead: more than two pings."""
+"""Seconds without any message, pongs included, after which a feed counts as dead: more than two ping intervals."""
 DISTRUST = 600.0
 """Seconds for which pushed positions do not count after a read showed a change that was not pushed."""
 
@@ -40,14 +40,15 @@ DISTRUST = 600.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeedState:
-    """Whether a kind of push arrives. ``up_at``: since when; None while it does not."""
+    """The state of one kind of push."""
 
     up_at: float | None = None
+    """Since when the feed is up; None while it is down."""
     alive_at: float = NEVER
     distrusted_until: float = NEVER
 
     def alive(self, now: float) -> bool:
-        """Whether what it pushes can be counted on."""
+        """Return whether the feed is reliable now."""
         return (
             self.up_at is not None
             and now - self.alive_at <= HEARTBEAT_TIMEOUT
@@ -60,30 +61,33 @@ class FeedState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PositionEvidence:
-    """What is known of one symbol's position.
-
-    ``position``: as last accepted. ``end``: where that and our own orders since lead; None when not known. ``low`` and
-    ``high`` bound every quantity on the way there within the window (None: unknown, as after a restart).
-    ``changed_at``: when ``end`` last changed. ``own_number`` and ``own_at``: event number and time of our last order's
-    sending or answer; nothing requested before them counts. ``seen_at``: the newest moment at which an observation
-    showed ``end``; ``read_at``: the same of reads. ``doubt``: why the newest observation contradicts ``end`` without
-    disproving it. ``early``: what was pushed while an order of ours had no outcome yet. ``disturbed``: somebody else
-    changed the position since ``undisturbed`` was last called; ``foreign_changes`` counts how often.
-    """
+    """The evidence about one symbol's position."""
 
     position: Position | None = None
+    """As last accepted."""
     end: Decimal | None = None
+    """Where ``position`` and our own orders since then lead; None if unknown."""
     low: Decimal | None = None
+    """With ``high``: bounds of every quantity on the way to ``end`` within the window; None if unknown (restart)."""
     high: Decimal | None = None
     changed_at: float = NEVER
+    """When ``end`` last changed."""
     own_number: int = -1
+    """Event number of our last order's sending or response; nothing requested before it counts."""
     own_at: float = NEVER
+    """The time of that event; nothing requested before it counts."""
     seen_at: float = NEVER
+    """The newest time at which an observation showed ``end``."""
     read_at: float = NEVER
+    """The newest time at which a read showed ``end``."""
     doubt: str = ""
+    """Why the newest observation contradicts ``end`` without disproving it."""
     early: tuple[Position, float] | None = None
+    """What was pushed while one of our orders had no outcome yet."""
     disturbed: bool = False
+    """Whether others changed the position since ``undisturbed`` was last called."""
     foreign_changes: int = 0
+    """How often others have changed the position."""
 
     @property
     def seen(self) -> bool:
@@ -92,25 +96,25 @@ class PositionEvidence:
 
 
 NO_EVIDENCE = PositionEvidence()
-"""Nothing is known yet."""
+"""The state before any observation."""
 
 
 def order_sent(evidence: PositionEvidence, *, at: float, number: int) -> PositionEvidence:
-    """Note that an order of ours leaves, or that a mode was set: what was seen or requested before no longer counts."""
+    """Record that we send an order, or that a mode was set: what was seen or requested before no longer counts."""
     return replace(evidence, own_at=at, own_number=number, seen_at=NEVER, doubt="", early=None)
 
 
 def order_answered(evidence: PositionEvidence, *, at: float, number: int) -> PositionEvidence:
-    """Note that the exchange answered for an order of ours, whatever it said."""
+    """Record that the exchange responded about one of our orders, whatever the response."""
     return replace(evidence, own_at=at, own_number=number)
 
 
 def order_filled(
     evidence: PositionEvidence, change: Decimal, *, at: float, number: int, window: float
 ) -> PositionEvidence:
-    """Note the known outcome of an order of ours that changed the position by ``change`` (signed base units).
+    """Record the outcome of one of our orders that changed the position by ``change`` (signed base units).
 
-    The position is unknown from here on, until an observation shows it: a fill is never added to a snapshot.
+    The position is unknown from then on until an observation shows it: a fill is never added to a snapshot.
     """
     if evidence.end is None:
         moved = replace(evidence, changed_at=at)
@@ -131,19 +135,19 @@ def order_filled(
 
 
 def order_of_others(evidence: PositionEvidence, *, at: float, number: int) -> PositionEvidence:
-    """Note that an order which is not ours was filled: only what is requested from now on shows what it did."""
+    """Record that an order which is not ours was filled: only what is requested from now on shows its effect."""
     return replace(
         evidence,
         own_at=at,
         own_number=number,
-        doubt="somebody else's order was filled: its effect was not read yet",
+        doubt="another party's order was filled and its effect has not been read yet",
     )
 
 
 def outcome_unresolved(evidence: PositionEvidence, *, at: float) -> PositionEvidence:
-    """Note that an order may have changed the position by an amount that nobody can tell any more.
+    """Record that an order may have changed the position by an amount that can no longer be determined.
 
-    What others did meanwhile cannot be told from it either, so the position counts as changed by others.
+    Changes by others meanwhile cannot be distinguished from it, so the position counts as changed by others.
     """
     return replace(
         evidence, end=None, low=None, high=None, changed_at=at, seen_at=NEVER, doubt="", disturbed=True
@@ -151,7 +155,7 @@ def outcome_unresolved(evidence: PositionEvidence, *, at: float) -> PositionEvid
 
 
 def undisturbed(evidence: PositionEvidence) -> PositionEvidence:
-    """Forget that others changed the position: it was sized again since."""
+    """Clear the mark that others changed the position: a goal has been sized since."""
     return replace(evidence, disturbed=False) if evidence.disturbed else evidence
 
 
@@ -163,7 +167,7 @@ def _bounds(evidence: PositionEvidence, *, at: float, window: float) -> tuple[De
 
 
 def may_be_stale(evidence: PositionEvidence, quantity: Decimal, asked_at: float, window: float) -> bool:
-    """Return whether a quantity that is not ``end`` may be one from before the last change."""
+    """Return whether a quantity other than ``end`` may be one from before the last change."""
     if asked_at >= evidence.changed_at + window:
         return False
     if evidence.low is None or evidence.high is None:
@@ -174,7 +178,7 @@ def may_be_stale(evidence: PositionEvidence, quantity: Decimal, asked_at: float,
 def observe(
     evidence: PositionEvidence, seen: Observation[Position], *, window: float, pending: bool
 ) -> PositionEvidence:
-    """Fold one observation in. ``pending``: an order of ours has no known outcome yet."""
+    """Fold one observation in. ``pending``: one of our orders has no known outcome yet."""
     quantity = seen.value.quantity
     if pending:
         early = (seen.value, seen.arrived_at) if seen.pushed and seen.number > evidence.own_number else None
@@ -191,18 +195,18 @@ def observe(
 
 
 def shows_end(evidence: PositionEvidence, seen: Observation[Position]) -> PositionEvidence:
-    """Fold in an observation from after our orders were answered, though their outcome was learnt only after it.
+    """Fold in an observation from after our orders' responses, even if their outcome was learnt only after it.
 
-    It counts if it shows where they led: then it confirms what the exchange said of them.
+    It counts if it shows where they led: then it confirms what the exchange reported about them.
     """
     return _agreed(evidence, seen) if seen.value.quantity == evidence.end else evidence
 
 
 def _contradiction(evidence: PositionEvidence, seen: Observation[Position]) -> str:
     if evidence.end is None or evidence.own_at >= evidence.changed_at:
-        return "the exchange may not show our own last order yet"
+        return "the exchange may not show our last order yet"
     how = "a push" if seen.pushed else "a read"
-    return f"{how} shows {seen.value.quantity:f}, earlier {evidence.end:f} was shown: one of them is behind"
+    return f"{how} shows {seen.value.quantity:f}, but {evidence.end:f} was observed earlier; one of them is stale"
 
 
 def _agreed(evidence: PositionEvidence, seen: Observation[Position]) -> PositionEvidence:
@@ -238,14 +242,15 @@ def _changed(evidence: PositionEvidence, seen: Observation[Position], *, window:
 def believed_position(
     evidence: PositionEvidence, *, now: float, feed: FeedState, pending: bool
 ) -> Position | Unknown:
-    """Conclude one symbol's position, or why it is not known. ``feed``: what pushes changes, as positions or orders."""
+    """Return one symbol's position, or why it is unknown. ``feed``: what pushes changes, as positions or orders."""
     if pending:
-        return Unknown(reason="the outcome of our own last order is not known yet")
+        return Unknown(reason="the outcome of our last order is still unknown")
     if evidence.doubt:
         return Unknown(reason=evidence.doubt)
     if evidence.position is None or not evidence.seen:
         own = evidence.own_at > NEVER
-        return Unknown(reason="the position was not read since our own last order" if own else "never read")
+        since = "since our last order" if own else "yet"
+        return Unknown(reason=f"the position has not been read {since}")
     followed = feed.alive(now) and feed.up_at is not None and evidence.read_at >= feed.up_at
     at, most = (evidence.read_at, FOLLOWED_AGE) if followed else (evidence.seen_at, POSITION_AGE)
     if now - at > most:
@@ -259,18 +264,18 @@ def believed_position(
 def believed_equity(
     seen: Observation[Equity] | None, *, now: float, own_number: int, held: Callable[[], str]
 ) -> Equity | Unknown:
-    """Conclude an account's equity.
+    """Return an account's equity, or why it is unknown.
 
-    ``own_number``: event number of the account's newest order outcome; free margin from before it is not known.
-    ``held``: returns a symbol that the account holds, empty for none: an equity of zero would contradict it.
+    ``own_number``: event number of the account's newest order outcome; a free margin from before it does not count.
+    ``held``: returns a symbol that the account holds, empty if none: an equity of zero would contradict it.
     """
     if seen is None:
-        return Unknown(reason="the equity was not read yet")
+        return Unknown(reason="the equity has not been read yet")
     if now - seen.asked_at > EQUITY_AGE:
         return Unknown(reason=f"the equity was last read {now - seen.asked_at:.0f} s ago")
     if seen.value.wallet <= 0 and seen.value.total <= 0 and (symbol := held()):
         return Unknown(
-            reason=f"the exchange reports an equity of {seen.value.total:f} while {symbol} is held: not believed"
+            reason=f"ignored an equity of {seen.value.total:f}: the exchange reports it while {symbol} is held"
         )
     return replace(seen.value, free=None) if seen.number < own_number else seen.value
 
@@ -279,7 +284,7 @@ def believed_equity(
 
 
 def believed_price(seen: Observation[Decimal] | None, *, now: float) -> Decimal | None:
-    """Conclude a symbol's price; None when none is recent enough to size or check an order with."""
+    """Return a symbol's price; None if none is recent enough to size or check an order with."""
     if seen is None or now - seen.asked_at > PRICE_AGE or seen.value <= 0:
         return None
     return seen.value

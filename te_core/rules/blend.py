@@ -1,4 +1,7 @@
-"""Weighted signals become one depth and one leverage per symbol, and these one target per account. Pure."""
+"""Blends weighted signals into one depth and one leverage per symbol. Pure.
+
+Depth is the target exposure: -1 … 1 of what a source may steer.
+"""
 
 from __future__ import annotations
 
@@ -16,41 +19,41 @@ SMALLEST_CHANGE = Decimal("0.0001")
 RELATIVE_CHANGE = Decimal("0.001")
 ZERO = Decimal(0)
 DECAY_STEPS = 20
-"""A signal that decays does so in this many equal steps: every one is an order on every account."""
+"""How many equal steps a decaying signal takes: each step is an order on every account."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opinion:
-    """A source's newest signal, and what to make of it when it is old. ``enabled``: False has no opinion.
-
-    ``due``: when the source itself has to be heard again, whatever it says, and ``expect_every`` how often.
-    ``said_at``: when the signal was said, if that is known better than from the message.
-    """
+    """A source's newest signal, and how it counts once it is old."""
 
     signal: Signal
     max_age: timedelta | None = None
     due: datetime | None = None
+    """When the source must be heard from again, whatever it sends."""
     expect_every: timedelta | None = None
+    """How often the source must be heard from."""
     on_expiry: Literal["hold", "decay", "flat"] = "hold"
     enabled: bool = True
+    """A disabled source has no opinion."""
     said_at: datetime | None = None
+    """When the signal was sent, if that is known better than from the message."""
     paused: str = ""
-    """Why the source has no say at present; empty when it has. ``signal`` is what is held of it, or not counted."""
+    """Why the source is paused; empty if it is not. While paused, ``signal`` is the held share, or does not count."""
     share_closed: bool = False
-    """A paused source's share is closed, not held."""
+    """Whether a paused source's share is closed rather than held."""
 
     def expires_at(self) -> datetime | None:
-        """When the signal expires: by its own age, or because its source is silent."""
+        """Return when the signal expires: by its own age, or because its source is silent. None: never."""
         expires_at = None if self.max_age is None else (self.said_at or self.signal.time) + self.max_age
         return expires_at if self.due is None else min(self.due, expires_at or self.due)
 
     def fades_over(self) -> timedelta:
-        """How long ``decay`` takes: what it took to expire, once more."""
+        """Return how long ``decay`` takes: as long as it took to expire."""
         silent = self.expect_every is not None and self.expires_at() == self.due
         return (self.expect_every if silent else self.max_age) or timedelta(0)
 
     def remaining(self, now: datetime) -> Decimal:
-        """Give the share of the depth that still counts: 1 before it expires, then what ``on_expiry`` leaves."""
+        """Return the share of the depth that still counts: 1 before it expires, then according to ``on_expiry``."""
         expires_at = self.expires_at()
         if expires_at is None or now < expires_at or self.on_expiry == "hold":
             return Decimal(1)
@@ -61,20 +64,20 @@ class Opinion:
 
 
 def term(source: str, weight: Decimal, opinion: Opinion | None, now: datetime) -> Term:
-    """Give one source's part. No signal, a disabled source and an expired "flat" one are 0."""
+    """Return one source's term. Without a signal, if disabled, and if expired with "flat", its depth is 0."""
     if opinion is None:
         return Term(source=source, weight=weight, depth=ZERO, note="no signal yet")
     signal = opinion.signal
     depth, note = signal.depth, ""
     expires_at = opinion.expires_at()
     if not opinion.enabled:
-        depth, note = ZERO, f"source is disabled (it said {signal.depth})"
+        depth, note = ZERO, f"source is disabled (signal: {signal.depth})"
     elif opinion.paused:
         depth, note = ZERO if opinion.share_closed else depth, opinion.paused
     elif expires_at is not None and now >= expires_at:
         note = f"expired at {expires_at:%Y-%m-%d %H:%M:%S}Z: {opinion.on_expiry}"
         if opinion.on_expiry != "hold":
-            depth, note = signal.depth * opinion.remaining(now), f"{note} (it said {signal.depth})"
+            depth, note = signal.depth * opinion.remaining(now), f"{note} (signal: {signal.depth})"
     return Term(
         source=source,
         weight=weight,
@@ -88,7 +91,7 @@ def term(source: str, weight: Decimal, opinion: Opinion | None, now: datetime) -
 
 
 def blend_leverage(terms: tuple[Term, ...], configured: int) -> int:
-    """Average the stated leverages by |weight x depth|; whole, at least 1; the configured one where none is stated."""
+    """Return the stated leverages averaged by |weight x depth|, rounded, at least 1; else ``configured``."""
     stated = [(abs(t.weight * t.depth), t.leverage) for t in terms if t.leverage is not None]
     total = sum((share for share, _ in stated), ZERO)
     if total == 0:
@@ -105,7 +108,7 @@ def blend(
     opinions: Mapping[str, Opinion],
     now: datetime,
 ) -> Blend:
-    """Combine the opinions of a symbol's sources. ``leverage`` is the configured one. Depth is within -1 … 1."""
+    """Blend the opinions of a symbol's sources. ``leverage``: the configured one. The depth is within -1 … 1."""
     terms = tuple(term(source, weight, opinions.get(source), now) for source, weight in weights.items())
     newest = max((t for t in terms if t.price is not None and t.time), key=_time, default=None)
     found = Blend(
@@ -136,14 +139,14 @@ def _time(part: Term) -> datetime:
 
 
 def depth_changed(old: Decimal, new: Decimal) -> bool:
-    """Tell whether two depths differ by more than max(0.0001, 0.1 % of the larger). To or from zero always counts."""
+    """Return whether two depths differ by more than max(0.0001, 0.1 % of the larger). To or from zero always counts."""
     if (old == 0) != (new == 0) or old * new < 0:
         return True
     return abs(new - old) > max(SMALLEST_CHANGE, RELATIVE_CHANGE * max(abs(old), abs(new)))
 
 
 def target_changed(old: Target, new: Target) -> bool:
-    """Tell whether a target differs enough to act on. Leverage and margin mode mean nothing while flat."""
+    """Return whether a target differs enough to act on. Leverage and margin mode are irrelevant while flat."""
     if depth_changed(old.depth, new.depth):
         return True
     return new.depth != 0 and (old.leverage, old.margin_mode) != (new.leverage, new.margin_mode)

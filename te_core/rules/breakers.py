@@ -1,7 +1,8 @@
-"""Circuit breakers: when too much was lost, refused or slipped, and what that leaves running. Pure.
+"""Circuit breakers: trip when too much was lost, rejected or slipped. Pure.
 
-A scope is an account, or all of them together. Its running sums are all that is remembered: no fill is looked up again.
-What tripped holds until the operator resumes it, whatever the sums do meanwhile; then all is measured from there.
+A scope is one account, or all of them together. Only its running sums are stored: no fill is looked up again.
+A tripped breaker stays tripped until the operator resumes it, whatever the sums do meanwhile; then everything is
+measured from there.
 """
 
 from __future__ import annotations
@@ -17,17 +18,17 @@ from te_core.rules.profit import Change
 
 ZERO, ONE, HUNDRED = Decimal(0), Decimal(1), Decimal(100)
 RUIN = Decimal("1e-6")
-"""What is left at least, so that growth goes on after everything was lost."""
+"""Lower bound of the growth factor, so that growth stays defined after everything was lost."""
 Act = Literal["warn", "halt", "flatten"]
 MOST_REJECTIONS = 1_000
 
 
-# -- what the operator set
+# -- settings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loss:
-    """A loss that trips: ``percent`` of what was there before it, or ``amount``; whichever comes first."""
+    """A loss that trips: ``percent`` of the value before it, or ``amount``; whichever comes first."""
 
     percent: Decimal | None = None
     amount: Decimal | None = None
@@ -36,7 +37,7 @@ class Loss:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Streak:
-    """So many in a row, or within ``within``."""
+    """``count`` events in a row, or within ``within``."""
 
     count: int
     within: timedelta = timedelta(minutes=10)
@@ -45,7 +46,7 @@ class Streak:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Breakers:
-    """What is armed in one scope. None: nothing of that kind."""
+    """The breakers that are armed in one scope. None: not armed."""
 
     daily_loss: Loss | None = None
     drawdown: Loss | None = None
@@ -59,49 +60,50 @@ class Breakers:
 
     @property
     def armed(self) -> bool:
-        """Whether there is any."""
+        """Whether any breaker is armed."""
         kinds = (self.daily_loss, self.drawdown, self.symbol_loss, self.losing_trades)
         return any(kinds) or any((self.rejections, self.slippage, self.equity_jump))
 
 
-# -- what is remembered
+# -- state
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trip:
-    """A breaker that tripped. ``symbol``: the one that it is about; empty for the whole scope."""
+    """A breaker that tripped."""
 
     name: str
     at: datetime
     text: str
     action: Act
     symbol: str = ""
+    """Empty for the whole scope."""
 
     @property
     def key(self) -> str:
-        """What it is remembered by: a breaker trips once, until it is lifted."""
+        """The key of the trip: a breaker trips only once until it is lifted."""
         return f"{self.name} {self.symbol}".strip()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sums:
-    """The running sums of one scope. Profit counts from the first sight of each account, without what was paid in.
-
-    ``equity``: of all its accounts, as last seen. ``day``: the trading day that ``day_profit`` and ``day_symbols`` were
-    taken at the start of. ``high``: the largest profit since it was last armed.
-    """
+    """The running sums of one scope. Profit counts from when each account was first seen, without deposits."""
 
     equity: Decimal | None = None
+    """Of all accounts of the scope, as last seen."""
     profit: Decimal = ZERO
     day: date | None = None
+    """The current trading day."""
     day_profit: Decimal = ZERO
+    """``profit`` at the start of that day, or when the breakers were last rearmed."""
     high: Decimal = ZERO
+    """The largest profit since the breakers were last armed."""
     growth: Decimal = ONE
+    """``profit`` as a growth factor, for percentages: each result relative to the value before it, multiplied up."""
     day_growth: Decimal = ONE
     high_growth: Decimal = ONE
-    """The same as shares, by which percentages go: each result over what was there before it, one after the other."""
     symbols: Mapping[str, Decimal] = field(default_factory=dict)
-    """What each symbol came to since the day began, or since it was armed again."""
+    """The result of each symbol since the day began, or since it was rearmed."""
     losing: int = 0
     rejections: tuple[datetime, ...] = ()
     tripped: Mapping[str, Trip] = field(default_factory=dict)
@@ -109,7 +111,7 @@ class Sums:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Level:
-    """How near a breaker is. ``used``: 1 is where it trips."""
+    """How close a breaker is to tripping."""
 
     name: str
     now: Decimal
@@ -120,29 +122,29 @@ class Level:
 
     @property
     def used(self) -> Decimal:
-        """The share of the limit that is used."""
+        """The used share of the limit; it trips at 1."""
         return self.now / self.limit
 
     def __str__(self) -> str:
-        """Put into words how far it is."""
+        """Return the level as text: current value of limit."""
         what = f"{self.name} {self.symbol}".strip()
         if self.unit in ("%", ""):
             return f"{what} {_figure(self.now)}{self.unit} of {_figure(self.limit)}{self.unit}"
         return f"{what} {_figure(self.now)} of {_figure(self.limit)} {self.unit}"
 
 
-# -- what happens
+# -- updates
 
 
 def trading_day(at: datetime, breakers: Breakers) -> date:
-    """Return the day that a moment belongs to: days change at ``reset_at`` in ``zone``."""
+    """Return the trading day of a time: days change at ``reset_at`` in ``zone``."""
     local = at.astimezone(ZoneInfo(breakers.zone))
     before = local.time() < breakers.reset_at
     return local.date() - timedelta(days=1) if before else local.date()
 
 
 def begun(sums: Sums, breakers: Breakers, now: datetime) -> Sums:
-    """Begin a new trading day if one is due. What only warned is armed again; what halts stays tripped."""
+    """Begin a new trading day if one is due. Breakers that only warned are rearmed; those that halt stay tripped."""
     day = trading_day(now, breakers)
     if sums.day is not None and day <= sums.day:
         return sums
@@ -157,7 +159,7 @@ def begun(sums: Sums, breakers: Breakers, now: datetime) -> Sums:
 
 
 def counted(sums: Sums, change: Change, equity: Decimal | None) -> Sums:
-    """Count what trading came to. ``equity``: what all accounts of the scope are worth; None if one was never seen."""
+    """Count a trading result. ``equity``: the value of all accounts of the scope; None if one was never seen."""
     profit = sums.profit + change.result
     growth = sums.growth * _grown(change, equity)
     symbols = dict(sums.symbols)
@@ -179,20 +181,20 @@ def counted(sums: Sums, change: Change, equity: Decimal | None) -> Sums:
 
 
 def _grown(change: Change, equity: Decimal | None) -> Decimal:
-    """Return what trading multiplied the value by; 1 where the value is not known."""
+    """Return the factor by which trading changed the value; 1 if the value is unknown."""
     before = ZERO if equity is None else equity - change.result - change.transfer
     return max(ONE + change.result / before, RUIN) if before > 0 else ONE
 
 
 def rejected(sums: Sums, breakers: Breakers, at: datetime) -> Sums:
-    """Count an order that the exchange refused."""
+    """Count an order that the exchange rejected."""
     span = breakers.rejections.within if breakers.rejections is not None else timedelta()
     kept = tuple(one for one in sums.rejections if timedelta() <= at - one < span)
     return replace(sums, rejections=(*kept, at)[-MOST_REJECTIONS:])
 
 
 def levels(sums: Sums, breakers: Breakers, now: datetime) -> Iterator[Level]:
-    """Return how near each armed breaker is, except those that look at single orders or payments."""
+    """Yield the level of each armed breaker, except those that check single orders or payments."""
     share = ONE - sums.growth / sums.day_growth
     yield from _loss("daily_loss", breakers.daily_loss, sums.day_profit - sums.profit, share)
     share = ONE - sums.growth / sums.high_growth
@@ -210,7 +212,7 @@ def levels(sums: Sums, breakers: Breakers, now: datetime) -> Iterator[Level]:
 
 
 def slipped(breakers: Breakers, share: Decimal, symbol: str) -> Iterator[Level]:
-    """Return how far an order's price was from the signal's, to our cost. ``share``: 0.01 is one percent."""
+    """Yield the level for an order whose price was worse than the signal's. ``share``: 0.01 is one percent."""
     if (rule := breakers.slippage) is not None and rule.percent is not None and share > 0:
         limit = rule.percent
         yield Level(
@@ -219,7 +221,7 @@ def slipped(breakers: Breakers, share: Decimal, symbol: str) -> Iterator[Level]:
 
 
 def jumped(breakers: Breakers, transfer: Decimal, equity: Decimal | None) -> Iterator[Level]:
-    """Return how large a change of the value is that no order explains."""
+    """Yield the levels for a change of the value that no order explains."""
     before = None if equity is None else equity - transfer
     if (rule := breakers.equity_jump) is not None and transfer:
         if rule.amount is not None:
@@ -229,7 +231,7 @@ def jumped(breakers: Breakers, transfer: Decimal, equity: Decimal | None) -> Ite
 
 
 def trips(sums: Sums, found: Iterable[Level], now: datetime) -> list[Trip]:
-    """Return what trips now: what has reached its limit, and has not tripped before."""
+    """Return the breakers that trip now: those that have reached their limit and are not tripped yet."""
     made: dict[str, Trip] = {}
     for level in found:
         if level.used >= 1:
@@ -240,12 +242,12 @@ def trips(sums: Sums, found: Iterable[Level], now: datetime) -> list[Trip]:
 
 
 def tripping(sums: Sums, made: Iterable[Trip]) -> Sums:
-    """Remember what tripped."""
+    """Return the sums with these trips added."""
     return replace(sums, tripped={**sums.tripped, **{trip.key: trip for trip in made}})
 
 
 def rearmed(sums: Sums, symbol: str = "") -> Sums:
-    """Lift what tripped, of one symbol or all, and measure from here on: the old loss does not trip it again."""
+    """Lift the trips of one symbol, or all, and measure from here on, so that the old loss does not trip again."""
     if symbol:
         left = {key: trip for key, trip in sums.tripped.items() if trip.symbol != symbol}
         symbols = {name: result for name, result in sums.symbols.items() if name != symbol}
@@ -264,7 +266,7 @@ def rearmed(sums: Sums, symbol: str = "") -> Sums:
 
 
 def needs_reason(sums: Sums, symbol: str = "") -> list[Trip]:
-    """Return the trips that hold something back and that a resume would lift or be let out of."""
+    """Return the trips that hold something back and that a resume of ``symbol`` (empty: of all) would override."""
     holding = (trip for trip in sums.tripped.values() if trip.action != "warn")
     return [trip for trip in holding if not symbol or trip.symbol in ("", symbol)]
 

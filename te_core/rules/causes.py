@@ -1,4 +1,4 @@
-"""What made a target change, for counting and for how long its orders took. Pure."""
+"""Determines what made a target change, for statistics and for order latency. Pure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from te_core.rules.controls import BY_HAND, STOP, Standing
 
 
 def cause_of(new: Target, old: Target | None, held: Standing, *, enabled: bool) -> tuple[Cause, datetime]:
-    """Return what made ``new`` replace ``old``, and when that came. ``held``: what the commands leave open."""
+    """Return what made ``new`` replace ``old``, and when that happened. ``held``: what the commands allow."""
     if held.flat and held.since is not None:
         return (Cause.BREAKER if held.by_breaker else Cause.COMMAND), held.since
     if held.by_hand is not None:
@@ -21,14 +21,14 @@ def cause_of(new: Target, old: Target | None, held: Standing, *, enabled: bool) 
     if received is not None and (before is None or received > before) and enabled:
         return Cause.SIGNAL, received
     if old is not None and old.cause in (Cause.COMMAND, Cause.BREAKER, Cause.STOP):
-        return Cause.COMMAND, new.created_at  # what was commanded is over
+        return Cause.COMMAND, new.created_at  # the command has ended
     if enabled and old is not None and _weights(new.terms) == _weights(old.terms) != ():
         return Cause.EXPIRY, new.created_at
     return Cause.SETTINGS, new.created_at
 
 
 def _last_received(old: Target | None) -> datetime | None:
-    """Return when the newest signal was received that a target goes by, or that a depth by hand went before."""
+    """Return when the newest signal behind a target, or overridden by a manual depth, was received."""
     if old is not None and any(term.source in (BY_HAND, STOP) for term in old.terms):
         return old.caused_at
     return _newest(old.terms) if old is not None else None

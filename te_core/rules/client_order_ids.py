@@ -1,4 +1,4 @@
-"""Client order ids that follow from what the order is for, so that a retry is the same order (I3)."""
+"""Client order ids derived from what the order is for, so that a retry is the same order (I3)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def client_order_id(
 ) -> str:
     """Return the id of one order, in the form that the exchange accepts.
 
-    ``journal_id`` is part of it so that a new journal on the same account never meets its predecessor's ids.
+    ``journal_id`` is part of it so that a new journal on the same account never reuses its predecessor's ids.
     """
     text = "\0".join((journal_id, account, symbol, str(revision), str(step), str(chunk)))
     number = int.from_bytes(blake2b(text.encode(), digest_size=15).digest())
@@ -32,9 +32,9 @@ def client_order_id(
 
 
 def is_engine_id(client_order_id: str, form: ClientOrderIdForm) -> bool:
-    """Return whether an id looks like one of this engine, of any installation.
+    """Return whether an id has the format of a trade-engine id, of any installation.
 
-    ``form``: that of the exchange. Releases up to 0.1 used ``HEX_IDS`` everywhere.
+    ``form``: the exchange's. Releases up to 0.1 used ``HEX_IDS`` everywhere.
     """
     return any(
         len(client_order_id) == each.length

@@ -1,7 +1,7 @@
-"""What the operator's standing commands leave open for a symbol of an account, and for a source.
+"""What the operator's standing commands allow for a symbol of an account, and for a source.
 
-Of all halts and resumes that cover a symbol the newest counts: a later ``te halt`` takes back what was resumed before
-it, and ``te resume ACCOUNT`` lifts a halt of everything for that account alone.
+Of all halts and resumes that cover a symbol, the newest counts: a later ``te halt`` overrides earlier resumes,
+and ``te resume ACCOUNT`` lifts a global halt for that account alone.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from te_core.rules.blend import blend_leverage
 ZERO = Decimal(0)
 BY_HAND = "by hand"
 STOP = "stop"
-"""The sources that stand in a target's terms for the operator, and for a stop that closed the position."""
+"""The source names in a target's terms for the operator, and for a stop that closed the position."""
 BREAKER = "breaker "
-"""How ``by`` begins in what a circuit breaker commanded."""
+"""Prefix of ``by`` in commands of a circuit breaker."""
 BY_HAND_STATES = (ControlState.SET, ControlState.STOPPED, ControlState.ACCEPTED)
 SMALLEST_DEPTH = Decimal("0.0001")
 HALTING = (ControlState.HALTED, ControlState.FLAT, ControlState.FOREIGN)
@@ -28,12 +28,12 @@ Key = tuple[Topic, str, str]
 
 
 def scope_of_book(book: str) -> str:
-    """Return the scope of an account's book, which no section's name can be taken for."""
+    """Return the scope of an account's book; it cannot be confused with a section's name."""
     return f"#{book}"
 
 
 def new_here(book: str, at: datetime) -> Control:
-    """Return what a live account observes by that the journal has never met."""
+    """Return the control by which a live account that is new to the journal observes."""
     return Control(
         topic=Topic.OBSERVE,
         scope=scope_of_book(book),
@@ -47,7 +47,7 @@ def new_here(book: str, at: datetime) -> Control:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Controls:
-    """The newest control of each topic, scope and symbol, with its place in the order of commands."""
+    """The newest control of each topic, scope and symbol, with its sequence number."""
 
     by_key: Mapping[Key, tuple[int, Control]] = field(default_factory=dict)
 
@@ -58,11 +58,11 @@ class Controls:
 
     @property
     def last(self) -> int:
-        """The largest place so far; 0 for none."""
+        """The largest sequence number so far; 0 if none."""
         return max((number for number, _ in self.by_key.values()), default=0)
 
     def adding(self, rows: Iterable[Control], *, after: int | None = None) -> Controls:
-        """Return these with others. ``after``: the place that theirs follow, None for the last one."""
+        """Return these controls with others added. ``after``: the sequence number they follow; None for ``last``."""
         by_key = dict(self.by_key)
         for number, row in enumerate(rows, (self.last if after is None else after) + 1):
             key = (row.topic, row.scope, row.symbol)
@@ -81,21 +81,21 @@ class Controls:
         return max(found, key=lambda entry: entry[0])[1] if found else None
 
     def halt(self, scopes: Iterable[str], symbol: str) -> Control | None:
-        """Return the newest halt or resume that covers a symbol of an account; None where there never was one."""
+        """Return the newest halt or resume that covers a symbol of an account; None if there never was one."""
         return self.newest(Topic.HALT, ("", *scopes), ("", symbol) if symbol else ("",))
 
     def observing(self, scopes: Iterable[str]) -> Control | None:
-        """Return what an account observes by; None when it may trade."""
+        """Return the control by which an account observes; None if it may trade."""
         found = self.newest(Topic.OBSERVE, scopes, ("",))
         return found if found is not None and found.state is ControlState.OBSERVING else None
 
     def pause(self, source: str) -> Control | None:
-        """Return the pause of a source; None when it is not paused."""
+        """Return the pause of a source; None if it is not paused."""
         found = self.newest(Topic.PAUSE, (source,), ("",))
         return found if found is not None and found.state is not ControlState.OVER else None
 
     def active(self) -> Iterator[Control]:
-        """Return what stands and has not been taken back by a newer one, oldest first."""
+        """Yield the controls that are active and not overridden by newer ones, oldest first."""
         for number, row in sorted(self.by_key.values(), key=lambda entry: entry[0]):
             if row.state is ControlState.OVER or row.topic is Topic.CLOSED:
                 continue
@@ -105,7 +105,7 @@ class Controls:
                 yield row
 
     def resumed_out_of(self, halt: Control, scopes: Mapping[str, Sequence[str]]) -> list[str]:
-        """Return what was resumed out of a wider halt, in words. ``scopes``: of each account of the settings."""
+        """Return what was resumed out of a wider halt, as texts. ``scopes``: of each account in the settings."""
         names = {scope: name for name, own in scopes.items() for scope in own}
         found = []
         for number, row in sorted(self.by_key.values(), key=lambda entry: entry[0]):
@@ -119,32 +119,32 @@ class Controls:
         return list(dict.fromkeys(found))
 
     def holds_for(self, halt: Control, accounts: Iterable[Sequence[str]]) -> bool:
-        """Return whether a halt still counts for any of these accounts; each is given by its scopes."""
+        """Return whether a halt still applies to any of these accounts; each is given by its scopes."""
         return any(self.halt(scopes, halt.symbol) is halt for scopes in accounts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """What the commands leave open for one symbol of one account."""
+    """What the commands allow for one symbol of one account."""
 
     halt: str = ""
-    """Why only reductions are allowed; empty when increases are, too."""
+    """Why only reductions are allowed; empty if increases are, too."""
     flat: bool = False
-    """Everything that is held is to be closed."""
+    """The whole position must be closed."""
     foreign: bool = False
-    """That includes what the engine never opened."""
+    """That includes positions that the engine never opened."""
     fence: datetime | None = None
     """Opinions received until then do not count."""
     by_hand: Control | None = None
-    """A depth that goes before the signals."""
+    """A manual depth that overrides the signals."""
     since: datetime | None = None
     """When the halt was commanded."""
     by_breaker: bool = False
-    """A circuit breaker commanded it, and not the operator."""
+    """Whether a circuit breaker commanded it, not the operator."""
 
     @property
     def accepted(self) -> Decimal | None:
-        """Return the position that was accepted as it is, signed base units; None where none was."""
+        """The position that was accepted as it is, in signed base units; None if none was."""
         return self.by_hand.quantity if self.by_hand is not None else None
 
 
@@ -154,7 +154,7 @@ FREE = Standing()
 def standing(
     controls: Controls, scopes: Sequence[str], symbol: str, blend: Blend | None, now: datetime
 ) -> Standing:
-    """Return what the commands leave open for a symbol of the account that these scopes mean."""
+    """Return what the commands allow for a symbol of the account with these scopes."""
     by_hand = controls.newest(Topic.TARGET, scopes, (symbol,))
     if by_hand is not None and not counts(by_hand, blend, now):
         by_hand = None
@@ -174,19 +174,19 @@ def standing(
 
 
 def counts(by_hand: Control, blend: Blend | None, now: datetime) -> bool:
-    """Return whether a depth by hand still goes before the signals."""
+    """Return whether a manual depth still overrides the signals."""
     if by_hand.state not in BY_HAND_STATES:
         return False
     return now < by_hand.until if by_hand.until is not None else not spoken_since(blend, by_hand.at)
 
 
 def spoken_since(blend: Blend | None, at: datetime) -> bool:
-    """Return whether a source of the symbol has spoken after that time."""
+    """Return whether a source of the symbol has sent a signal after that time."""
     return blend is not None and any(part.heard_at is not None and part.heard_at > at for part in blend.terms)
 
 
 def commanded(symbol: str, blend: Blend | None, held: Standing) -> Blend | None:
-    """Return the blend as the commands leave it: a depth by hand, or without opinions from before a resume."""
+    """Return the blend under the commands: a manual depth, or without opinions from before a resume."""
     if held.by_hand is not None and held.by_hand.depth is not None:
         return _by_hand(symbol, blend, held.by_hand, held.by_hand.depth)
     if blend is None or held.fence is None or held.halt:
@@ -206,14 +206,14 @@ def _by_hand(symbol: str, blend: Blend | None, control: Control, depth: Decimal)
 
 def _end(control: Control) -> str:
     if control.until is None:
-        return "until a source of the symbol speaks"
+        return "until the symbol's next signal"
     return f"until {control.until:%Y-%m-%d %H:%M:%S}Z"
 
 
 def _fenced(part: Term, fence: datetime) -> Term:
     if part.heard_at is None or part.heard_at > fence:
         return part
-    return replace(part, depth=ZERO, note=f"from before the resume (it said {part.depth})")
+    return replace(part, depth=ZERO, note=f"from before the resume (signal: {part.depth})")
 
 
 VERBS = {
@@ -231,7 +231,7 @@ VERBS = {
 
 
 def described(control: Control) -> str:
-    """Put into words what was commanded, by whom, when and why."""
+    """Return as text what was commanded, by whom, when and why."""
     why = f" ({control.reason})" if control.reason else ""
     if control.state is ControlState.OBSERVING:
         return f"observing since {control.at:%Y-%m-%d %H:%M:%S}Z{why}: nothing is sent until te go"
@@ -240,7 +240,7 @@ def described(control: Control) -> str:
 
 
 def where(control: Control, *, but: Sequence[str] = ()) -> str:
-    """Put into words what a control is about, and what was commanded. ``but``: what was resumed out of it."""
+    """Return as text what a control covers, and what was commanded. ``but``: what was resumed out of it."""
     about = "source " if control.topic is Topic.PAUSE else "account "
     what = f"{about}{control.scope}" if control.scope else "all accounts"
     symbol = f" {control.symbol}" if control.symbol else ""
@@ -254,9 +254,9 @@ def where(control: Control, *, but: Sequence[str] = ()) -> str:
 
 
 def controls_of(command: Command, now: datetime, scopes: Mapping[str, Sequence[str]]) -> tuple[Control, ...]:
-    """Return the controls that carry out a command on accounts. ``scopes``: name and book of each account.
+    """Return the controls that implement a command on accounts. ``scopes``: name and book of each account.
 
-    Pauses need what the source said, and are made where that is known.
+    Pauses are created elsewhere, where the sources' current signals are known.
     """
     states = {
         Action.HALT: ControlState.HALTED,
@@ -267,7 +267,7 @@ def controls_of(command: Command, now: datetime, scopes: Mapping[str, Sequence[s
     }
     topics = {Action.TARGET: Topic.TARGET, Action.GO: Topic.OBSERVE}
     topic = topics.get(command.action, Topic.HALT)
-    own = topic is not Topic.HALT  # it belongs to the account, whatever its section is called
+    own = topic is not Topic.HALT  # it belongs to the account, independent of its section's name
     where = [scope for name in command.accounts for scope in scopes[name][-1 if own else 0 :]] or [""]
     until = None if command.lasts is None else now + command.lasts
     return tuple(
@@ -287,7 +287,7 @@ def controls_of(command: Command, now: datetime, scopes: Mapping[str, Sequence[s
 
 
 def stopped(scope: str, symbol: str, *, kind: str, reason: str, at: datetime) -> Control:
-    """Return the control by which a symbol stays flat after a stop closed it. ``kind``: of the stop, in words."""
+    """Return the control that keeps a symbol flat after a stop closed it. ``kind``: of the stop, as text."""
     return Control(
         topic=Topic.TARGET,
         scope=scope,
@@ -303,7 +303,7 @@ def stopped(scope: str, symbol: str, *, kind: str, reason: str, at: datetime) ->
 def accepted(
     command: Command, scope: str, symbol: str, *, quantity: Decimal, depth: Decimal, at: datetime
 ) -> Control:
-    """Return the control by which a position stays as it is."""
+    """Return the control that keeps a position as it is."""
     return Control(
         topic=Topic.TARGET,
         scope=scope,
@@ -318,7 +318,7 @@ def accepted(
 
 
 def left_flat(command: Command, now: datetime, scopes: Mapping[str, Sequence[str]]) -> tuple[Control, ...]:
-    """Return the controls by which a resume leaves symbols flat until a source of each speaks."""
+    """Return the controls with which a resume leaves symbols flat until the next signal of each."""
     names = command.accounts or tuple(scopes)
     return tuple(
         Control(
@@ -337,14 +337,14 @@ def left_flat(command: Command, now: datetime, scopes: Mapping[str, Sequence[str
 
 
 def implied_depth(quantity: Decimal, *, price: Decimal, equity: Decimal, leverage: int) -> Decimal:
-    """Return the depth -1 … 1 that a position comes to; never 0 for one that is not flat."""
+    """Return the depth (target exposure in -1 … 1) that a position implies; never 0 unless it is flat."""
     depth = abs(quantity) * price / (equity * leverage)
     bounded = min(max(depth.quantize(SMALLEST_DEPTH), SMALLEST_DEPTH), Decimal(1))
     return bounded.copy_sign(quantity)
 
 
 def lifted_by(command: Command, controls: Controls, scopes: Mapping[str, Sequence[str]]) -> Iterator[Control]:
-    """Return what a resume takes back: whatever stands of what it names, a halt of more than that included."""
+    """Yield the controls that a resume lifts: all active ones on what it names, including wider halts."""
     everything = not (command.accounts or command.sources)
     names = [scopes[name] for name in (scopes if everything else command.accounts)]
     for row in controls.active():

@@ -1,7 +1,7 @@
-"""What one pass does about one symbol, decided from values alone.
+"""Decides what one pass does about one symbol, from plain values.
 
-Unknown is never taken for flat (I13): without a known position nothing is decided, and without equity or price nothing
-is sized.
+Unknown is never treated as flat (I13): without a known position nothing is decided, and without equity or price
+nothing is sized.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ from te_core.rules.sizing import flat, size, smallest_quantity
 ZERO = Decimal(0)
 NOTHING = Plan()
 LEVERAGE_TRIES = 2
-"""How often the leverage of one revision is set where no read ever shows it: exchanges differ in what they show."""
+"""How often the leverage of one revision is set if no read ever shows it: exchanges differ in what they show."""
 WORTHWHILE = Decimal("0.1")
-"""Share of a goal that must have become possible before a symbol that a limit held back is increased again."""
+"""Share of a goal that must have become possible before a symbol held back by a limit is increased again."""
 
 
 class Status(StrEnum):
-    """Where a symbol of an account stands."""
+    """The status of a symbol of an account."""
 
     AT_TARGET = "at_target"
     WORKING = "working"
@@ -46,7 +46,7 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """Everything a decision rests on."""
+    """Everything that a decision is based on."""
 
     target: Target
     goal: Goal | None
@@ -55,34 +55,34 @@ class Facts:
     position: Position | Unknown
     equity: Equity | Unknown
     price: Decimal | None
-    """In quote currency; None where none is recent enough."""
+    """In quote currency; None if none is recent enough."""
     instrument: Instrument | None
     policy: AccountPolicy
     limits: Limits
     leverage_in_order: bool
     ceiling: Ceiling | None
-    """What limits leave for the symbol now; None when nothing limits it."""
+    """What limits allow for the symbol now; None if nothing limits it."""
     now: datetime
     others: Decimal = ZERO
     """Notional of the account's other positions, in quote currency."""
     leverage_tries: int = 0
-    """How often the leverage was set since a read last showed it."""
+    """How often the leverage has been set since a read last showed it."""
     disturbed: bool = False
-    """Somebody else changed the position since the goal was sized."""
+    """Others have changed the position since the goal was sized."""
     liquidated: bool = False
-    """The exchange closed the position because its margin was used up, since the goal was confirmed."""
+    """Since the goal was confirmed, the exchange has closed the position because its margin was used up."""
     goal_expired: bool = False
-    """The goal was sized by a decision that grew too old before any order of it left."""
+    """The goal was sized by a decision that became too old before any of its orders was sent."""
     may_correct: bool = True
-    """False after too many corrections of drift: somebody else trades here."""
+    """False after too many corrections of drift: someone else trades here."""
     halt: str = ""
-    """Why only reductions are allowed now; empty when increases are allowed, too."""
+    """Why only reductions are allowed now; empty if increases are allowed, too."""
     foreign: bool = False
-    """What the engine never opened is to be closed, too."""
+    """Positions that the engine never opened must be closed, too."""
     accepted: Decimal | None = None
-    """The position that the operator accepted as it is, signed base units; None where none was."""
+    """The position that the operator accepted as it is, in signed base units; None if none was."""
     allowance: Allowance | None = None
-    """What risk checks leave of the position; None while none objects."""
+    """What risk checks allow of the position; None while none objects."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,26 +92,26 @@ class Decision:
     status: Status
     reason: str = ""
     goal: Goal | None = None
-    """What the target means here, as kept or freshly sized."""
+    """The target as a quantity: the existing goal, or a newly sized one."""
     quantity: Decimal | None = None
-    """Where the plan leads (signed base units): the goal, less what limits and the drift policy hold back."""
+    """Where the plan leads (signed base units): the goal minus what limits and the drift policy hold back."""
     sized: bool = False
-    """The goal is new and is to be persisted."""
+    """The goal is new and must be persisted."""
     plan: Plan = NOTHING
     confirm: bool = False
-    """The position is where it should be now."""
+    """The position is where it should be."""
     drift: bool = False
     """The position differs from the confirmed one."""
     resize: str = ""
-    """Why the target is to be sized again under its next revision; empty when it is not."""
+    """Why the target must be sized again under its next revision; empty if it need not."""
     price: Decimal | None = None
-    """The recent price, while that of a kept goal may be days old; None if unknown."""
+    """The recent price (the price of an existing goal may be days old); None if unknown."""
     limited: str = ""
-    """What a limit cut, and which; empty when none did."""
+    """What a limit cut, for people; empty if none did."""
     limit: str = ""
-    """The limit that did."""
+    """The name of that limit."""
     asking: bool = False
-    """Increases wait for the answer of a risk check, which is no news."""
+    """Increases are waiting for a risk check, which is not worth an event."""
 
 
 def decide(facts: Facts) -> Decision:
@@ -132,7 +132,7 @@ def decide(facts: Facts) -> Decision:
 
 
 def while_asking(facts: Facts, why: str) -> Decision:
-    """Return what is done about a symbol while risk checks have not answered: reductions, and nothing else."""
+    """Return what to do about a symbol while risk checks have not answered: only reductions."""
     decision = replace(decide(replace(facts, halt=why)), limit="", asking=True)
     if decision.plan.steps:
         return replace(decision, limited=why)
@@ -140,7 +140,7 @@ def while_asking(facts: Facts, why: str) -> Decision:
 
 
 def observed(decision: Decision, symbol: str) -> Decision:
-    """Return what an account that observes shows of a decision: what would be done. Its steps are not for sending."""
+    """Return a decision as an observing account shows it: what would be done. Its steps must not be sent."""
     if not decision.plan.steps:
         return decision
     reason = f"observing: would {in_words(decision.plan, symbol)}"
@@ -172,7 +172,7 @@ def _decided(facts: Facts, position: Position) -> Decision:
 
 
 def _fits_now(facts: Facts, kept: Goal) -> bool:
-    """Return whether a target that was too small for the exchange is not any more."""
+    """Return whether a target that was too small for the exchange is now large enough."""
     if kept.quantity != 0 or facts.target.depth == 0 or facts.accepted is not None:
         return False
     fresh = _size(facts)
@@ -183,7 +183,7 @@ def _freshly_sized(facts: Facts, position: Position) -> Decision:
     goal = _size(facts)
     if isinstance(goal, Unknown):
         return Decision(status=Status.WAITING, reason=goal.reason)
-    if facts.accepted is not None:  # what was closed of it since is not opened again
+    if facts.accepted is not None:  # a part that has been closed since is not reopened
         goal = replace(goal, quantity=without_excess(position.quantity, goal.quantity))
     return _towards(facts, position, goal, sized=True)
 
@@ -230,9 +230,9 @@ def _unreached(facts: Facts, position: Position, kept: Goal) -> Decision:
         return decision
     fresh = _size(facts)
     if isinstance(fresh, Unknown):
-        if facts.disturbed and not decision.plan.reduces:  # how much may be restored cannot be told
+        if facts.disturbed and not decision.plan.reduces:  # how much may be restored is unknown
             return replace(decision, status=Status.WAITING, reason=fresh.reason, plan=NOTHING, confirm=False)
-        # What no longer fits is refused by the last check; what comes before it in the plan may reduce.
+        # The last check refuses what no longer fits; steps before it in the plan may reduce.
         return decision
     smaller = facts.disturbed and abs(fresh.quantity) < abs(kept.quantity)
     if smaller or impossible or not _above_minimum(facts, kept):
@@ -241,19 +241,19 @@ def _unreached(facts: Facts, position: Position, kept: Goal) -> Decision:
 
 
 def _wants_more(decision: Decision, position: Position, goal: Goal) -> bool:
-    """Return whether the way to the goal has an increase, be it one that is too small for the exchange."""
+    """Return whether the way to the goal includes an increase, even one that is too small for the exchange."""
     left_out = bool(decision.plan.notes) and abs(goal.quantity) > abs(position.quantity)
     return decision.plan.increases or left_out
 
 
 def _too_much_leverage(facts: Facts, goal: Goal) -> bool:
-    """Return whether the exchange allows less leverage by now than a kept goal was sized with."""
+    """Return whether the exchange now allows less leverage than an existing goal was sized with."""
     largest = facts.instrument.largest_leverage if facts.instrument else None
     return largest is not None and goal.leverage > largest and goal.quantity != 0
 
 
 def _above_minimum(facts: Facts, goal: Goal) -> bool:
-    """Return whether the exchange still accepts the size of a kept goal at the present price."""
+    """Return whether the exchange still accepts the size of an existing goal at the current price."""
     if facts.price is None or facts.instrument is None:
         return True
     return abs(goal.quantity) >= smallest_quantity(facts.instrument, facts.price)
@@ -267,9 +267,9 @@ def _reached(facts: Facts, position: Position, goal: Goal, confirmed: Confirmati
     if not shown and not _is_between(confirmed.quantity, position.quantity, goal.quantity):
         return _drifted(facts, position, goal, confirmed)
     if position.quantity and position.margin_mode not in (None, goal.margin_mode):
-        # Closing a position that is where it should be, only to open it again, is not the engine's to start.
+        # The engine must not close a position that is where it should be, only to open it again.
         mode = (
-            f"margin mode is {position.margin_mode}, wanted is {goal.margin_mode}: "
+            f"margin mode is {position.margin_mode} instead of {goal.margin_mode}; "
             "it changes when the symbol is next flat"
         )
         return Decision(status=Status.DRIFT, reason=mode, goal=goal, quantity=position.quantity, drift=True)
@@ -282,7 +282,7 @@ def _reached(facts: Facts, position: Position, goal: Goal, confirmed: Confirmati
     if not at_target(confirmed.quantity, goal.quantity, _step(facts, goal)):
         decision = replace(_towards(facts, position, goal), confirm=False)  # something held it back so far
         if decision.plan.reduces and abs(goal.quantity) < abs(position.quantity):
-            return decision  # a rest that no order could close so far
+            return decision  # a remainder that no order could close so far
         if decision.plan.increases and _worthwhile(decision, position, goal):
             return _not_beyond_a_fresh_size(facts, position, decision) if facts.disturbed else decision
         decision = replace(decision, plan=NOTHING, quantity=position.quantity)
@@ -292,12 +292,12 @@ def _reached(facts: Facts, position: Position, goal: Goal, confirmed: Confirmati
         decision = _with_other_leverage(facts, decision, leverage)
     if decision.status is Status.AT_TARGET and _leverage_is_unknown(facts, position, goal):
         again = _towards(facts, position, goal, to=position.quantity)
-        return replace(again, reason=f"leverage is not known, wanted is {goal.leverage}", confirm=False)
+        return replace(again, reason=f"leverage is unknown, setting it to {goal.leverage}", confirm=False)
     return replace(decision, resize="rebalance" if _out_of_band(facts, goal) else "")
 
 
 def _not_beyond_a_fresh_size(facts: Facts, position: Position, decision: Decision) -> Decision:
-    """Go on with an increase that was held back, after others changed the position, as far as I18 allows."""
+    """Continue an increase that was held back, after others changed the position, as far as I18 allows."""
     assert decision.goal is not None
     fresh = _size(facts)
     if isinstance(fresh, Goal) and abs(fresh.quantity) >= abs(decision.goal.quantity):
@@ -311,19 +311,19 @@ def _not_beyond_a_fresh_size(facts: Facts, position: Position, decision: Decisio
 
 
 def _with_other_leverage(facts: Facts, decision: Decision, drift: str) -> Decision:
-    """Show a leverage that others changed, or that the exchange never shows."""
+    """Return the decision with a note on a leverage that others changed, or that the exchange never shows."""
     if facts.leverage_tries >= LEVERAGE_TRIES:
-        return replace(decision, reason=f"{drift}: it was set, and does not show")
+        return replace(decision, reason=f"{drift}; it was set, but the exchange does not show it")
     return replace(decision, status=Status.DRIFT, reason=drift, drift=True)
 
 
 def _is_between(confirmed: Decimal, held: Decimal, wanted: Decimal) -> bool:
-    """Return whether others brought a position nearer to its goal that a limit, or a step, had kept from it."""
+    """Return whether others moved a position closer to a goal that a limit, or a step, had kept it from."""
     return min(confirmed, wanted) <= held <= max(confirmed, wanted)
 
 
 def _worthwhile(decision: Decision, position: Position, goal: Goal) -> bool:
-    """Return whether an increase that a limit held back is large enough to order: prices must not churn orders."""
+    """Return whether an increase that a limit held back is worth an order: moving prices must not churn orders."""
     assert decision.quantity is not None
     more = abs(decision.quantity) - abs(position.quantity)
     return decision.quantity == goal.quantity or more >= WORTHWHILE * abs(goal.quantity)
@@ -335,7 +335,7 @@ def _drifted(facts: Facts, position: Position, goal: Goal, confirmed: Confirmati
     if facts.policy.drift == "alert":
         return left
     if not facts.may_correct:
-        why = "corrected too often: somebody else may be trading here (a person, another engine)"
+        why = "corrected too often; someone else may be trading this symbol (a person, another engine)"
         return replace(left, reason=f"{drift}; {why}; left until the target changes or te resume")
     fresh = _size(facts) if facts.policy.drift == "heal" else None
     restored = fresh.quantity if isinstance(fresh, Goal) else None
@@ -347,7 +347,7 @@ def _drifted(facts: Facts, position: Position, goal: Goal, confirmed: Confirmati
         liquidated=facts.liquidated,
     )
     if _passes_by(position.quantity, goal.quantity, to):
-        to = goal.quantity  # something had held it back there: what was wanted all along is not cut (I17)
+        to = goal.quantity  # something had held it back there: what was always wanted is not cut (I17)
     if to == position.quantity:
         return replace(left, reason=f"{drift}; {_why_left(facts, fresh)}")
     smaller = (
@@ -367,16 +367,16 @@ def _passes_by(held: Decimal, wanted: Decimal, to: Decimal) -> bool:
 
 def _why_left(facts: Facts, fresh: Goal | Unknown | None) -> str:
     if isinstance(fresh, Unknown):
-        return f"it is restored once it can be sized: {fresh.reason}"
+        return f"it will be restored once it can be sized ({fresh.reason})"
     if facts.liquidated:
-        return "after a liquidation nothing is restored: left until the target changes or te resume"
+        return "not restored after a liquidation; left until the target changes or te resume"
     if fresh is not None:
-        return f"present equity and price allow {fresh.quantity:f}"
-    return f"drift = {facts.policy.drift}: left until the target changes or te resume"
+        return f"current equity and price allow {fresh.quantity:f}"
+    return f"drift = {facts.policy.drift}; left until the target changes or te resume"
 
 
 def _with_possible_leverage(facts: Facts, goal: Goal) -> Goal:
-    """Return a goal with the leverage that the exchange allows by now: more than that is refused for ever."""
+    """Return a goal with leverage lowered to what the exchange allows now: more would be refused forever."""
     largest = facts.instrument.largest_leverage if facts.instrument else None
     return goal if largest is None or goal.leverage <= largest else replace(goal, leverage=largest)
 
@@ -385,13 +385,13 @@ def _leverage_drift(position: Position, goal: Goal) -> str:
     shown = position.leverage
     if 0 in (position.quantity, goal.quantity) or shown in (None, goal.leverage):
         return ""
-    return f"leverage is {shown:f}, wanted is {goal.leverage}"
+    return f"leverage is {shown:f} instead of {goal.leverage}"
 
 
 def _leverage_is_unknown(facts: Facts, position: Position, goal: Goal) -> bool:
-    """Return whether nobody knows the leverage of a position, and it may be set.
+    """Return whether the leverage of a position is unknown and may be set.
 
-    Where the exchange hides it, that is so after somebody else was here, or after a halt kept it from being set.
+    If the exchange hides it, that is the case after others changed the position, or after a halt prevented setting it.
     """
     wanted = position.leverage is None and 0 not in (position.quantity, goal.quantity)
     return (
@@ -414,7 +414,7 @@ def _out_of_band(facts: Facts, goal: Goal) -> bool:
 def _towards(
     facts: Facts, position: Position, goal: Goal, *, sized: bool = False, to: Decimal | None = None
 ) -> Decision:
-    """Plan the way to a goal as far as the limits allow. ``to``: where it leads instead of all the way to the goal."""
+    """Plan the way to a goal as far as the limits allow. ``to``: the quantity to reach instead of the goal's."""
     want = goal.quantity if to is None else to
     allowed = _allowed(facts, position, goal, want)
     if sized and facts.allowance is not None and allowed.limit == f"risk check {facts.allowance.by}":
@@ -435,12 +435,12 @@ def _towards(
     if steps.steps:
         status, reason, confirm = Status.WORKING, "", False
     elif facts.instrument is None and not at_target(position.quantity, want, _step(facts, goal)):
-        # A change may be needed, and nobody can tell how large it has to be: that is not the same as none.
+        # A change may be needed, but its size cannot be determined: that is not the same as no change.
         status, reason, confirm = Status.WAITING, _not_offered(facts.target).reason, False
     elif cut:
         status, confirm = Status.LIMITED, facts.price is not None and not stays
     elif steps.notes and _is_far(facts, position.quantity, want, price):
-        # A rest that no order can close keeps the symbol from its margin mode or side, and so from its goal.
+        # A remainder that no order can close blocks the change of margin mode or side, and so the goal.
         status, confirm = Status.BLOCKED, False
     return Decision(
         status=status,
@@ -457,7 +457,7 @@ def _towards(
 
 
 def _allowed(facts: Facts, position: Position, goal: Goal, want: Decimal) -> Held:
-    """Return what limits and risk checks leave of a wanted quantity."""
+    """Return what limits and risk checks allow of a wanted quantity."""
     held, instrument = position.quantity, facts.instrument
     top = _ceiling(facts, position, goal)
     left = hold_back(want, held=held, ceiling=top, price=facts.price, instrument=instrument)
@@ -465,7 +465,7 @@ def _allowed(facts: Facts, position: Position, goal: Goal, want: Decimal) -> Hel
 
 
 def _ceiling(facts: Facts, position: Position, goal: Goal) -> Ceiling | None:
-    """Return what the limits leave on the way to a goal: those of notional, and the distance to liquidation."""
+    """Return what the limits allow on the way to a goal: those of notional, and the distance to liquidation."""
     near = liquidation_ceiling(
         facts.limits.liquidation_distance,
         side=(goal.quantity > 0) - (goal.quantity < 0),
@@ -481,25 +481,25 @@ def _ceiling(facts: Facts, position: Position, goal: Goal) -> Ceiling | None:
 
 
 def _is_far(facts: Facts, held: Decimal, wanted: Decimal, price: Decimal) -> bool:
-    """Return whether a position is further from where it is wanted than the exchange's smallest order."""
+    """Return whether a position is at least the exchange's smallest order away from the wanted one."""
     if facts.instrument is None or price <= 0:
         return False
     return abs(wanted - held) >= smallest_quantity(facts.instrument, price)
 
 
 def _keeps_margin_mode(facts: Facts, position: Position, goal: Goal, want: Decimal) -> str:
-    """Return why the margin mode must not be changed now: what is closed for it could not be opened again (I17)."""
+    """Return why the margin mode must not change now: what is closed for it could not be opened again (I17)."""
     held = position.quantity
     if held * want <= 0 or position.margin_mode in (None, goal.margin_mode):
         return ""
     again = _allowed(facts, replace(position, quantity=ZERO), goal, want)
     if abs(again.quantity) >= min(abs(held), abs(want)):
         return ""
-    return f"margin mode stays {position.margin_mode}: {again.cut}, so the position could not be opened again"
+    return f"margin mode stays {position.margin_mode}: {again.cut}, so the position could not be reopened"
 
 
 def _price_now(facts: Facts, position: Position, goal: Goal) -> Decimal:
-    """Return the present price, or the best that is known in its place: a close does not wait for one."""
+    """Return the current price, or the best known substitute: a close does not wait for a price."""
     known = (facts.price, position.entry_price, goal.price, facts.goal.price if facts.goal else None)
     return next((price for price in known if price), ZERO)
 

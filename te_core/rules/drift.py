@@ -1,7 +1,7 @@
-"""What to do about a position that differs from the confirmed one though no order of ours changed it.
+"""What to do about a position that differs from the confirmed one although none of our orders changed it.
 
-By itself the engine only takes risk back (I18): what is too much goes, what is missing stays away unless the operator
-chose ``heal``, and even then no more is restored than a fresh sizing would give.
+On its own the engine only reduces risk (I18): an excess is closed, a missing part is not restored unless the operator
+chose ``heal``, and even then to no more than a new sizing would yield.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Literal
 ZERO = Decimal(0)
 
 MOST_CORRECTIONS = 3
-"""Corrections of one symbol within ``CORRECTION_SPAN``; the next one is not made: somebody else trades there."""
+"""Maximum corrections of a symbol within ``CORRECTION_SPAN``; beyond it, someone else must be trading there."""
 CORRECTION_SPAN = 600.0
 """Seconds."""
 
@@ -21,7 +21,7 @@ Policy = Literal["reduce", "heal", "alert"]
 
 
 def without_excess(held: Decimal, confirmed: Decimal) -> Decimal:
-    """Return what is left of a position once everything beyond the confirmed one is closed. Signed base units."""
+    """Return the position that remains once everything beyond the confirmed one is closed. Signed base units."""
     if held * confirmed <= 0:
         return ZERO
     return min(abs(held), abs(confirmed)).copy_sign(held)
@@ -32,7 +32,7 @@ def corrected(
 ) -> Decimal:
     """Return the position that a drift policy leads to; ``held`` itself means: leave it.
 
-    ``fresh``: what a sizing with the present equity and price gives, None where it cannot be told. ``liquidated``: the
+    ``fresh``: the result of sizing with current equity and price, None if that is impossible. ``liquidated``: the
     exchange closed the position because its margin was used up; that is never healed.
     """
     if policy == "alert":
@@ -47,15 +47,15 @@ def corrected(
 def looks_liquidated(
     *, vanished: Decimal, price: Decimal, leverage: int, equity_before: Decimal, equity_now: Decimal
 ) -> bool:
-    """Return whether a position shrank at the price of its margin, as liquidation and auto-deleveraging at a loss do.
+    """Return whether a position shrank at the cost of its margin, as in a liquidation or auto-deleveraging at a loss.
 
     ``vanished``: base units; ``price`` and equities (wallets) in quote currency. A position closed by hand realises its
-    profit or loss too, so only a loss of most of the margin counts.
+    profit or loss, too, so only the loss of most of the margin counts.
     """
     margin = abs(vanished) * price / max(leverage, 1)
     return margin > 0 and equity_before - equity_now >= margin * Decimal("0.6")
 
 
 def may_correct(corrections: Sequence[float], now: float) -> bool:
-    """Return whether one more correction is allowed; ``corrections``: times of the earlier ones, steady clock."""
+    """Return whether one more correction is allowed; ``corrections``: times of the earlier ones, monotonic."""
     return sum(1 for at in corrections if at > now - CORRECTION_SPAN) < MOST_CORRECTIONS

@@ -1,4 +1,4 @@
-"""Whether a funding payment is too near, and too large, for the side that would pay it to be increased."""
+"""Decides whether a funding payment is too near and too large for the side that pays it to be increased."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from te_core.rules.hours import Quiet
 
 
 def guarded(guards: Iterable[FundingGuard], funding: FundingRate, side: int, now: datetime) -> Quiet | None:
-    """Return why ``side`` (1 long, -1 short) is not increased now, and until when; None when it may be."""
+    """Return why ``side`` (1 long, -1 short) must not be increased now, and until when; None if it may be."""
     pays = funding.rate * side
     for guard in guards:
         if pays > guard.rate and funding.at - guard.before <= now < funding.at:

@@ -1,4 +1,4 @@
-"""Hours of the week: whether some hold now, and until when; when a time of day comes next."""
+"""Hours of the week: whether any apply now, and until when; when a time of day comes next."""
 
 from __future__ import annotations
 
@@ -12,14 +12,16 @@ from te_core.model.hours import DAY, WEEK, Hours
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quiet:
-    """Which hours hold now, in words for what they keep from being increased, and until when (UTC)."""
+    """A reason for no increases that applies now."""
 
     why: str
+    """For people."""
     until: datetime
+    """When it ends, in UTC."""
 
 
 def quiet(hours: Iterable[Hours], now: datetime) -> Quiet | None:
-    """Return which hours hold now; of several, those that end last. None: none do."""
+    """Return the hours that apply now; of several, those that end last. None if none apply."""
     found = [one for each in hours if (one := _holds(each, now)) is not None]
     return max(found, key=lambda one: one.until, default=None)
 
@@ -33,13 +35,13 @@ def _holds(hours: Hours, now: datetime) -> Quiet | None:
     if not ends:
         return None
     end = _joined(hours.spans, max(ends))
-    # The clock of the zone counts, also where summer time begins or ends in between.
+    # The local clock of the zone counts, even if daylight saving time begins or ends in between.
     until = (monday + timedelta(minutes=end)).replace(tzinfo=zone).astimezone(UTC)
     return Quiet(why=f"no increases in these hours: {hours.text} (until {until:%a %H:%M} UTC)", until=until)
 
 
 def _joined(spans: Iterable[tuple[int, int]], end: int) -> int:
-    """Return where a span really ends: others may begin in the minute in which it does, also in the next week."""
+    """Return where a span really ends: others may begin in the minute in which it ends, also in the next week."""
     rest = set(spans)
     while True:
         following = [span for span in rest if span[0] <= end % WEEK < span[1]]
@@ -50,9 +52,9 @@ def _joined(spans: Iterable[tuple[int, int]], end: int) -> int:
 
 
 def next_time_of_day(at: str, zone: str, now: datetime) -> datetime:
-    """Return when the clock of a zone next shows a time such as 07:30 (UTC); not now.
+    """Return when the clock of a zone next shows a time such as 07:30, as UTC; always later than now.
 
-    Where it never does on a day, as summer time begins, it is that long after midnight on the clock of before.
+    If it does not exist on a day because daylight saving time begins, the UTC offset from before the change is used.
     """
     local = now.astimezone(ZoneInfo(zone))
     for days in range(3):

@@ -1,6 +1,6 @@
-"""What the operator's limits leave open (I6); the exposure ledger holds the present sums and asks here.
+"""Applies the operator's limits (I6); the exposure ledger holds the current sums and calls this module.
 
-A limit only holds back increases: on the side that is held it never leaves less than what is held and wanted (I17).
+A limit only holds back increases: it never leaves less than what is both held and wanted on the held side (I17).
 """
 
 from __future__ import annotations
@@ -17,29 +17,28 @@ ZERO = Decimal(0)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ceiling:
-    """The largest notional that the limits leave for a symbol, and which limit that is."""
+    """The largest notional that the limits allow for a symbol, and which limit that is."""
 
     notional: Decimal
     limit: str
     why: str = ""
-    """What to say instead of the limit's name and room."""
+    """The text to show instead of the limit's name and room."""
 
 
 def halted(why: str) -> Ceiling:
-    """Return the ceiling of a symbol that the operator halted: nothing more than what is held."""
+    """Return the ceiling of a symbol that the operator halted: no more than what is held."""
     return Ceiling(notional=ZERO, limit="halt", why=why)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Held:
-    """What limits leave of a wanted quantity.
-
-    ``limit``: the one that cut it, and ``cut`` how, for people; both empty when none did.
-    """
+    """What limits allow of a wanted quantity."""
 
     quantity: Decimal
     limit: str = ""
+    """The limit that cut it; empty if none did."""
     cut: str = ""
+    """How it was cut, for people; empty if it was not."""
 
 
 def hold_back(
@@ -50,9 +49,9 @@ def hold_back(
     price: Decimal | None,
     instrument: Instrument | None,
 ) -> Held:
-    """Return how much of ``want`` (signed base units) the limits leave now, where ``held`` is held.
+    """Return how much of ``want`` (signed base units) the limits allow now, given the position ``held``.
 
-    On the side that is held the result is never below the smaller of both. Room is rounded toward zero to the step.
+    On the held side, the result is never below the smaller of the two. Room is rounded toward zero to the step.
     """
     same_side = min(abs(held), abs(want)) if held * want > 0 else ZERO
     if ceiling is None or abs(want) <= same_side:
@@ -64,7 +63,7 @@ def hold_back(
         return Held(
             quantity=same_side.copy_sign(want) + ZERO,
             limit=ceiling.limit,
-            cut=f"no recent price is known to apply limit {ceiling.limit}",
+            cut=f"no recent price to apply limit {ceiling.limit}",
         )
     if abs(want) * price <= ceiling.notional:
         return Held(quantity=want)
@@ -81,23 +80,22 @@ def hold_back(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exposure:
-    """Absolute notionals in quote currency next to the symbol in question.
-
-    ``account_others``: its account's other symbols; ``total_others``: all accounts' others; ``side_others``: its
-    account's others on the side that is wanted; ``group_others``: its account's others by group of symbols, of the
-    groups that the symbol belongs to.
-    """
+    """Absolute notionals in quote currency, without the symbol in question."""
 
     account_others: Decimal = ZERO
+    """Of the account's other symbols."""
     total_others: Decimal = ZERO
+    """Of all accounts, without this symbol."""
     side_others: Decimal = ZERO
+    """Of the account's other symbols on the wanted side."""
     group_others: Mapping[str, Decimal] = field(default_factory=dict)
+    """Of the account's other symbols, by each group that the symbol belongs to."""
 
 
 def ceiling(limits: Limits, exposure: Exposure, *, equity: Decimal | None = None) -> Ceiling | None:
-    """Return the largest notional that a symbol may have now; None when nothing limits it.
+    """Return the largest notional that a symbol may have now; None if nothing limits it.
 
-    ``equity``: in quote currency, None where it is not known; a limit that is a share of it leaves nothing more then.
+    ``equity``: in quote currency, None if unknown; then a limit that is a share of it allows no increase.
     """
     candidates = []
     if limits.symbol_exposure is not None:
@@ -109,7 +107,7 @@ def ceiling(limits: Limits, exposure: Exposure, *, equity: Decimal | None = None
     shares = _shares(limits, exposure)
     if shares and equity is None:
         name = shares[0][2]
-        return Ceiling(notional=ZERO, limit=name, why=f"no recent equity is known to apply limit {name}")
+        return Ceiling(notional=ZERO, limit=name, why=f"no recent equity to apply limit {name}")
     candidates += [(share * max(equity or ZERO, ZERO) - others, name) for share, others, name in shares]
     if not candidates:
         return None
@@ -118,7 +116,7 @@ def ceiling(limits: Limits, exposure: Exposure, *, equity: Decimal | None = None
 
 
 def _shares(limits: Limits, exposure: Exposure) -> list[tuple[Decimal, Decimal, str]]:
-    """Return the limits that are shares of the equity, each with what others use of it and its name."""
+    """Return the limits that are shares of the equity, each with the other symbols' use of it, and its name."""
     found = []
     if limits.symbol_share is not None:
         found.append((limits.symbol_share, ZERO, "symbol_share"))
@@ -131,7 +129,7 @@ def _shares(limits: Limits, exposure: Exposure) -> list[tuple[Decimal, Decimal, 
 
 
 def stricter(one: Ceiling | None, other: Ceiling | None) -> Ceiling | None:
-    """Return the ceiling that leaves less."""
+    """Return the lower ceiling."""
     if one is None or other is None:
         return one or other
     return min(one, other, key=lambda ceiling: ceiling.notional)
@@ -139,12 +137,7 @@ def stricter(one: Ceiling | None, other: Ceiling | None) -> Ceiling | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderCheck:
-    """What the last check before the wire looks at. Notionals in quote currency, at the present price.
-
-    ``price``: that price, None if it is not known; the notionals are at the goal's own then. ``side``: that of the
-    position afterwards, 1 for long and -1 for short. ``equity``: in quote currency, None if it is not known.
-    ``liquidation``: what ``liquidation_distance`` leaves; None when it does not limit.
-    """
+    """The input of the last check before the wire. Notionals are in quote currency, at the current price."""
 
     notional: Decimal
     notional_after: Decimal
@@ -152,30 +145,37 @@ class OrderCheck:
     enabled: bool
     leverage: int
     price: Decimal | None
+    """The current price; None if unknown: then the notionals are at the goal's own price."""
     signal_price: Decimal | None
     orders_last_minute: int
     exposure: Exposure
     side: int = 0
+    """The side of the position after the order: 1 for long, -1 for short."""
     equity: Decimal | None = None
+    """In quote currency; None if unknown."""
     liquidation: Ceiling | None = None
+    """What ``liquidation_distance`` allows; None if it does not limit."""
     halted: str = ""
-    """Why only reductions are allowed now; empty when increases are allowed, too."""
+    """Why only reductions are allowed now; empty if increases are allowed, too."""
 
 
 def refusal(check: OrderCheck, limits: Limits) -> str | None:
-    """Return why an order must not leave, or None. Reductions are never held back."""
+    """Return why an order must not be sent, or None. Reductions are never held back."""
     if check.reduce_only:
         return None
     if check.halted or not check.enabled:
-        return f"{check.halted or 'the account is disabled'}: it only reduces"
+        return f"{check.halted or 'the account is disabled'}; reductions only"
     if check.price is None and limits.by_notional is not None:
-        return f"no present price is known to hold to limit {limits.by_notional}"
+        return f"no recent price to check limit {limits.by_notional}"
     if limits.order_notional is not None and check.notional > limits.order_notional:
         return f"notional {check.notional:f} is above limit order_notional = {limits.order_notional:f}"
     if limits.leverage is not None and check.leverage > limits.leverage:
         return f"leverage {check.leverage} is above limit leverage = {limits.leverage}"
     if limits.orders_per_minute is not None and check.orders_last_minute >= limits.orders_per_minute:
-        return f"{check.orders_last_minute} orders in the last minute: limit orders_per_minute"
+        return (
+            f"{check.orders_last_minute} orders in the last minute, "
+            f"limit orders_per_minute = {limits.orders_per_minute}"
+        )
     top = stricter(ceiling(limits, check.exposure, equity=check.equity), check.liquidation)
     if top is not None and check.notional_after > top.notional:
         return (
@@ -189,7 +189,7 @@ def _too_far(check: OrderCheck, limits: Limits) -> str | None:
     if limits.price_distance is None or check.signal_price is None:
         return None
     if check.price is None:
-        return "no present price is known to hold to limit price_distance"
+        return "no recent price to check limit price_distance"
     distance = abs(check.price - check.signal_price) / check.signal_price
     if distance <= limits.price_distance:
         return None

@@ -1,8 +1,8 @@
-"""How far from the present price a position would be liquidated, as far as that can be told beforehand.
+"""Estimates how far from the current price a position would be liquidated.
 
-An estimate: exchanges add fees, tiers of maintenance margin and what other positions lose meanwhile. With a position's
-own margin (isolated) a long one is liquidated at ``entry x (1 - 1 / leverage) / (1 - maintenance)``; with the account's
-(cross) at the price at which equity, less the loss, is the maintenance margin. Short ones likewise, the other way.
+Only an estimate: exchanges add fees, maintenance margin tiers and the losses of other positions meanwhile. With
+isolated margin, a long position is liquidated at ``entry x (1 - 1 / leverage) / (1 - maintenance)``; with cross margin,
+at the price at which equity less the loss equals the maintenance margin. Short positions are mirrored.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from te_core.rules.limits import Ceiling
 
 ZERO, ONE = Decimal(0), Decimal(1)
 MAINTENANCE = Decimal("0.01")
-"""Share of the notional that has to remain as margin, where an exchange does not state a largest leverage."""
+"""Share of the notional that must remain as margin if an exchange does not state a largest leverage."""
 LEAST_MAINTENANCE = Decimal("0.004")
 LIMIT = "liquidation_distance"
 
@@ -41,17 +41,17 @@ def liquidation_ceiling(
     others: Decimal,
     instrument: Instrument | None,
 ) -> Ceiling | None:
-    """Return the largest notional whose liquidation is at least ``distance`` (share of the price) away.
+    """Return the largest notional whose liquidation is at least ``distance`` (fraction of the price) away.
 
-    ``side``: 1 for a long, -1 for a short position that is wanted; ``held``: what there is now. ``equity``: with
-    unrealised profit, None if not known. ``others``: notional of the account's other positions. None: nothing limits.
+    ``side``: the wanted side, 1 for long, -1 for short; ``held``: the current position. ``equity``: with
+    unrealised profit, None if unknown. ``others``: notional of the account's other positions. None: nothing limits.
     """
     if distance is None or side == 0:
         return None
     if price is None or price <= 0:
         return Ceiling(
             notional=ZERO, limit=LIMIT
-        )  # without a price nothing is held to a limit: hold_back says so
+        )  # without a price no limit can be applied; hold_back reports that
     kept = maintenance_rate(instrument)
     if margin_mode is MarginMode.ISOLATED:
         quantity = _isolated(distance, side, held, price, leverage, kept)
@@ -60,12 +60,12 @@ def liquidation_ceiling(
         why = (
             ""
             if quantity
-            else f"leverage {leverage} brings the liquidation nearer than {LIMIT} = {distance:f}"
+            else f"leverage {leverage} puts the liquidation price closer than {LIMIT} = {distance:f}"
         )
         return Ceiling(notional=quantity * price, limit=LIMIT, why=why)
     if equity is None:
-        return Ceiling(notional=ZERO, limit=LIMIT, why=f"no recent equity is known to apply limit {LIMIT}")
-    # What is lost until the price is there, and what has to remain, in shares of the present notional.
+        return Ceiling(notional=ZERO, limit=LIMIT, why=f"no recent equity to apply limit {LIMIT}")
+    # The loss until the price gets there, and the margin that must remain, as shares of the current notional.
     remains = (ONE - side * distance) * kept
     return Ceiling(notional=max(equity - kept * others, ZERO) / (distance + remains), limit=LIMIT)
 
@@ -73,11 +73,11 @@ def liquidation_ceiling(
 def _isolated(
     distance: Decimal, side: int, held: Position, price: Decimal, leverage: int, kept: Decimal
 ) -> Decimal | None:
-    """Return the largest quantity on a side; None where any may be held, 0 where none may be added."""
+    """Return the largest quantity on a side; None if any may be held, 0 if none may be added."""
     own = ONE - Decimal(side) / leverage
     if own <= 0:
         return None  # a long position without leverage is never liquidated
-    # The worst average entry that is far enough: the highest of a long position, the lowest of a short one.
+    # The worst average entry that is far enough: the highest for a long position, the lowest for a short one.
     furthest = price * (ONE - side * distance) * (ONE - side * kept) / own
     fresh_fits = side * (furthest - price) >= 0
     if held.quantity * side <= 0 or held.entry_price is None:
@@ -87,5 +87,5 @@ def _isolated(
         return None
     if not held_fits or price == furthest:
         return ZERO
-    # Entered at a better price: some more may be added until the average entry is at the furthest.
+    # Entered at a better price: more may be added until the average entry reaches ``furthest``.
     return abs(held.quantity) * (price - held.entry_price) / (price - furthest)

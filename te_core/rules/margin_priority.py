@@ -1,4 +1,4 @@
-"""Which of the symbols that have something to do may begin."""
+"""Selects which symbols with a plan may start, when free margin is short."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ZERO = Decimal(0)
 
 
 def margin_needed(decision: Decision) -> Decimal:
-    """Return the initial margin (quote currency) that a decision's increases take at the present price."""
+    """Return the initial margin (quote currency) that a decision's increases need at the current price."""
     if decision.goal is None:
         return ZERO
     increases = (s.quantity for s in decision.plan.steps if isinstance(s, OrderStep) and not s.reduce_only)
@@ -22,7 +22,7 @@ def margin_needed(decision: Decision) -> Decimal:
 
 
 def runnable(decisions: Sequence[Decision], equity: Equity | Unknown) -> list[int]:
-    """Return the places of those that begin now: all, or the reductions alone while free margin is short."""
+    """Return the indices of the decisions to start now: all, or only the reductions while free margin is short."""
     everything = list(range(len(decisions)))
     reducing = [index for index in everything if decisions[index].plan.reduces]
     if not reducing or len(reducing) == len(decisions) or isinstance(equity, Unknown):

@@ -1,6 +1,6 @@
-"""Which events one receiver is told of, together with which others, and when. Pure.
+"""Decides which events one receiver is sent, which of them are combined, and when. Pure.
 
-Times are steady seconds, except for ``wall`` (aware UTC), by which quiet hours are kept.
+Times are monotonic seconds, except for ``wall`` (aware UTC), by which quiet hours are applied.
 """
 
 from __future__ import annotations
@@ -15,31 +15,31 @@ from te_core.model.hours import Hours
 from te_core.rules.hours import quiet
 
 ONE_FAILURE = 120.0
-"""Seconds within which what fails of one account belongs to what was told to fail of it; also for the end."""
+"""Seconds within which further failures of an account belong to the one already reported; likewise for its end."""
 MOST = 500
-"""Events that are gathered at most; the oldest give way."""
+"""Maximum number of gathered events; beyond it, the oldest are dropped."""
 LINES = 12
-"""Lines of one notice."""
+"""Maximum lines of one notice."""
 WHOLE = ""
-"""The account or source as a whole, beside its symbols."""
+"""The account or source as a whole, as opposed to its symbols."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NoticePolicy:
-    """What a receiver wants. ``gather``: seconds; ``per_hour``: notices, 0 for no limit.
-
-    ``critical`` kinds are told at once, in quiet hours and above the limit, too.
-    """
+    """The settings of one receiver."""
 
     kinds: frozenset[str] = frozenset()
     mute: frozenset[str] = frozenset()
     critical: frozenset[str] = frozenset()
+    """Kinds that are sent at once, even in quiet hours and above the limit."""
     gather: float = 0.0
+    """Seconds for which events are gathered into one notice."""
     per_hour: int = 0
+    """Maximum notices per hour; 0 for no limit."""
     quiet: tuple[Hours, ...] = ()
 
     def wants(self, kind: str) -> bool:
-        """Return whether events of a kind are told at all. No kinds: all but the chatty ones."""
+        """Return whether events of a kind are sent at all. No kinds: all but the chatty ones."""
         if kind in self.mute:
             return False
         if kind in self.kinds or EVERY_KIND in self.kinds:
@@ -48,42 +48,46 @@ class NoticePolicy:
 
     @property
     def burst(self) -> int:
-        """Notices that may come one right after the other."""
+        """How many notices may be sent in immediate succession."""
         return max(1, self.per_hour // 6)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failing:
-    """What fails of an account or source, since it was told. ``ended``: its own end, which waits for its symbols."""
+    """A reported failure of an account or source."""
 
     told_at: float
+    """When it was reported."""
     parts: frozenset[str]
+    """What is failing: the whole (``WHOLE``), or single symbols."""
     ended: Event | None = None
+    """Its own recovery, held back until its symbols recover, too."""
     ended_at: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outbox:
-    """What has happened and is not told yet. ``held``: what is gathered could not go when it was due."""
+    """Events that have happened and are not sent yet."""
 
     urgent: tuple[Event, ...] = ()
     gathered: tuple[Event, ...] = ()
     since: float = 0.0
     held: bool = False
+    """Whether the gathered events could not be sent when they were due."""
     failing: Mapping[str, Failing] = field(default_factory=dict)
     spent: float = 0.0
-    """Notices that count against the limit, at ``spent_at``; they are forgotten bit by bit."""
+    """Notices that count against the limit as of ``spent_at``; the number decays over time."""
     spent_at: float = 0.0
     dropped: int = 0
 
     @property
     def waiting(self) -> int:
-        """How many events are not told yet."""
+        """How many events are not sent yet."""
         return len(self.urgent) + len(self.gathered)
 
 
 def accepted(outbox: Outbox, event: Event, policy: NoticePolicy, now: float) -> Outbox:
-    """Return the outbox with an event that happened, unless it is not wanted, or part of a failure that was told."""
+    """Return the outbox with an event added, unless it is not wanted or part of a failure already reported."""
     news: Event | None = event
     if event.kind == "outage":
         outbox, news = _failed(outbox, event, now)
@@ -101,7 +105,7 @@ def accepted(outbox: Outbox, event: Event, policy: NoticePolicy, now: float) -> 
 def due(
     outbox: Outbox, policy: NoticePolicy, now: float, wall: datetime
 ) -> tuple[Outbox, tuple[Event, ...], float | None]:
-    """Return what is left, what is to be told now, and in how many seconds more may be due (None: when woken)."""
+    """Return the remaining outbox, what to send now, and the seconds until more may be due (None: when woken)."""
     outbox, ends_in = _ends(outbox, policy, now)
     told = list(outbox.urgent)
     outbox = replace(outbox, urgent=())
@@ -122,7 +126,7 @@ def due(
 
 
 def merged(events: Iterable[Event]) -> Event:
-    """Return several events as one, a line for each of the newest; a single one as it is."""
+    """Return several events as one, with a line for each of the newest; return a single event unchanged."""
     told = list(events)
     if len(told) == 1:
         return told[0]
@@ -150,7 +154,7 @@ def _common(values: Iterable[str | None]) -> str | None:
 
 
 def _line(event: Event, *common: str | None) -> str:
-    """Say an event in one line, without what all have in common."""
+    """Return an event as one line, without what all events have in common."""
     parts = (event.kind, event.account, event.source, event.symbol)
     own = " ".join(part for part, shared in zip(parts, common, strict=True) if part and part != shared)
     return f"{own}: {event.text}" if own else event.text
@@ -164,7 +168,7 @@ def _gathering(outbox: Outbox, events: Iterable[Event], now: float) -> Outbox:
 
 
 def _wait(outbox: Outbox, policy: NoticePolicy, now: float, wall: datetime) -> tuple[float | None, bool]:
-    """Return for how long what is gathered has to wait, and whether quiet hours or the limit say so."""
+    """Return how long gathered events must wait (None: not at all), and whether quiet hours or the limit cause it."""
     hours = quiet(policy.quiet, wall)
     if hours is not None:
         return (hours.until - wall).total_seconds(), True
@@ -200,7 +204,7 @@ def _failed(outbox: Outbox, event: Event, now: float) -> tuple[Outbox, Event | N
         parts=known.parts | {part},
         ended=None if again else known.ended,
     )
-    # It failed again before its end was told: to whoever is told nothing has changed.
+    # It failed again before its recovery was reported: for the receiver, nothing has changed.
     return _with(outbox, whom, made), None if told or again else event
 
 
@@ -217,7 +221,7 @@ def _recovered(outbox: Outbox, event: Event, now: float) -> tuple[Outbox, Event 
 
 
 def _ends(outbox: Outbox, policy: NoticePolicy, now: float) -> tuple[Outbox, float | None]:
-    """Gather the ends whose symbols did not follow in time; return in how many seconds the next one is due."""
+    """Gather recoveries whose symbols did not follow in time; return the seconds until the next one is due."""
     waits = []
     for whom, known in outbox.failing.items():
         if known.ended is None:

@@ -1,4 +1,4 @@
-"""What the sources' signals count for under the operator's policies."""
+"""Turns the sources' signals into opinions under the operator's policies."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from te_core.rules.blend import Opinion
 from te_core.rules.controls import described
 
 Due = Callable[[str], datetime | None]
-"""Return when a source must be heard from again; None where nothing is expected of it."""
+"""Return when a source must be heard from again; None if no deadline applies."""
 
 SaidAt = Callable[[Signal], datetime]
-"""Return when a signal was said, on the clock by which it expires."""
+"""Return when a signal was sent, on the clock by which it expires."""
 
 Policies = Mapping[str, SourcePolicy]
 
 
 def expectations(policies: Policies) -> dict[str, timedelta]:
-    """Return how often each enabled source should be heard from, where its policy says so."""
+    """Return how often each enabled source should be heard from, if its policy defines it."""
     return {
         name: policy.expect_every
         for name, policy in policies.items()
@@ -45,13 +45,13 @@ def opinions_on(
 def with_pauses(
     symbol: str, opinions: Mapping[str, Opinion], pauses: Mapping[str, Control]
 ) -> Mapping[str, Opinion]:
-    """Return the opinions on a symbol with those of paused sources held as they were, or closed."""
+    """Return the opinions on a symbol, with those of paused sources held as they were or closed."""
     found = dict(opinions)
     for source, pause in pauses.items():
         opinion = found.get(source)
         if opinion is None:
             continue
-        note = f"{described(pause)} (it said {opinion.signal.depth})"
+        note = f"{described(pause)} (signal: {opinion.signal.depth})"
         saved = pause.held.get(symbol) if pause.state is ControlState.HOLD else None
         signal = opinion.signal if saved is None else _saved(opinion.signal, saved)
         found[source] = Opinion(
@@ -61,7 +61,7 @@ def with_pauses(
 
 
 def share_of(opinion: Opinion, now: datetime) -> dict[str, str | None]:
-    """Return what is held of an opinion while its source is paused, as JSON values."""
+    """Return the part of an opinion that stays while its source is paused, as JSON values."""
     signal = opinion.signal
     depth = signal.depth * opinion.remaining(now) if opinion.enabled else Decimal(0)
     return {
@@ -92,9 +92,9 @@ def expiring_opinions(
     due: Due,
     said_at: SaidAt,
 ) -> list[Opinion]:
-    """Return every opinion that counts somewhere and can expire; most cannot.
+    """Return every opinion that has a weight somewhere and can expire; most cannot.
 
-    ``weighted`` has, for each symbol, the sources with a weight and the newest signal of each source.
+    ``weighted``: for each symbol, the sources with a weight and the newest signal of each source.
     """
     expiring = {name for name, policy in policies.items() if policy.can_expire}
     return [
@@ -107,7 +107,7 @@ def expiring_opinions(
 
 
 def opinion_of(signal: Signal, policies: Policies, due: Due, said_at: SaidAt) -> Opinion | None:
-    """Return what a signal counts for; None for one whose source the settings do not have."""
+    """Return a signal as an opinion under its source's policy; None if the source is not in the settings."""
     policy = policies.get(signal.source)
     if policy is None:
         return None

@@ -1,4 +1,4 @@
-"""What a period came to: by account, symbol, source or day, from the tallies at its ends. Pure."""
+"""Computes a period's results by account, symbol, source or day, from the tallies at its ends. Pure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ZERO = Decimal(0)
 
 
 class Kind(NamedTuple):
-    """Which money it is: only what is alike is added up."""
+    """The kind of money; only amounts of the same kind are added up."""
 
     paper: bool
     currency: str
@@ -22,9 +22,9 @@ class Kind(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Span:
-    """A tally at the end of a period, and the one from before it.
+    """The tally at the end of a period, and the one from before it.
 
-    ``kind``: of the money, play money apart from real, and each currency by itself.
+    ``kind``: of the money; paper money is separate from real money, and so is each currency.
     """
 
     kind: Kind
@@ -34,21 +34,21 @@ class Span:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """What a period came to under one key. ``realised`` and the like: None where only the whole is known.
-
-    ``result`` = ``before_fees`` - ``fees``. ``untold``: the part of it that nobody told apart.
-    """
+    """A period's result under one key."""
 
     key: str
     kind: Kind
     result: Decimal = ZERO
+    """``before_fees`` - ``fees``."""
     before_fees: Decimal = ZERO
     fees: Decimal = ZERO
     realised: Decimal | None = ZERO
+    """None, like the next three, if only the whole is known."""
     unrealised: Decimal | None = ZERO
     funding: Decimal | None = ZERO
     turnover: Decimal | None = ZERO
     untold: Decimal = ZERO
+    """The part of ``result`` that cannot be attributed."""
     fills: int = 0
     unpriced: int = 0
     unknown_fees: int = 0
@@ -56,11 +56,11 @@ class Result:
 
     @property
     def happened(self) -> bool:
-        """Whether there is anything to tell."""
+        """Whether there is anything to show."""
         return any((self.result, self.before_fees, self.fees, self.fills, self.others, self.realised))
 
     def __add__(self, other: Self) -> Self:
-        """Add another's sums, under this one's key."""
+        """Return the sum with another result, under this one's key."""
         names = ("result", "before_fees", "fees", "untold", *COUNTS)
         sums = {name: getattr(self, name) + getattr(other, name) for name in names}
         for name in ("realised", "unrealised", "funding", "turnover"):
@@ -71,18 +71,18 @@ class Result:
 
 TOTAL = "total"
 LEAST = Decimal("1E-6")
-"""What is less is rounding."""
+"""Smaller amounts are rounding errors."""
 UNTOLD = "not told apart"
-"""Stands for what the value of an account changed by beyond what fills, fees and funding explain."""
+"""The key of changes of an account's value beyond what fills, fees and funding explain."""
 
 
 def results(spans: Iterable[Span], keys: Iterable[str]) -> list[Result]:
-    """Return what came under each key; the keys are those of the spans."""
+    """Return the result under each key; ``keys`` has one for each span."""
     return _collected(_whole(span, key) for span, key in zip(spans, keys, strict=True))
 
 
 def by_source(spans: Iterable[Span], only: str | None = None) -> list[Result]:
-    """Return each source's result; an empty key stands for nobody. ``only``: that one source."""
+    """Return each source's result; an empty key means no source. ``only``: restrict to that source."""
     return _collected(found for span in spans for found in _sources(span, only))
 
 
@@ -96,7 +96,7 @@ def of_source(spans: Iterable[Span], source: str, keys: Iterable[str]) -> list[R
 
 
 def untold(total: Iterable[Result], rows: Sequence[Result]) -> Iterator[Result]:
-    """Return what accounts came to beyond the rows: nobody told which symbol or source it belongs to."""
+    """Yield the accounts' results beyond the rows: the part that no symbol or source can be assigned to."""
     for one in total:
         left = one.result - sum((row.result for row in rows if row.kind == one.kind), ZERO)
         if abs(left) >= LEAST:
@@ -104,12 +104,12 @@ def untold(total: Iterable[Result], rows: Sequence[Result]) -> Iterator[Result]:
 
 
 def totals(results: Iterable[Result]) -> list[Result]:
-    """Return the sums, one of each kind of money."""
+    """Return the sums, one per kind of money."""
     return _collected(replace(one, key=TOTAL) for one in results)
 
 
 def left_out(results: Iterable[Result]) -> list[str]:
-    """Return in words what is missing in the sums."""
+    """Return as texts what is missing in the sums."""
     total = list(results)
     words = []
     for name, one, several in _MISSING:

@@ -1,7 +1,7 @@
-"""The ordered steps from the present position to the goal.
+"""Plans the ordered steps from the current position to the goal.
 
 Reductions come first, then margin mode (only while flat), then leverage, then increases. A flip closes with a
-reduce-only order before it opens: a close that arrives twice does no harm then.
+reduce-only order before it opens, so that a close which arrives twice does no harm.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ TOLERANCE = Decimal("0.001")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderStep:
-    """A market order of ``quantity`` base units, in chunks that the exchange takes. Increases are not reduce-only."""
+    """A market order of ``quantity`` base units, in chunks that the exchange accepts. Increases are not reduce-only."""
 
     side: Side
     quantity: Decimal
@@ -40,7 +40,7 @@ class LeverageStep:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MarginModeStep:
-    """Set the symbol's margin mode; only ever while flat."""
+    """Set the symbol's margin mode; only while flat."""
 
     margin_mode: MarginMode
 
@@ -50,14 +50,14 @@ Step = OrderStep | LeverageStep | MarginModeStep
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """Steps in order; none when the account is at its goal. ``notes`` say what was left out and why.
-
-    ``blocked``: why nothing of an increase can be ordered though the exchange would accept it; empty otherwise.
-    """
+    """The steps to the goal, in order."""
 
     steps: tuple[Step, ...] = ()
+    """Empty if the account is at its goal."""
     notes: tuple[str, ...] = ()
+    """What was left out, and why."""
     blocked: str = ""
+    """Why no part of an increase can be ordered although the exchange would accept it; else empty."""
 
     @property
     def reduces(self) -> bool:
@@ -72,7 +72,7 @@ class Plan:
 
 
 def in_words(plan: Plan, symbol: str) -> str:
-    """Put into words what a plan would do: ``set leverage 3, buy 0.069 BTCUSDT``."""
+    """Return what a plan would do as text: ``set leverage 3, buy 0.069 BTCUSDT``."""
     return ", ".join(_in_words(step, symbol) for step in plan.steps)
 
 
@@ -89,7 +89,7 @@ def _in_words(step: Step, symbol: str) -> str:
 
 
 def at_target(held: Decimal, want: Decimal, step: Decimal) -> bool:
-    """Return whether a position counts as being at its goal: both sides non-zero and closer than max(step, 0.1 %)."""
+    """Return whether a position counts as at its goal: equal, or on the same side and closer than max(step, 0.1 %)."""
     if held == want:
         return True
     if held == 0 or want == 0 or held * want < 0:
@@ -100,9 +100,9 @@ def at_target(held: Decimal, want: Decimal, step: Decimal) -> bool:
 def chunks(
     quantity: Decimal, largest: Decimal | None, step: Decimal, smallest: Decimal = ZERO
 ) -> tuple[Decimal, ...]:
-    """Cut a quantity into nearly equal multiples of the step, none above ``largest`` and none below ``smallest``.
+    """Split a quantity into nearly equal multiples of the step, none above ``largest`` and none below ``smallest``.
 
-    They add up to the quantity, or to less where parts between both bounds cannot; empty where none fits.
+    They add up to the quantity, or to less if parts within both bounds cannot; empty if none fits.
     """
     if largest is None or quantity <= largest:
         return (quantity,)
@@ -131,12 +131,11 @@ def plan(
 ) -> Plan:
     """Plan the way from ``position`` to ``goal``.
 
-    ``position.leverage`` and ``position.margin_mode`` are what is set now (None: unknown, so it will be set).
-    ``instrument`` may be missing when everything there is to do is to close. ``price`` is the present one, at which
-    the smallest order is worked out. ``largest_order`` (base units): our own limit of one order, which never
-    keeps a reduction from being made. Changing a non-flat position's margin mode closes it, and no more: the mode
-    changes flat, and a close that was acknowledged is not yet filled. All orders of a plan have one side, so that none
-    passes beyond the goal.
+    ``position.leverage`` and ``position.margin_mode`` are the current settings (None: unknown, so they will be set).
+    ``instrument`` may be missing if everything must be closed. ``price``: the current price, used to compute
+    the smallest order. ``largest_order`` (base units): our own limit for one order, which never
+    prevents a reduction. Changing the margin mode of a position only closes it: the mode can change only while flat,
+    and an acknowledged close is not yet filled. All orders of a plan have the same side, so none overshoots the goal.
     """
     held, want = position.quantity, goal.quantity
     planner = _Planner(position, goal, instrument, price, largest_order, leverage_in_order)
@@ -184,15 +183,15 @@ class _Planner:
         ours = largest is not None and largest != theirs
         parts = chunks(abs(change), largest, step, smallest if ours else ZERO)
         if reduce_only and sum(parts, ZERO) != abs(change):
-            # Our own limit never keeps a reduction from being made: parts below the exchange's minimum are refused.
+            # Our own limit never prevents a reduction: parts below the exchange's minimum would be refused.
             parts = chunks(abs(change), theirs, step)
         left = abs(change) - sum(parts, ZERO)
         if left:
             self.notes.append(
-                f"{left:f} does not fit between the smallest order, {smallest:f}, and {largest:f}"
+                f"{left:f} does not fit between the smallest order ({smallest:f}) and the largest ({largest:f})"
             )
             if not parts and not reduce_only:
-                self.blocked = f"limit order_notional is below {self._whose()} smallest order, {smallest:f}"
+                self.blocked = f"limit order_notional is below {self._whose()} smallest order ({smallest:f})"
         if parts:
             yield OrderStep(
                 side=Side.of(change), quantity=abs(change) - left, reduce_only=reduce_only, chunks=parts
@@ -202,12 +201,10 @@ class _Planner:
         return whose_minimum(self._instrument, self._price) if self._instrument else "the exchange's"
 
     def close(self, held: Decimal) -> Iterator[OrderStep]:
-        """Close everything that orders can close: what is left below the step, no order can take away."""
+        """Yield orders that close everything but a remainder below the step, which no order can close."""
         part = held if self._instrument is None else self._instrument.round_quantity(held)
         if part != held:
-            self.notes.append(
-                f"{held - part:f} is less than the exchange's step and cannot be closed by an order"
-            )
+            self.notes.append(f"{held - part:f} is below the exchange's step, so no order can close it")
         if part != 0:
             smallest = smallest_quantity(self._instrument, self._price) if self._instrument else ZERO
             yield from self._order(-part, reduce_only=True, smallest=min(smallest, abs(part)))

@@ -1,8 +1,8 @@
-"""What a symbol of an account came to, as running sums: of a period it is the difference of two. Pure.
+"""Profit and loss per symbol of an account, as running sums: a period's result is the difference of two. Pure.
 
-The sums count our fills at their prices, fees, funding, and what is held at the price last seen. The whole account has
-the same sums, and beside them what trading came to by the account's value: what these two differ by nobody told apart.
-A price or a fee that was not told is counted as missing; nothing is put in its place.
+The sums count our fills at their prices, fees, funding, and the open position at the last seen price. The whole account
+has the same sums, plus the trading result by the account's value: the difference of the two cannot be attributed.
+A price or a fee that was not reported counts as missing; it is never replaced by an estimate.
 """
 
 from __future__ import annotations
@@ -16,23 +16,23 @@ from te_core.model.money import Fill, Tally
 
 ZERO, ONE = Decimal(0), Decimal(1)
 DIGITS = Decimal("1E-12")
-"""To which costs and shares of amounts are rounded; what is left of a sum goes to the last share."""
+"""The precision to which costs and shares of amounts are rounded; the remainder of a sum goes to the last share."""
 LARGE = Decimal("1E+12")
 NOBODY = ""
-"""Whose result it is where no source had a share: positions of others, or of before the records."""
+"""The key of results without a source: positions of others, or from before the records."""
 SUMS = ("realised", "unrealised", "fees", "funding", "turnover")
 COUNTS = ("fills", "unpriced", "unknown_fees", "others")
 
 
 def hour_of(at: datetime) -> int:
-    """Return the hour of a moment, counted from 1970 in UTC."""
+    """Return the number of whole hours since 1970 in UTC."""
     return int(at.timestamp() // 3600)
 
 
 def traded(before: Tally, fill: Fill, currency: str = "") -> tuple[Tally, Decimal | None]:
-    """Count an order of ours. Returns also what it realised by average cost, without its fee; None if not known.
+    """Count one of our orders. Also returns what it realised by average cost, before its fee; None if unknown.
 
-    ``currency``: the account's; empty where that is not known.
+    ``currency``: the account's; empty if unknown.
     """
     change, price, held = fill.side.sign * fill.quantity, fill.price, before.quantity
     known = held - before.unvalued
@@ -66,7 +66,7 @@ def traded(before: Tally, fill: Fill, currency: str = "") -> tuple[Tally, Decima
 
 
 def _ordered(after: Tally, before: Tally, fill: Fill) -> Tally:
-    """Return it with the shares of the revision that is held now."""
+    """Return the tally with the sources' shares of the position that is held now."""
     turned = after.quantity * before.quantity <= 0
     return _summed(
         replace(after, shares=_shares(after, fill.shares or ({} if turned else before.shares)), at=fill.at)
@@ -78,7 +78,7 @@ def _shares(tally: Tally, shares: Mapping[str, Decimal]) -> Mapping[str, Decimal
 
 
 def _with_fee(tally: Tally, fill: Fill, shares: Mapping[str, Decimal], currency: str) -> Tally:
-    """Count a fee in the account's currency; one in another cannot be added to the rest."""
+    """Count a fee in the account's currency; a fee in another currency counts as unknown."""
     own = fill.fee_currency in ("", currency) if currency else fill.symbol.endswith(fill.fee_currency)
     if fill.fee is None or not own:
         return replace(tally, unknown_fees=tally.unknown_fees + 1)
@@ -86,22 +86,22 @@ def _with_fee(tally: Tally, fill: Fill, shares: Mapping[str, Decimal], currency:
 
 
 def funded(before: Tally, amount: Decimal, at: datetime) -> Tally:
-    """Count funding that was received, or paid if below zero."""
+    """Count funding: received if positive, paid if negative."""
     after = replace(before, funding=before.funding + amount, at=at)
     return _summed(_credited(before, after, before.shares))
 
 
 def stands(tally: Tally, quantity: Decimal, price: Decimal | None) -> bool:
-    """Return whether a look at a position changes nothing: the same quantity, at the same price or an unknown one."""
+    """Return whether an observed position changes nothing: same quantity, at the same price or an unknown one."""
     if quantity != tally.quantity:
         return False
     return price is None or (not tally.unvalued and quantity * price - tally.cost == tally.unrealised)
 
 
 def marked(before: Tally, quantity: Decimal, price: Decimal | None, at: datetime) -> Tally:
-    """Value what is held at a price. A quantity that our orders did not lead to is others' doing.
+    """Value the position at a price. A quantity that our orders do not explain was caused by others.
 
-    What others closed counts at the price seen before; what they opened, from this price on.
+    What others closed counts at the previously seen price; what they opened counts from this price on.
     """
     after = before
     if quantity != before.quantity:
@@ -132,7 +132,7 @@ def _changed_by_others(before: Tally, quantity: Decimal) -> Tally:
 
 
 def gathered(whole: Tally, before: Tally, after: Tally) -> Tally:
-    """Return a whole account's sums after those of one of its symbols changed; what nobody told apart stays."""
+    """Return a whole account's sums after those of one of its symbols changed; the unattributed part stays."""
     names = (*SUMS, *COUNTS)
     return replace(
         whole,
@@ -145,19 +145,19 @@ def gathered(whole: Tally, before: Tally, after: Tally) -> Tally:
 
 
 def valued(whole: Tally, result: Decimal, at: datetime) -> Tally:
-    """Return a whole account after its value was seen. ``result``: what trading came to since the last time."""
+    """Return a whole account after a valuation. ``result``: the trading result since the previous one."""
     sums = explained(whole)
     untold = result - (sums - whole.counted)
     return replace(whole, result=whole.result + untold, counted=sums, at=at)
 
 
 def explained(tally: Tally) -> Decimal:
-    """Return what fills, fees, funding and prices came to."""
+    """Return the result explained by fills, fees, funding and prices."""
     return _gross(tally) - tally.fees
 
 
 def _credited(before: Tally, after: Tally, shares: Mapping[str, Decimal]) -> Tally:
-    """Share out what it came to since, without fees."""
+    """Distribute the change of the result, before fees, among the sources."""
     came = _gross(after) - _gross(before)
     return replace(after, earned=_split(after.earned, came, shares)) if came else after
 
@@ -173,7 +173,7 @@ def _summed(tally: Tally) -> Tally:
 def _split(
     sums: Mapping[str, Decimal], amount: Decimal, shares: Mapping[str, Decimal]
 ) -> Mapping[str, Decimal]:
-    """Add an amount to sums by shares; all of it, whatever the shares add up to."""
+    """Add an amount to sums by shares; the whole amount, whatever the shares add up to."""
     parts = {source: _rounded(amount * share) for source, share in shares.items()}
     last = next(reversed(parts), NOBODY)
     parts[last] = amount - sum((part for source, part in parts.items() if source != last), ZERO)
@@ -181,7 +181,7 @@ def _split(
 
 
 def _rounded(amount: Decimal) -> Decimal:
-    """Round what has more digits than anybody needs; an amount that is too large for so many keeps those it has."""
+    """Round an amount to ``DIGITS``; return one that is too large for that many digits unchanged."""
     return amount.quantize(DIGITS) if abs(amount) < LARGE else amount
 
 

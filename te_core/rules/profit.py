@@ -1,8 +1,8 @@
-"""What an account earned or lost, told apart from what was paid in or out. Pure.
+"""An account's profit or loss, separated from deposits and withdrawals. Pure.
 
-An exchange's balance (without unrealised profit) moves with our fills, with funding and with transfers. What the fills
-explain is trading; what is left over is funding as long as it is small, else a transfer, which is neither profit nor
-loss. The value (with unrealised profit) less all transfers is what trading came to.
+An exchange's balance (without unrealised profit) changes with our fills, with funding and with transfers. What the
+fills explain is trading; the remainder is funding if it is small, else a transfer, which is neither profit nor
+loss. The value (with unrealised profit) minus all transfers is the trading result.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ from te_core.model.money import Fill
 ZERO = Decimal(0)
 CENT = Decimal("0.01")
 FUNDING = Decimal("0.005")
-"""The share of all positions' worth up to which a change of the balance that no fill explains counts as funding."""
+"""Share of the gross position value up to which a balance change that no fill explains counts as funding."""
 ROUNDING = Decimal("0.0005")
-"""The share of the balance up to which any change counts as trading."""
+"""Share of the balance up to which any change counts as trading."""
 READ_APART = Decimal("0.01")
-"""The share of all positions' worth that prices may move between the reads of value and positions."""
+"""Share of the gross position value that prices may move between the reads of value and positions."""
 UNPRICED = Decimal("0.05")
-"""The share of an order's worth by which its reference price may miss the price that nobody told."""
+"""Share of an order's value by which its reference price may differ from the price that was not reported."""
 SUSPECT = timedelta(seconds=10)
-"""How long an unexplained change has to be there before it counts: balances lag behind fills."""
+"""How long an unexplained change must persist before it counts: balances lag behind fills."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Holding:
-    """A position at one moment; None for what is not known."""
+    """A position at one time; None for what is unknown."""
 
     quantity: Decimal
     entry: Decimal | None = None
@@ -40,16 +40,17 @@ class Holding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Valuation:
-    """An account at a moment at which no order of ours was under way. ``held``: every position that is not flat."""
+    """An account at a time when none of our orders was under way."""
 
     at: datetime
     wallet: Decimal
     total: Decimal
     held: Mapping[str, Holding]
+    """Every position that is not flat."""
 
     @property
     def balance(self) -> Decimal | None:
-        """The value without unrealised profit; None where the exchange does not tell them apart."""
+        """The value without unrealised profit; None if the exchange does not separate them."""
         if self.wallet != self.total or not self.held:
             return self.wallet
         unrealised = [one.unrealised for one in self.held.values()]
@@ -58,29 +59,30 @@ class Valuation:
 
     @property
     def gross(self) -> Decimal:
-        """What all positions are worth without their signs, as far as prices are known."""
+        """The absolute value of all positions, as far as prices are known."""
         prices = ((one.quantity, one.price or one.entry or ZERO) for one in self.held.values())
         return sum((abs(quantity) * price for quantity, price in prices), ZERO)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SymbolMoney:
-    """What one symbol came to. ``cost``: of what is held, signed as the quantity; None if not known.
-
-    ``realised``: everything so far, less fees, with funding. ``opened_with``: what that was when it was last flat.
-    ``price``: the last one that it was valued at. ``guessed``: whether the cost goes by a price that nobody told.
-    """
+    """The running result of one symbol."""
 
     quantity: Decimal = ZERO
     cost: Decimal | None = ZERO
+    """Of the position, with the sign of the quantity; None if unknown."""
     realised: Decimal = ZERO
+    """Everything so far, minus fees, including funding."""
     opened_with: Decimal = ZERO
+    """The value of ``realised`` when the symbol was last flat."""
     price: Decimal | None = None
+    """The last price that it was valued at."""
     guessed: bool = False
+    """Whether the cost includes a reference price in place of one that was not reported."""
 
     @property
     def result(self) -> Decimal:
-        """What it came to so far, with what is held at the last price."""
+        """The result so far, with the position at the last price."""
         if not self.quantity or self.cost is None or self.price is None:
             return self.realised
         return self.realised + self.quantity * self.price - self.cost
@@ -91,43 +93,43 @@ FLAT = SymbolMoney()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Money:
-    """An account's running sums. ``total`` and ``balance`` as last accepted; None before the first valuation.
-
-    ``expected``: what fills and told payments since then change the balance by; None when that cannot be said.
-    ``slack``: how wrong that may be. ``suspect_at``: since when the balance differs without an explanation.
-    """
+    """An account's running sums."""
 
     total: Decimal | None = None
+    """As last accepted, like ``balance``; None before the first valuation."""
     balance: Decimal | None = None
     expected: Decimal | None = ZERO
+    """How much fills and reported payments since then should change the balance; None if unknown."""
     slack: Decimal = ZERO
+    """The possible error of ``expected``."""
     told: Decimal = ZERO
-    """Transfers that the exchange told since then."""
+    """Transfers that the exchange has reported since then."""
     suspect_at: datetime | None = None
+    """Since when the balance has differed without an explanation."""
     symbols: Mapping[str, SymbolMoney] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """What a fill, a payment or a valuation changed.
-
-    ``result``: of trading, by which the account's profit moves. ``transfer``: what came (or went, below zero) that is
-    neither. ``symbols``: how much each symbol's result moved. ``round_trip``: symbol and result of one that ended.
-    """
+    """The effect of a fill, a payment or a valuation."""
 
     result: Decimal = ZERO
+    """The trading result, by which the account's profit changes."""
     transfer: Decimal = ZERO
+    """A deposit, or a withdrawal below zero: neither profit nor loss."""
     untold: Decimal = ZERO
-    """The part of the transfer that the exchange did not tell."""
+    """The part of the transfer that the exchange did not report."""
     symbols: Mapping[str, Decimal] = field(default_factory=dict)
+    """How much each symbol's result changed."""
     round_trip: tuple[str, Decimal] | None = None
+    """Symbol and result of a round trip that ended."""
 
 
 NOTHING = Change()
 
 
 def filled(money: Money, fill: Fill, *, reference: Decimal) -> tuple[Money, Change]:
-    """Count an order of ours. ``reference``: stands in for a price that was not told, to judge the balance by."""
+    """Count one of our orders. ``reference`` replaces a price that was not reported, for checking the balance only."""
     before = money.symbols.get(fill.symbol, FLAT)
     price = fill.price if fill.price is not None else reference
     after, gained = _traded(before, fill.side.sign * fill.quantity, price)
@@ -158,7 +160,7 @@ def filled(money: Money, fill: Fill, *, reference: Decimal) -> tuple[Money, Chan
 
 
 def paid(money: Money, symbol: str | None, amount: Decimal) -> tuple[Money, Change]:
-    """Count funding that the exchange told before the balance showed it, or with it."""
+    """Count funding that the exchange reported before the balance showed it, or at the same time."""
     expected = None if money.expected is None else money.expected + amount
     if symbol is None:
         return replace(money, expected=expected), NOTHING
@@ -171,12 +173,12 @@ def paid(money: Money, symbol: str | None, amount: Decimal) -> tuple[Money, Chan
 
 
 def transferred(money: Money, amount: Decimal) -> Money:
-    """Note a deposit, or a withdrawal below zero, that the exchange told; the balance shows when it counts."""
+    """Record a deposit (or a withdrawal below zero) that the exchange reported; it counts once the balance shows it."""
     return replace(money, told=money.told + amount)
 
 
 def unexplained(money: Money, seen: Valuation, *, funding_told: bool) -> Decimal:
-    """Return by how much the balance differs from what is known to have happened; zero where that is trading."""
+    """Return by how much the balance differs from what known events explain; zero if the rest counts as trading."""
     balance = seen.balance
     if money.balance is None or balance is None or money.expected is None or _changed_by_others(money, seen):
         return ZERO
@@ -190,7 +192,7 @@ def unexplained(money: Money, seen: Valuation, *, funding_told: bool) -> Decimal
 
 
 def valued(money: Money, seen: Valuation, *, funding_told: bool = False) -> tuple[Money, Change]:
-    """Count what an account is worth now. A change that nothing explains waits until it has been there for a while."""
+    """Count the account's current value. An unexplained change counts only after it has persisted (``SUSPECT``)."""
     transfer = unexplained(money, seen, funding_told=funding_told)
     if transfer and (money.suspect_at is None or not seen.at - money.suspect_at >= SUSPECT):
         if money.suspect_at is None or seen.at < money.suspect_at:
@@ -208,7 +210,7 @@ def valued(money: Money, seen: Valuation, *, funding_told: bool = False) -> tupl
     result = seen.total - money.total - transfer if money.total is not None else ZERO
     held = {
         symbol: one for symbol, one in aligned.items() if one.quantity
-    }  # of the others nothing follows any more
+    }  # flat symbols affect nothing any more
     after = Money(total=seen.total, balance=seen.balance, symbols=held)
     return after, Change(
         result=result,
@@ -219,7 +221,7 @@ def valued(money: Money, seen: Valuation, *, funding_told: bool = False) -> tupl
 
 
 def estimated(money: Money, prices: Mapping[str, Decimal | None]) -> Change:
-    """Return what prices alone made of what is held since the last valuation; nothing is counted."""
+    """Return how prices alone changed the positions' value since the last valuation; nothing is counted."""
     moved = {
         symbol: one.quantity * (price - one.price)
         for symbol, one in money.symbols.items()
@@ -238,7 +240,7 @@ def _held(seen: Valuation, symbol: str) -> Decimal:
 
 
 def _aligned(known: SymbolMoney, held: Holding | None) -> SymbolMoney:
-    """Return what is known of a symbol, valued at its price; from now on only, where others changed the position."""
+    """Return a symbol's result valued at its current price; if others changed the position, counting restarts now."""
     quantity = held.quantity if held is not None else ZERO
     if quantity == known.quantity:
         if held is not None and held.entry is not None and known.guessed:
@@ -246,17 +248,17 @@ def _aligned(known: SymbolMoney, held: Holding | None) -> SymbolMoney:
         moved = held is not None and held.price is not None and held.price != known.price
         return replace(known, price=held.price) if moved and held is not None else known
     if held is None or not quantity:
-        end = known.result  # at the last price: nobody told theirs
+        end = known.result  # at the last price: theirs is unknown
         return replace(known, quantity=ZERO, cost=ZERO, realised=end, opened_with=end, price=None)
     cost = None if held.entry is None else quantity * held.entry
     fresh = SymbolMoney(quantity=quantity, cost=cost, realised=known.result, price=held.price or held.entry)
-    already = fresh.result - known.result  # what it came to before anybody counted
+    already = fresh.result - known.result  # its result from before counting began
     realised = known.result - already
     return replace(fresh, realised=realised, opened_with=realised)
 
 
 def _traded(known: SymbolMoney, change: Decimal, price: Decimal) -> tuple[SymbolMoney, Decimal | None]:
-    """Return a symbol after a trade, and what that realised; None where the cost of what was held is not known."""
+    """Return a symbol after a trade, and what that realised; None if the cost of the position was unknown."""
     quantity = known.quantity + change
     if known.quantity * change >= 0:
         cost = None if known.cost is None else known.cost + change * price

@@ -1,7 +1,8 @@
-"""What the verdicts of risk checks leave of a position. Pure.
+"""Applies the verdicts of risk checks to a position. Pure.
 
-A verdict only ever holds an increase back: it never raises what is wanted, never changes its side, and on the side that
-is held never leaves less than what is held and wanted. So no reduction waits for one, or is made or enlarged by one.
+A verdict only holds an increase back: it never raises the wanted position, never changes its side, and never leaves
+less than what is both held and wanted on the held side. So no reduction waits for a verdict, or is caused or enlarged
+by one.
 """
 
 from __future__ import annotations
@@ -18,9 +19,9 @@ ZERO = Decimal(0)
 
 
 def combined(verdicts: Iterable[tuple[str, Verdict]]) -> Allowance | None:
-    """Return what all verdicts together leave, by the name of the check that gave each; None when none objects.
+    """Return what all verdicts together allow, given with the name of their check; None if none objects.
 
-    The strictest counts, the first of equals; a verdict below zero leaves nothing.
+    The strictest counts, the first of equals; a verdict below zero allows nothing.
     """
     objections = [
         Allowance(largest=max(verdict.largest, ZERO), by=name, reason=verdict.reason)
@@ -33,9 +34,9 @@ def combined(verdicts: Iterable[tuple[str, Verdict]]) -> Allowance | None:
 def lowered(
     allowed: Held, *, held: Decimal, allowance: Allowance | None, instrument: Instrument | None
 ) -> Held:
-    """Return what an allowance leaves of what the limits allow (signed base units), where ``held`` is held.
+    """Return what an allowance permits of what the limits allow (signed base units), given the position ``held``.
 
-    Rounded toward zero to the step, except for what is held already.
+    The result is rounded toward zero to the step, except for what is held already.
     """
     want = allowed.quantity
     if allowance is None or want == ZERO:

@@ -1,4 +1,4 @@
-"""A target becomes a signed quantity with one snapshot's equity and one price."""
+"""Sizes a target: converts it to a signed quantity, using one snapshot's equity and one price."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ZERO = Decimal(0)
 
 
 def smallest_quantity(instrument: Instrument, price: Decimal) -> Decimal:
-    """Return the smallest order at a price that exchange and operator accept, a multiple of the step."""
+    """Return the smallest order that both exchange and operator accept at a price, a multiple of the step."""
     value = max(instrument.minimum_notional, instrument.own_minimum)
     by_notional = value / price if price > 0 else ZERO
     needed = max(instrument.quantity_step, instrument.minimum_quantity, by_notional)
@@ -23,7 +23,7 @@ def smallest_quantity(instrument: Instrument, price: Decimal) -> Decimal:
 
 
 def whose_minimum(instrument: Instrument, price: Decimal) -> str:
-    """Return whether the smallest order is the exchange's or the operator's: what to look at to change it."""
+    """Return whether the exchange or the operator's ``minimum_order`` determines the smallest order, for messages."""
     theirs = smallest_quantity(replace(instrument, own_minimum=ZERO), price)
     return "the exchange's" if smallest_quantity(instrument, price) == theirs else "minimum_order's"
 
@@ -40,7 +40,7 @@ def size(
     """Size a target: equity x depth x leverage / price, rounded toward zero to the step.
 
     ``equity`` and ``price`` in quote currency, both > 0. A size below the minimum becomes flat ("skip") or
-    the minimum ("raise"). Limits do not clip a goal: they hold back the way there (``te_core.rules.limits.hold_back``).
+    the minimum ("raise"). Limits do not clip a goal: they restrict the way there (``te_core.rules.limits.hold_back``).
     """
     notes: list[str] = []
     leverage = target.leverage

@@ -1,4 +1,4 @@
-"""Which stops a position has, what of them rests at the exchange, and which of them a price has passed.
+"""Determines the stops of a position, which of them rest at the exchange, and which of them a price has passed.
 
 Prices are in quote currency, quantities in base units. ``best`` is the best price for the position since it was opened.
 """
@@ -16,18 +16,19 @@ from te_core.model.target import Target
 
 ZERO = Decimal(0)
 TRAIL_STEP = Decimal("0.05")
-"""Share of a distance by which the best price must have moved before a stop follows it: every move is two requests."""
+"""Fraction of a distance by which the best price must move before a stop follows it: every move is two requests."""
 SAME_TRIGGER = Decimal("0.0002")
-"""Share of a trigger by which another may differ and count as the same: entries are read and pushed differently."""
+"""Fraction by which two triggers may differ and count as equal: reads and pushes report entries differently."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Levels:
-    """Where a position is to be left. None: nowhere. ``notes``: what was stated and cannot be acted on."""
+    """The prices at which to exit a position; None: no exit of that kind."""
 
     loss: Decimal | None = None
     profit: Decimal | None = None
     notes: tuple[str, ...] = ()
+    """Stated exits that are ignored, and why."""
 
     def of(self, kind: StopKind) -> Decimal | None:
         """Return the level of a kind."""
@@ -39,7 +40,7 @@ NO_LEVELS = Levels()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StopOrder:
-    """A stop order that should rest. ``quantity`` unsigned."""
+    """A stop order that should rest. ``quantity`` is unsigned."""
 
     kind: StopKind
     side: Side
@@ -59,19 +60,19 @@ class Changes:
 
 
 def _away(level: Exit, reference: Decimal) -> Decimal:
-    """Return a distance from a reference price, > 0."""
+    """Return the distance of a level from a reference price, > 0."""
     return reference * level.value / 100 if level.unit is ExitUnit.PERCENT else level.value
 
 
 def _gained(level: Exit, entry: Decimal, best: Decimal, sign: int) -> bool:
-    """Return whether the best price has gone as far in the position's favour as an activation says."""
+    """Return whether the best price has moved far enough in the position's favour to reach an activation level."""
     if level.unit is ExitUnit.PRICE:
         return (best - level.value) * sign >= 0
     return (best - entry) * sign >= _away(level, entry)
 
 
 def levels(exits: Exits, *, quantity: Decimal, entry: Decimal, best: Decimal, tick: Decimal) -> Levels:
-    """Return where a position of that signed quantity is to be left."""
+    """Return the exit prices of a position of that signed quantity."""
     sign, notes = (1 if quantity > 0 else -1), []
     losses: list[Decimal] = []
     if (stop := exits.stop_loss) is not None:
@@ -79,7 +80,7 @@ def levels(exits: Exits, *, quantity: Decimal, entry: Decimal, best: Decimal, ti
         if (best - at) * sign > 0:
             losses.append(at)
         else:
-            notes.append(f"a stop loss at {at:f} is on the wrong side of the price: not acted on")
+            notes.append(f"stop loss at {at:f} is on the wrong side of the price; ignored")
     if (trail := exits.trailing_stop) is not None and (
         exits.activation is None or _gained(exits.activation, entry, best, sign)
     ):
@@ -91,14 +92,14 @@ def levels(exits: Exits, *, quantity: Decimal, entry: Decimal, best: Decimal, ti
     if (whole := exits.target) is not None:
         profit = whole.value if whole.unit is ExitUnit.PRICE else entry + sign * _away(whole, entry)
         if (profit - entry) * sign <= 0:
-            notes.append(f"a take profit at {profit:f} is on the wrong side of the entry: not acted on")
+            notes.append(f"take profit at {profit:f} is on the wrong side of the entry; ignored")
             profit = None
     notes += exits.deviations
     return Levels(loss=_price(tightest, tick), profit=_price(profit, tick), notes=tuple(notes))
 
 
 def _price(at: Decimal | None, tick: Decimal) -> Decimal | None:
-    """Round a level to the price tick; None for one that no price can reach."""
+    """Return a level rounded to the price tick; None if no price can reach it."""
     if at is None:
         return None
     ticks = (at / tick).to_integral_value(rounding=ROUND_HALF_EVEN) if tick else None
@@ -107,7 +108,7 @@ def _price(at: Decimal | None, tick: Decimal) -> Decimal | None:
 
 
 def follows(exits: Exits, *, sign: int, entry: Decimal, best: Decimal, price: Decimal) -> bool:
-    """Return whether a price is so much better than the best one that stops should follow it."""
+    """Return whether a price is enough better than the best one that stops should follow it."""
     if not exits.follows_price or (price - best) * sign <= 0:
         return False
     distances = [
@@ -136,7 +137,7 @@ def wanted_orders(at: Levels, quantity: Decimal, instrument: Instrument) -> tupl
 
 
 def changes(wanted: Iterable[StopOrder], resting: Sequence[Intent]) -> Changes:
-    """Compare what should rest with what does."""
+    """Return the changes that turn the resting stops into the wanted ones."""
     left, place = list(resting), []
     for order in wanted:
         same = next((intent for intent in left if _serves(intent, order)), None)
@@ -153,7 +154,7 @@ def _serves(intent: Intent, order: StopOrder) -> bool:
 
 
 def crossed(at: Levels, quantity: Decimal, price: Decimal) -> StopKind | None:
-    """Return which level of a position a price has passed; a loss goes before a profit."""
+    """Return which level of a position a price has passed; a stop loss takes precedence over a take profit."""
     sign = 1 if quantity > 0 else -1
     if at.loss is not None and (price - at.loss) * sign <= 0:
         return StopKind.LOSS
@@ -163,9 +164,9 @@ def crossed(at: Levels, quantity: Decimal, price: Decimal) -> StopKind | None:
 
 
 def holds_back(stop: Intent, target: Target | None, *, confirmed: bool) -> bool:
-    """Return whether a stop that was filled holds its symbol flat until a source speaks.
+    """Return whether a filled stop holds its symbol flat until the next signal.
 
-    Not where a source has spoken since the stop was placed, and its target is still on the way.
+    It does not if a signal has arrived since the stop was placed and its target is not confirmed yet.
     """
     if target is None or confirmed:
         return True

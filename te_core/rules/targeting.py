@@ -1,4 +1,4 @@
-"""A blend becomes one account's target: overrides, caps, and what a disabled account may still want. Pure."""
+"""Turns a blend into one account's target: overrides, caps, and what a disabled account may still want. Pure."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ def target_for(
     now: datetime,
     flat: str = "",
 ) -> Target | None:
-    """Give the target that replaces ``old``, or None when nothing changes.
+    """Return the target that replaces ``old``, or None if nothing changes.
 
-    A disabled account, and a symbol that nobody wishes for any more, only ever get flat; where there never was a
-    target there is nothing to make flat. ``flat``: why everything is closed whatever is wished for; empty when it
+    For a disabled account, and for a symbol without weights, the target can only be flat; if there never was a
+    target, there is nothing to close. ``flat``: why everything is closed whatever the blend; empty if it
     is not.
     """
     enabled = enabled and not flat
@@ -53,7 +53,7 @@ def target_for(
 
 
 def _has_signal(blend: Blend) -> bool:
-    """Whether any source has said anything: without that, depth 0 is no wish to be flat."""
+    """Return whether any source has sent a signal: otherwise depth 0 does not mean that it wants to be flat."""
     return any(part.time is not None for part in blend.terms)
 
 

@@ -1,4 +1,4 @@
-"""Samples of what an account is worth: which are taken, and which may go as they age."""
+"""Decides which samples of an account's value are recorded, and which are dropped as they age."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from te_core.model.money import EquitySample
 
 AT_MOST_EVERY = timedelta(seconds=30)
 AT_LEAST_EVERY = timedelta(minutes=5)
-"""Pauses between two samples of an account: the shorter one when its value differs, the longer one in any case."""
+"""Pauses between two samples of an account: the shorter one if its value has changed, the longer one in any case."""
 RESOLUTIONS = (
     (timedelta(days=365), timedelta(days=1)),
     (timedelta(days=30), timedelta(hours=1)),
     (timedelta(days=1), timedelta(minutes=5)),
 )
-"""From which age on one sample of such a span is enough, oldest first."""
+"""From each age on, one sample per span is enough; oldest first."""
 MOVED = Decimal("0.001")
-"""The share by which a value has to differ for a sample before its time."""
+"""The fraction by which a value must differ to be sampled early."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def worth_a_sample(last: EquitySample | None, new: EquitySample) -> bool:
-    """Return whether a value is to be recorded after the one that was recorded last."""
+    """Return whether to record a value after the last recorded one."""
     if last is None or not timedelta() <= new.at - last.at < AT_LEAST_EVERY:
         return True
     moved = abs(new.total - last.total) > MOVED * abs(last.total) or new.wallet != last.wallet
@@ -31,7 +31,7 @@ def worth_a_sample(last: EquitySample | None, new: EquitySample) -> bool:
 
 
 def span_of(at: datetime, now: datetime) -> tuple[timedelta, int] | None:
-    """Return the span that a sample of that age stands for; None while it is too young to share one."""
+    """Return the span that a sample of that age represents; None while it is too young to be thinned."""
     for age, span in RESOLUTIONS:
         if now - at >= age:
             return span, (at - _EPOCH) // span
@@ -43,10 +43,10 @@ def superfluous(
     now: datetime,
     seen: Mapping[str, tuple[timedelta, int] | None] | None = None,
 ) -> tuple[list[int], dict[str, tuple[timedelta, int] | None]]:
-    """Return the numbers of samples that others stand for: the first of each span stays.
+    """Return the numbers of samples that can be dropped: the first of each span stays.
 
     ``samples``: number, account and time, in the order of the numbers. ``seen``: by account, the span of the sample
-    before them; returned as it is after them.
+    before them; the updated mapping is returned, too.
     """
     last = dict(seen or {})
     gone = []

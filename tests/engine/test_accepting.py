@@ -42,7 +42,7 @@ async def test_what_is_accepted_stays_through_everything_but_a_signal(
         assert not [item for item in view(world.whole_state()).attention if item.kind == "changed"]
         (standing,) = world.whole_state()["commands"]
         assert "accepted as it is by alice" in standing["text"]
-        assert f"{to} stays until a source of the symbol speaks" in standing["text"]
+        assert f"{to} stays until the symbol's next signal" in standing["text"]
         (event,) = world.events("accept")
         assert (event.account, event.detail["reason"]) == ("one", "on purpose")
         await world.edit("accounts.one.drift", drift, wait=60)

@@ -184,7 +184,7 @@ async def test_the_last_check_counts_what_others_ordered_meanwhile(clock: Any) -
     assert ledger.admit("a", "ETHUSDT", order(D(1000), side=1, equity=D(10000)), limits) is None
     assert ledger.admit("a", "SOLUSDT", order(D(5000), side=-1, equity=D(10000)), limits) is None
     unknown = ledger.admit("b", "BTCUSDT", order(D(1), side=1), limits)
-    assert unknown == "no recent equity is known to apply limit direction_share"
+    assert unknown == "no recent equity to apply limit direction_share"
 
 
 async def test_what_may_be_held_after_a_start_counts_in_both_directions() -> None:

@@ -151,7 +151,7 @@ def test_orders_from_before_a_restart_count_for_the_rest_of_their_minute() -> No
     ledger.seed("one", [-20.0, 5.0, -70.0])
     assert ledger.admit("one", "BTCUSDT", order(Decimal(1)), limits) is None
     refused = ledger.admit("one", "BTCUSDT", order(Decimal(1)), limits)
-    assert refused == "3 orders in the last minute: limit orders_per_minute"
+    assert refused == "3 orders in the last minute, limit orders_per_minute = 3"
     assert ledger.admit("two", "BTCUSDT", order(Decimal(1)), limits) is None
     now = 39.9
     assert ledger.admit("one", "BTCUSDT", order(Decimal(1)), limits) == refused

@@ -247,4 +247,4 @@ async def test_a_smaller_target_is_reached_though_its_margin_mode_cannot_be(tmp_
         await world.say("0.2", wait=60)
         assert world.held() == D("0.04")
         assert world.exchange().held["BTCUSDT"].margin_mode == "isolated"
-        assert "margin mode is isolated, wanted is cross" in world.row()["reason"]
+        assert "margin mode is isolated instead of cross" in world.row()["reason"]

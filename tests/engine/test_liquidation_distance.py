@@ -120,7 +120,7 @@ async def test_leverage_that_is_too_high_opens_nothing(open_harness: Open, accou
     await harness.want("BTCUSDT", "0.1", 10, wait=30)
     assert account.quantity("BTCUSDT") == 0
     assert harness.worker.keepers["BTCUSDT"].status == "limited"
-    assert "leverage 10 brings the liquidation nearer than" in harness.worker.keepers["BTCUSDT"].reason
+    assert "leverage 10 puts the liquidation price closer than" in harness.worker.keepers["BTCUSDT"].reason
     await harness.want("BTCUSDT", "0.1", 4, wait=30)
     assert account.quantity("BTCUSDT") == D("0.08")
 

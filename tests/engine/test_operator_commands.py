@@ -457,7 +457,7 @@ async def test_a_symbol_that_others_keep_trading_is_halted_until_it_is_resumed(t
         before = len(world.sent())
         await world.say("0.8", wait=60)
         assert not increases(world, before)
-        assert "somebody else may be trading here" in world.row()["halt"]
+        assert "someone else may be trading this symbol" in world.row()["halt"]
         await world.say("0.4", "ETHUSDT", wait=30)
         assert world.held("ETHUSDT") == D("1.6")
         await world.command(RESUME, "one", symbol="BTCUSDT", wait=30)

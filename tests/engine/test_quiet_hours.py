@@ -211,7 +211,7 @@ async def test_a_funding_that_is_not_known_holds_increases_until_it_is(
     harness = guarding(open_harness, account)
     await harness.want("BTCUSDT", "0.1", wait=60)
     assert account.quantity("BTCUSDT") == 0
-    assert "the funding of BTCUSDT is not known now" in harness.worker.keepers["BTCUSDT"].reason
+    assert "the funding rate of BTCUSDT is unknown now" in harness.worker.keepers["BTCUSDT"].reason
     account.failing = False
     await harness.go(300)
     assert account.quantity("BTCUSDT") == D("0.02")
@@ -228,7 +228,7 @@ async def test_where_a_plugin_tells_nothing_the_guard_says_that_it_has_no_effect
     await harness.want("BTCUSDT", "0.1", wait=600)
     assert account.quantity("BTCUSDT") == D("0.02")
     assert [event.text for event in harness.events] == [
-        "limits.funding_guard has no effect here: the plugin tells nothing of funding"
+        "limits.funding_guard has no effect here: the exchange plugin does not report funding"
     ]
 
 
@@ -247,4 +247,4 @@ async def test_the_guard_of_a_whole_engine_hears_what_the_plugin_tells(tmp_path:
         assert "before a funding of 0.1000%" in world.row()["reason"]
         exchange.funding = lambda _: asyncio.sleep(0, {"BTCUSDT": 0.001})  # type: ignore[method-assign,assignment,dict-item]
         await world.restart()
-        assert "not known now" in world.row()["reason"], "an answer of another type is none"
+        assert "unknown now" in world.row()["reason"], "an answer of another type is none"

@@ -657,7 +657,7 @@ def test_a_rest_that_keeps_a_goal_from_its_margin_mode_is_not_at_target() -> Non
     )
     assert decide(rest).status is Status.BLOCKED
     assert not decide(rest).confirm
-    assert "cannot be closed by an order" in decide(rest).reason
+    assert "no order can close it" in decide(rest).reason
 
 
 def test_after_others_traded_no_held_back_goal_exceeds_a_fresh_size() -> None:

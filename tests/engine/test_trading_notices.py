@@ -64,7 +64,7 @@ async def test_fills_sizes_and_refusals_are_told_and_not_journaled_twice(tmp_pat
         await world.say("0.1", "ETHUSDT", wait=30)
         (refused,) = phone.heard("refused")
         assert refused.startswith("refused one ETHUSDT: the exchange refused to buy 0.")
-        assert "the contract is being delisted; te explain ETHUSDT" in refused
+        assert "the contract is being delisted; see te explain ETHUSDT" in refused
         kinds = {event.kind for event in world.journal.events(999)}
         assert not kinds & {"filled", "position_changed", "refused"}
         await world.restart()

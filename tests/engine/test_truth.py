@@ -264,9 +264,9 @@ VIEW = SymbolView(
             "margin is short",
         ),
         (
-            replace(VIEW, phase="held", phase_reason="limits", retry="decided again with each read"),
+            replace(VIEW, phase="held", phase_reason="limits", retry="decided again after each read"),
             "waiting",
-            "limits; decided again with each read",
+            "limits; decided again after each read",
         ),
         (
             replace(VIEW, limited="symbol_exposure leaves 0.1 of 0.2"),

@@ -288,7 +288,7 @@ async def test_a_leverage_changed_by_hand_is_put_right(open_harness: Open, accou
         await harness.go(35)
         assert account.held["BTCUSDT"].leverage == 3
     assert [event.kind for event in harness.events] == ["drift", "drift"]
-    assert f"leverage is {leverage}, wanted is 3" in harness.events[-1].text
+    assert f"leverage is {leverage} instead of 3" in harness.events[-1].text
     assert len(account.requests) == 1
     harness.configure(drift="alert")
     account.held["BTCUSDT"] = replace(account.held["BTCUSDT"], leverage=D(7))
@@ -312,7 +312,7 @@ async def test_a_leverage_that_never_shows_is_not_set_without_end(
     state = harness.worker.keepers["BTCUSDT"]
     assert other.calls.count("leverage 3") == 2
     assert (state.status, state.confirmed) == (Status.AT_TARGET, True)
-    assert state.reason == "leverage is 2.9, wanted is 3: it was set, and does not show"
+    assert state.reason == "leverage is 2.9 instead of 3; it was set, but the exchange does not show it"
     await harness.want("BTCUSDT", "0.5", leverage=4, wait=3600)
     assert other.calls.count("leverage 4") == 2
 
@@ -360,7 +360,7 @@ async def test_credentials_refused_for_one_symbols_order_hold_that_symbol(
     await harness.want("ETHUSDT", "0.1", wait=5)
     keeper = harness.worker.keepers["BTCUSDT"]
     assert (keeper.status, keeper.reason) == ("waiting", "not permitted")
-    assert keeper.phase.retry.startswith("tried again after 60 s, at most every 3600 s")
+    assert keeper.phase.retry.startswith("retrying after 60 s; the pause grows to 3600 s at most")
     await harness.go(60 + 120 + 240)
     assert faulty.calls["place_order"] == 4 + 1
     assert (account.quantity("BTCUSDT"), account.quantity("ETHUSDT")) == (D("0.1"), D("0.4"))

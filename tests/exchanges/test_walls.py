@@ -91,7 +91,7 @@ async def test_a_close_into_a_wall_is_not_sent_again_at_once(answer: Reply, tmp_
             await harness.until(lambda: harness.states()[0].hold, "the answer")
             (keeper,) = harness.states()
             assert keeper.hold is not None
-            assert keeper.hold.retry.startswith("tried again after 60 s")
+            assert keeper.hold.retry.startswith("retrying after 60 s")
             assert keeper.hold.reduction, "reductions wait, too"
             assert len(wall.met) == 1
             assert (BOTS if answer is CHALLENGE else BORDER) in keeper.reason
