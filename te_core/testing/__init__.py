@@ -1,1 +1,1 @@
-"""The kit for plugin authors: virtual clock, fakes, conformance suites."""
+"""Test tools for plugin authors: a virtual clock, fakes and conformance suites."""

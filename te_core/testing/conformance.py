@@ -1,6 +1,6 @@
-"""The suite that every exchange plugin passes: an account driven through the engine, against an emulator.
+"""The suite that every exchange plugin must pass: an account driven by the engine, against an emulator.
 
-Subclass it, and pytest runs every case that the exchange's capabilities and the emulator's abilities allow::
+Subclass it; pytest runs every case that the exchange's capabilities and the emulator's abilities allow::
 
     class TestAcme(ExchangeConformance):
         capabilities = CAPABILITIES
@@ -8,8 +8,8 @@ Subclass it, and pytest runs every case that the exchange's capabilities and the
         def make_exchange(self, folder):
             return AcmeEmulator()
 
-Emulators with real sockets set ``pytestmark = pytest.mark.real_clock`` on the subclass, and an ``engine``
-whose resync and back-off are short.
+If the emulator uses real sockets, set ``pytestmark = pytest.mark.real_clock`` on the subclass, and an ``engine``
+with a short resync and back-off.
 """
 
 from __future__ import annotations
@@ -45,25 +45,26 @@ ZERO, FIFTH, HALF = Decimal(0), Decimal("0.2"), Decimal("0.5")
 
 
 class ExchangeConformance(ProtectionCases, FactCases, StopCases, MoneyCases, ConnectionCases):
-    """Cases E01 to E19, and those of the five classes that it is made of.
+    """Cases E01 to E19, and those of the five base classes.
 
-    ``timeout``: seconds in which the account must reach a target, troubles included.
+    Subclasses set the fields below and implement ``make_exchange``.
     """
 
     capabilities: Capabilities = Capabilities()
     timeout: float = 60
+    """Seconds within which the account must reach a target, including any failures on the way."""
     engine: EngineSettings = ENGINE
 
     def make_exchange(self, folder: Path) -> ExchangeHarness:
-        """Give a fresh venue with a flat account; ``folder`` is empty and belongs to the case."""
+        """Return a new emulator with a flat account; ``folder`` is empty and belongs to the case."""
         raise NotImplementedError
 
     cannot_connect: str = ""
-    """Why the account did not connect in an earlier case; no further case is tried then."""
+    """Why the account did not connect in an earlier case; no further case is run then."""
 
     @pytest.fixture
     def harness(self, tmp_path: Path) -> Iterator[WorkerHarness]:
-        """One account at one exchange, with the engine that keeps it."""
+        """Yield one account at one emulator, with the engine that trades it."""
         made = self.make_harness(tmp_path)
         try:
             yield made
@@ -71,9 +72,9 @@ class ExchangeConformance(ProtectionCases, FactCases, StopCases, MoneyCases, Con
             made.exchange.close()
 
     def make_harness(self, folder: Path) -> WorkerHarness:
-        """Return the harness of one case. Fails at once where the account did not connect in an earlier one."""
+        """Return the harness of one case. Fail at once if the account did not connect in an earlier case."""
         if self.cannot_connect:
-            pytest.fail(f"not tried, for the account does not connect: {self.cannot_connect}", pytrace=False)
+            pytest.fail(f"not run, because the account does not connect: {self.cannot_connect}", pytrace=False)
         return WorkerHarness(
             folder,
             self.make_exchange(folder / "venue"),
@@ -91,7 +92,7 @@ class ExchangeConformance(ProtectionCases, FactCases, StopCases, MoneyCases, Con
             assert moves(await harness.exchange.executed()) == [(want, False)]
             await harness.quiet()
             assert len(await harness.exchange.executed()) == 1
-            assert harness.state(symbol).status is Status.AT_TARGET, "what is held is what was confirmed"
+            assert harness.state(symbol).status is Status.AT_TARGET, "the confirmed quantity is held"
 
     async def test_e02_long_to_larger(self, harness: WorkerHarness) -> None:
         async with harness:
@@ -158,7 +159,7 @@ class ExchangeConformance(ProtectionCases, FactCases, StopCases, MoneyCases, Con
             assert await harness.exchange.executed() == []
             goal = harness.state(symbol).goal
             assert goal is not None
-            assert goal.notes, "the operator is told why nothing was ordered"
+            assert goal.notes, "the operator can see why nothing was ordered"
 
     async def test_e09_chunks(self, harness: WorkerHarness) -> None:
         async with harness:
@@ -167,7 +168,7 @@ class ExchangeConformance(ProtectionCases, FactCases, StopCases, MoneyCases, Con
                 if largest is not None and largest < await harness.expected(symbol, 2 * FIFTH, 1):
                     break
             else:
-                pytest.skip("no symbol's largest order is small beside the account")
+                pytest.skip("no symbol's largest order is small compared to the account")
             want = await hold(harness, symbol, 2 * FIFTH)
             executed = moves(await harness.exchange.executed())
             assert sum(quantity for quantity, _ in executed) == want
@@ -176,7 +177,7 @@ class ExchangeConformance(ProtectionCases, FactCases, StopCases, MoneyCases, Con
             await hold(harness, symbol, ZERO)
 
     async def test_e10_reduce_only_refused(self, harness: WorkerHarness) -> None:
-        """The position is closed by hand while our own closing order is on its way."""
+        """The position is closed by hand while the engine's closing order is in flight."""
         needs(harness, Ability.TRADE_BY_HAND)
         async with harness:
             symbol = harness.exchange.symbols[0]
@@ -191,7 +192,7 @@ class ExchangeConformance(ProtectionCases, FactCases, StopCases, MoneyCases, Con
             assert moves(await harness.exchange.executed()) == [(want, False)]
 
     async def test_e11_insufficient_margin(self, harness: WorkerHarness) -> None:
-        """A position by hand binds the margin; once it is gone the engine goes on by itself."""
+        """A position opened by hand ties up the margin; once it is closed the engine continues on its own."""
         needs(harness, Ability.TRADE_BY_HAND)
         async with harness:
             ours, theirs = harness.exchange.symbols[:2]
@@ -212,7 +213,7 @@ class ExchangeConformance(ProtectionCases, FactCases, StopCases, MoneyCases, Con
             want = await hold(harness, symbol, FIFTH)
             assert moves(await harness.exchange.executed()) == [(want, False)]
             tried = {order.client_order_id for order in harness.account.sent}
-            assert len(harness.account.sent) == len(tried) == 3, "no id is used twice, not even an unsent one"
+            assert len(harness.account.sent) == len(tried) == 3, "no id is reused, not even an unsent one"
             await harness.quiet()
             assert outcomes(harness) == {IntentState.UNSENT, IntentState.FILLED}, "a limit is not a refusal"
 
@@ -288,7 +289,7 @@ class ExchangeConformance(ProtectionCases, FactCases, StopCases, MoneyCases, Con
             symbol = harness.exchange.symbols[0]
             want = await hold(harness, symbol, FIFTH)
             by_hand = (await harness.instruments())[symbol].round_quantity(want * HALF)
-            # What is too much is cut, what is missing is left, what is on the other side is closed.
+            # Excess is cut, a shortfall is left alone, and a position on the other side is closed.
             for change, left in ((by_hand, want), (-by_hand, want - by_hand), (-want, ZERO)):
                 await harness.exchange.trade(symbol, change)
                 await harness.holds(symbol, left)
@@ -321,7 +322,7 @@ class ExchangeConformance(ProtectionCases, FactCases, StopCases, MoneyCases, Con
                 await hold(harness, symbol, ZERO)
 
     async def test_e19_rules_of_size_are_the_exchanges_own(self, harness: WorkerHarness) -> None:
-        """What breaks a rule is refused there too, and the smallest order is taken."""
+        """The exchange refuses an order that breaks a rule, and accepts the smallest one."""
         async with harness:
             symbol = harness.exchange.symbols[0]
             found = (await harness.instruments())[symbol]

@@ -1,4 +1,4 @@
-"""Dates requests as the engine does, counts them, and refuses to as told."""
+"""Date requests as the engine does, count them, and refuse on demand."""
 
 from __future__ import annotations
 
@@ -9,15 +9,17 @@ from te_core.clock import Clock
 
 
 class Dates:
-    """The ``date`` of a tested account's context. ``given``: dates so far. ``refused``: from now on none is given."""
+    """The ``date`` callable of a tested account's context."""
 
     def __init__(self, clock: Clock) -> None:
         self.given = 0
+        """How many dates were returned so far."""
         self.refused = False
+        """Set it to make every further call raise `NotReady`."""
         self._date = dating(clock, lambda: not self.refused)
 
     def __call__(self) -> datetime:
-        """Return the date of a request. Raises ``NotReady``: then nothing may be sent."""
+        """Return the date of a request. Raise `NotReady` if it must not be sent."""
         at = self._date()
         self.given += 1
         return at

@@ -1,4 +1,4 @@
-"""Cases of what the engine builds on: reads that ask, pushes that come, requests that it dates, one identity."""
+"""Conformance cases about what the engine relies on: fresh reads, pushes, dated requests, a stable identity."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class FactCases:
     """Cases E29 to E32."""
 
     async def test_e29_every_read_asks(self, harness: WorkerHarness) -> None:
-        """An answer that is repeated shows nothing new: the engine would wait for one that does."""
+        """Each read requests a new answer; a cached one would make the engine wait for something newer."""
         async with harness:
             symbol = harness.exchange.symbols[0]
             await hold(harness, symbol, FIFTH)
@@ -37,12 +37,14 @@ class FactCases:
             for what, read in reads.items():
                 first = await read()
                 await asyncio.sleep(MEANWHILE)
-                assert (await read()).as_of > first.as_of, f"{what}: the same answer again"
+                assert (await read()).as_of > first.as_of, (
+                    f"{what}: the second read returned the first answer"
+                )
 
     async def test_e30_what_is_up_is_pushed(self, harness: WorkerHarness) -> None:
-        """And what is pushed was up before; until it comes, the positions are read all the same."""
+        """Every feed that is up pushes, and none pushes before it is up; positions are polled until then."""
         if not harness.capabilities.private_stream:
-            pytest.skip("the exchange pushes nothing, or is not listened to")
+            pytest.skip("the exchange has no private stream, or the plugin does not use it")
         async with harness:
             symbol = harness.exchange.symbols[0]
             await harness.until(lambda: bool(harness.account.pushed.live), "a feed to be up")
@@ -51,7 +53,7 @@ class FactCases:
             assert not harness.account.pushed.unannounced
 
     async def test_e31_changes_are_dated(self, harness: WorkerHarness) -> None:
-        """Each request that changes something takes one date, and none is sent that the engine does not date."""
+        """Each request that changes something uses one date, and none is sent if the engine refuses to date it."""
         async with harness:
             symbol = harness.exchange.symbols[0]
             want = await hold(harness, symbol, FIFTH, 2)
@@ -72,10 +74,10 @@ class FactCases:
             await harness.until_confirmed(symbol)
 
     async def test_e32_the_account_stays_the_same(self, harness: WorkerHarness) -> None:
-        """Another connection is to the same account: targets, goals and limits hang on that."""
+        """A new connection reports the same account: targets, goals and limits depend on it."""
         async with harness:
             first = await harness.account.identity()
-            assert first is None or first.uid, "an account without a number is not told from another"
+            assert first is None or first.uid, "an account without an id cannot be distinguished from another"
             await harness.crash()
             harness.start()
             await harness.until(
@@ -85,7 +87,7 @@ class FactCases:
 
 
 async def shown(harness: WorkerHarness, symbol: str, quantity: Decimal) -> None:
-    """Wait until every feed that is up has shown a position, how it came about, and what it did."""
+    """Wait until every feed that is up has pushed its part: the position, its orders, the equity and the price."""
     executed = {execution.client_order_id for execution in await harness.exchange.executed()}
 
     def silent() -> set[Feed]:

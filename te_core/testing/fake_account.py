@@ -1,4 +1,4 @@
-"""An exchange account in memory: fills every order at its price, at once. For tests of the engine and of sources."""
+"""An in-memory exchange account that fills every order at once at its price, for tests of the engine and of sources."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ZERO = Decimal(0)
 
 
 class FakeAccount(ExchangeAccount):
-    """Public attributes may be changed by a test at any time: that is what other traders and markets do."""
+    """An account whose public attributes a test may change at any time, as other traders and the market do."""
 
     def __init__(self, clock: Clock, *, equity: str = "10000", **prices: str) -> None:
         self.clock = clock
@@ -33,12 +33,12 @@ class FakeAccount(ExchangeAccount):
         )
 
     def quantity(self, symbol: str) -> Decimal:
-        """Give the position of a symbol."""
+        """Return the signed quantity held of a symbol, in base units."""
         position = self.held.get(symbol)
         return position.quantity if position else ZERO
 
     def hold(self, symbol: str, quantity: str) -> None:
-        """Change a position by hand, as its owner would at the exchange."""
+        """Set a position to a quantity by hand, as the user would at the exchange."""
         self._set(symbol, Decimal(quantity))
 
     def _set(self, symbol: str, quantity: Decimal) -> None:
@@ -46,39 +46,42 @@ class FakeAccount(ExchangeAccount):
         self.held[symbol] = replace(old, quantity=quantity, entry_price=self.price.get(symbol))
 
     async def instruments(self, symbols: Sequence[str]) -> Mapping[str, Instrument]:
-        """Offer every symbol that has a price."""
+        """Return an instrument for every symbol that has a price."""
         self.calls.append("instruments")
         return {symbol: self.instrument_of(symbol) for symbol in symbols if symbol in self.price}
 
     async def equity(self) -> Known[Equity]:
-        """Give the same value for wallet and total."""
+        """Return the same value for wallet and total."""
         self.calls.append("equity")
         return Known(value=Equity(wallet=self.equity_value, total=self.equity_value), as_of=self.clock.now())
 
     async def positions(self) -> Known[Mapping[str, Position]]:
-        """Give all positions."""
+        """Return all positions."""
         self.calls.append("positions")
         return Known(value=dict(self.held), as_of=self.clock.now())
 
     async def prices(self, symbols: Sequence[str]) -> Known[Mapping[str, Decimal]]:
-        """Give the known prices."""
+        """Return the prices that are known."""
         self.calls.append("prices")
         found = {symbol: self.price[symbol] for symbol in symbols if symbol in self.price}
         return Known(value=found, as_of=self.clock.now())
 
     async def set_leverage(self, symbol: str, leverage: int, margin_mode: MarginMode) -> None:
-        """Remember it with the position."""
+        """Store leverage and margin mode with the position."""
         self.calls.append(f"leverage {leverage}")
         old = self.held.get(symbol) or Position(symbol=symbol, quantity=ZERO)
         self.held[symbol] = replace(old, leverage=Decimal(leverage), margin_mode=margin_mode)
 
     async def place_order(self, order: OrderRequest) -> OrderReport:
-        """Fill it completely."""
+        """Fill the order completely."""
         self.calls.append("order")
         return self.fill(order)
 
     def fill(self, order: OrderRequest, share: Decimal = Decimal(1)) -> OrderReport:
-        """Execute a share of an order; a reduce-only one never goes beyond flat."""
+        """Execute a share of an order (0 … 1); a reduce-only order never goes beyond flat.
+
+        Raise `DuplicateClientOrderId` if the id was used before.
+        """
         if order.client_order_id in self.orders:
             raise DuplicateClientOrderId("seen before")
         self.requests.append(order)
@@ -98,7 +101,7 @@ class FakeAccount(ExchangeAccount):
         return report
 
     async def find_order(self, symbol: str, client_order_id: str) -> OrderReport | None:
-        """Look an order up."""
+        """Return the report of an order, or None if its id is unknown."""
         del symbol
         self.calls.append("find")
         return self.orders.get(client_order_id)

@@ -1,4 +1,4 @@
-"""Stand-ins for the engine, so that a plugin can be tried on its own."""
+"""Stand-ins for the engine, so that a plugin can be tested on its own."""
 
 from __future__ import annotations
 
@@ -32,19 +32,20 @@ AccountOptions = TypeVar("AccountOptions", bound=BaseModel)
 
 
 class SourceRecorder:
-    """Plays the engine towards one signal source and records what the source does.
+    """Acts as the engine towards one signal source and records what the source does.
 
-    It keeps what ``Publish`` promises: a signal counts from the call on, a delivery that came within ``dedupe_for``
-    changes nothing, and a signal that is not current never becomes the latest. ``published`` has every signal that
-    was kept, in order. Set ``failure`` to an error, and publishing raises it and keeps nothing. ``durable_after``
-    is how many seconds a signal takes to become durable.
+    It honours the contract of ``Publish``: a signal is active from the call on, a delivery repeated within
+    ``dedupe_for`` changes nothing, and a signal that is not current never becomes the latest. ``durable_after``:
+    seconds that a signal takes to become durable.
     """
 
     def __init__(self, *, clock: Clock | None = None, durable_after: float = 0) -> None:
         self.clock = clock or VirtualClock()
         self.durable_after = durable_after
         self.failure: Exception | None = None
+        """Set it to make every call of ``publish`` raise this error and store nothing."""
         self.published: list[Signal] = []
+        """Every signal that was stored, in order."""
         self.quarantined: list[QuarantinedInput] = []
         self.events: list[Event] = []
         self.current: dict[str, Signal] = {}
@@ -59,7 +60,7 @@ class SourceRecorder:
         name: str = "source",
         state_dir: Path | None = None,
     ) -> SourceContext[Options]:
-        """Build the context that a source's factory takes."""
+        """Build the context to pass to a source's factory."""
         return SourceContext(
             name=name,
             symbols=symbols or {},
@@ -77,13 +78,13 @@ class SourceRecorder:
         )
 
     def publish(self, signal: Signal, *, dedupe_for: timedelta | None = None) -> Awaitable[Publication]:
-        """Take a signal as the engine does."""
+        """Accept a signal as the engine does; the result resolves once the signal is durable."""
         if self.failure is not None:
             return asyncio.ensure_future(self._fail(self.failure))
         return asyncio.ensure_future(self._durable(self._accept(signal, dedupe_for)))
 
     def depths(self) -> dict[str, Decimal]:
-        """Give the depth of the newest current signal of every symbol."""
+        """Return the depth (target exposure, -1 … 1) of the newest current signal of every symbol."""
         return {symbol: signal.depth for symbol, signal in self.current.items()}
 
     def _record(self, kind: str, text: str, *, symbol: str | None = None) -> None:
@@ -112,7 +113,7 @@ class SourceRecorder:
 
 
 def _no_http() -> ClientSession:
-    raise RuntimeError("this context has no HTTP session; give the source one that answers from memory")
+    raise RuntimeError("this context has no HTTP session; pass the source one that responds from memory")
 
 
 def account_context(
@@ -127,7 +128,7 @@ def account_context(
     record: Callable[[Event], None] = lambda _event: None,
     date: Callable[[], datetime] | None = None,
 ) -> AccountContext[AccountOptions]:
-    """Build the context that an account's factory takes. ``date``: None lets every request be dated and sent."""
+    """Build the context to pass to an account's factory. ``date``: None dates every request with the current time."""
     log = log or logger.bind(account=name)
     return AccountContext(
         name=name,
@@ -164,7 +165,7 @@ def webhook_request(
     query: Mapping[str, str] | None = None,
     client: str = "203.0.113.7",
 ) -> WebhookRequest:
-    """Build a request as the public listener does. ``tail``: the path segments after the source's name."""
+    """Build a request as the public listener would. ``tail``: the path segments after the source's name."""
     return WebhookRequest(
         method=method,
         tail=tail,

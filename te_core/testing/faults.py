@@ -1,4 +1,4 @@
-"""An exchange account that fails on purpose, at the boundary where real ones do."""
+"""An exchange account that fails on purpose, at the boundary where real accounts fail."""
 
 from __future__ import annotations
 
@@ -26,40 +26,40 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """What happens to one call, in this order.
-
-    ``delay``: seconds until the request arrives. ``refused``: raised, and nothing was executed. ``stale``: a
-    read gives its previous answer again, old time included. ``share``: the part of an order that fills (0 …
-    1, rounded to the step); the rest is cancelled. ``answer_delay``: seconds between execution and answer.
-    ``lost``: raised instead of the answer, after the request was executed. ``late``: the request is executed
-    only this many seconds after ``lost`` (or ``OutcomeUnknown``) was raised. ``lag``: seconds for which reads of
-    positions do not show an executed order yet, though their time says that they are fresh.
-    """
+    """What happens to one call; the fields apply in this order."""
 
     delay: float = 0
+    """Seconds until the request arrives."""
     refused: TradeEngineError | None = None
+    """Raised; nothing was executed."""
     stale: bool = False
+    """A read returns its previous answer again, including its old time."""
     share: Decimal | None = None
+    """The part of an order that fills (0 … 1, rounded to the step); the rest is cancelled."""
     answer_delay: float = 0
+    """Seconds between the execution and the answer."""
     lost: TradeEngineError | None = None
+    """Raised instead of the answer, after the request was executed."""
     late: float = 0
+    """The request is executed only this many seconds after ``lost`` (or `OutcomeUnknown`) was raised."""
     lag: float = 0
+    """Seconds for which reads of positions do not show an executed order yet, although their time looks fresh."""
 
 
 _NOTHING = Fault()
 
 Faults = Callable[[str, int], Fault | None]
-"""Gives the fault of a method's n-th call (from 1), or None."""
+"""Returns the fault of a method's n-th call (counted from 1), or None."""
 
 
 def no_faults(method: str, call: int) -> Fault | None:
-    """Let every call pass."""
+    """Return None: every call passes."""
     del method, call
     return None
 
 
 def scripted(script: Mapping[str, Sequence[Fault | None]]) -> Faults:
-    """Give each method's calls the listed faults in turn, then none."""
+    """Apply the listed faults to each method's calls in turn, then none."""
 
     def fault(method: str, call: int) -> Fault | None:
         steps = script.get(method, ())
@@ -69,7 +69,7 @@ def scripted(script: Mapping[str, Sequence[Fault | None]]) -> Faults:
 
 
 def seeded(chance: Callable[[], float], rates: Mapping[str, Sequence[tuple[float, Fault]]]) -> Faults:
-    """Give each fault its own share of a method's calls; ``chance`` is ``random.Random(seed).random``."""
+    """Apply each fault to its own share of a method's calls; pass ``random.Random(seed).random`` as ``chance``."""
 
     def fault(method: str, call: int) -> Fault | None:
         del call
@@ -84,19 +84,20 @@ def seeded(chance: Callable[[], float], rates: Mapping[str, Sequence[tuple[float
 
 
 class FaultyAccount(ExchangeAccount):
-    """Passes every call on to ``inner``, except where a fault stands.
-
-    ``faults`` may be replaced at any time; ``inject`` goes before it. ``calls`` counts by method, ``sent``
-    has every order that was handed in, executed or not, ``stops_sent`` every stop, ``pushed`` what ``watch`` passed on.
-    """
+    """Passes every call on to ``inner``, except where a fault applies."""
 
     def __init__(self, inner: ExchangeAccount, faults: Faults = no_faults) -> None:
         self.inner = inner
         self.faults = faults
+        """May be replaced at any time; faults passed to ``inject`` apply first."""
         self.calls: Counter[str] = Counter()
+        """The number of calls by method."""
         self.sent: list[OrderRequest] = []
+        """Every order that was passed in, executed or not."""
         self.stops_sent: list[StopRequest] = []
+        """Every stop that was passed in, accepted or not."""
         self.pushed = StreamRecorder()
+        """What ``watch`` passed on."""
         self._injected: dict[str, list[Fault | None]] = {}
         self._answers: dict[str, Any] = {}
         self._partial: dict[str, OrderReport] = {}
@@ -104,7 +105,7 @@ class FaultyAccount(ExchangeAccount):
         self._lagging: dict[str, tuple[float, Position | None]] = {}
 
     def inject(self, method: str, *faults: Fault | None) -> None:
-        """Give the next calls of a method these faults in turn (None: let one pass)."""
+        """Apply these faults to the next calls of a method in turn (None: that call passes)."""
         self._injected.setdefault(method, []).extend(faults)
 
     async def open(self) -> None:
@@ -112,64 +113,64 @@ class FaultyAccount(ExchangeAccount):
         await self._call("open", self.inner.open)
 
     async def close(self) -> None:
-        """Close the inner account; requests that are still on their way are lost."""
+        """Close the inner account; requests that are still in flight are lost."""
         for task in self._late:
             task.cancel()
         await asyncio.gather(*self._late, return_exceptions=True)
         await self._call("close", self.inner.close)
 
     async def identity(self) -> AccountIdentity | None:
-        """Pass on."""
+        """Forward the call."""
         return await self._call("identity", self.inner.identity)
 
     async def instruments(self, symbols: Sequence[str]) -> Mapping[str, Instrument]:
-        """Pass on."""
+        """Forward the call."""
         return await self._call("instruments", lambda: self.inner.instruments(symbols))
 
     async def equity(self) -> Known[Equity]:
-        """Pass on."""
+        """Forward the call."""
         return await self._call("equity", self.inner.equity)
 
     async def positions(self) -> Known[Mapping[str, Position]]:
-        """Pass on."""
+        """Forward the call."""
         return await self._call("positions", self._positions)
 
     async def prices(self, symbols: Sequence[str]) -> Known[Mapping[str, Decimal]]:
-        """Pass on."""
+        """Forward the call."""
         return await self._call("prices", lambda: self.inner.prices(symbols))
 
     async def funding(self, symbols: Sequence[str]) -> Mapping[str, FundingRate] | None:
-        """Pass on."""
+        """Forward the call."""
         return await self._call("funding", lambda: self.inner.funding(symbols))
 
     async def diagnose(self) -> Sequence[Finding]:
-        """Pass on."""
+        """Forward the call."""
         return await self._call("diagnose", self.inner.diagnose)
 
     async def set_leverage(self, symbol: str, leverage: int, margin_mode: MarginMode) -> None:
-        """Pass on."""
+        """Forward the call."""
         await self._call("set_leverage", lambda: self.inner.set_leverage(symbol, leverage, margin_mode))
 
     async def set_margin_mode(self, symbol: str, margin_mode: MarginMode) -> None:
-        """Pass on."""
+        """Forward the call."""
         await self._call("set_margin_mode", lambda: self.inner.set_margin_mode(symbol, margin_mode))
 
     async def place_order(self, order: OrderRequest) -> OrderReport:
-        """Pass on, or a part of it."""
+        """Record and forward the order, or a part of it."""
         self.sent.append(order)
         fault = self._next("place_order")
         return await self._carry_out("place_order", lambda: self._place_order(order, fault), fault)
 
     def request_budgets(self) -> Mapping[str, float]:
-        """Pass on what is left of the request limits."""
+        """Return what is left of the inner account's request limits."""
         return self.inner.request_budgets()
 
     async def trading_terms(self, symbol: str) -> TradingTerms:
-        """Pass on."""
+        """Forward the call."""
         return await self._call("trading_terms", lambda: self.inner.trading_terms(symbol))
 
     async def find_order(self, symbol: str, client_order_id: str) -> OrderReport | None:
-        """Pass on; an order that was filled in part is found as it ended."""
+        """Forward the call; a partially filled order is reported in its final state."""
 
         async def find() -> OrderReport | None:
             return self._partial.get(client_order_id) or await self.inner.find_order(symbol, client_order_id)
@@ -177,7 +178,7 @@ class FaultyAccount(ExchangeAccount):
         return await self._call("find_order", find)
 
     async def order_cost(self, symbol: str, client_order_id: str) -> OrderReport | None:
-        """Pass on; an order that was filled in part is found as it ended."""
+        """Forward the call; a partially filled order is reported in its final state."""
 
         async def find() -> OrderReport | None:
             return self._partial.get(client_order_id) or await self.inner.order_cost(symbol, client_order_id)
@@ -185,28 +186,28 @@ class FaultyAccount(ExchangeAccount):
         return await self._call("order_cost", find)
 
     async def cash_flows(self, since: datetime) -> Sequence[CashFlow]:
-        """Pass on."""
+        """Forward the call."""
         return await self._call("cash_flows", lambda: self.inner.cash_flows(since))
 
     async def place_stop(self, stop: StopRequest) -> None:
-        """Pass on, and remember."""
+        """Record and forward the stop."""
         self.stops_sent.append(stop)
         await self._call("place_stop", lambda: self.inner.place_stop(stop))
 
     async def cancel_stop(self, symbol: str, client_order_id: str) -> None:
-        """Pass on."""
+        """Forward the call."""
         await self._call("cancel_stop", lambda: self.inner.cancel_stop(symbol, client_order_id))
 
     async def find_stop(self, symbol: str, client_order_id: str) -> OrderReport | None:
-        """Pass on."""
+        """Forward the call."""
         return await self._call("find_stop", lambda: self.inner.find_stop(symbol, client_order_id))
 
     async def stops(self) -> Sequence[RestingStop]:
-        """Pass on."""
+        """Forward the call."""
         return await self._call("stops", self.inner.stops)
 
     async def watch(self, stream: AccountStream) -> None:
-        """Pass on, and record."""
+        """Forward the call and record what is pushed."""
         pushed = self.pushed = StreamRecorder(stream)
         await self._call("watch", lambda: self.inner.watch(pushed))
 
@@ -267,5 +268,5 @@ class FaultyAccount(ExchangeAccount):
 
 async def _arrive(delay: float, request: Callable[[], Awaitable[object]]) -> None:
     await asyncio.sleep(delay)
-    with suppress(TradeEngineError):  # nobody is left to hear the answer
+    with suppress(TradeEngineError):  # the caller already got its error
         await request()

@@ -1,4 +1,4 @@
-"""Cases about money: what orders cost, and what comes and goes without one."""
+"""Conformance cases about money: what orders cost, and payments that belong to no order."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from te_core.testing.worker_harness import WorkerHarness
 
 FIFTH = Decimal("0.2")
 CLOSE = Decimal("0.05")
-"""The share by which the price of an order may differ from the market's in an emulator."""
+"""The share by which the price of an order may differ from the market price in an emulator."""
 
 
 class MoneyCases:
     """Cases E50 and E51."""
 
     async def test_e50_what_an_order_cost(self, harness: WorkerHarness) -> None:
-        """Opened and closed at the market's price: the wallet lost what the fills say, to a thousandth of a fee."""
+        """After a position is opened and closed the wallet has lost what the fills add up to, within 0.1 % of a fee."""
         async with harness:
             symbol = harness.exchange.symbols[0]
             before = (await harness.account.equity()).value.wallet
@@ -35,7 +35,7 @@ class MoneyCases:
             assert abs(bought.price - price) < CLOSE * price
             assert bought.quantity == sold.quantity == (await harness.exchange.executed())[0].quantity
             if not harness.capabilities.tells_fees:
-                pytest.skip("the exchange does not tell fees")
+                pytest.skip("the exchange does not report fees")
             assert bought.fee is not None
             assert sold.fee is not None
             assert 0 < bought.fee < CLOSE * bought.quantity * price
@@ -47,13 +47,13 @@ class MoneyCases:
             assert (tally.fills, tally.unpriced, tally.result + tally.unknown_fees) == (2, 0, profit)
             spent = await harness.fallen(before) - before
             assert abs(spent - profit) <= bought.fee / 1000 + Decimal("0.0001"), (
-                "sums over fills are what it cost"
+                "the sum over the fills is what the wallet lost"
             )
 
     async def test_e51_what_came_without_an_order(self, harness: WorkerHarness) -> None:
-        """Payments are told from a time on, each with a key that stays, and nobody's trades are among them."""
+        """Payments since a time are returned, each with a stable key, and no trades are among them."""
         if not harness.capabilities.cash_flows:
-            pytest.skip("the exchange does not tell payments")
+            pytest.skip("the exchange does not report payments")
         async with harness:
             symbol = harness.exchange.symbols[0]
             since = harness.exchange.clock.now() - timedelta(hours=1)
@@ -68,7 +68,7 @@ class MoneyCases:
                 )
                 found = [flow for flow in await harness.account.cash_flows(since) if flow not in before]
                 assert [(flow.kind in told, flow.symbol) for flow in found] == [(True, symbol)]
-                assert abs(found[0].amount + held / 1000) < held / 10_000, "longs pay a rate above zero"
+                assert abs(found[0].amount + held / 1000) < held / 10_000, "longs pay a positive rate"
                 assert [
                     flow for flow in await harness.account.cash_flows(since) if flow not in before
                 ] == found

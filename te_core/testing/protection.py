@@ -1,4 +1,4 @@
-"""Cases of what must not cost money: modes, refusals and missing answers that an account can meet on any day."""
+"""Conformance cases about what must not cost money: account modes, refusals and missing answers of any ordinary day."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from te_core.testing.worker_harness import WorkerHarness
 
 ZERO, FIFTH = Decimal(0), Decimal("0.2")
 TRIES = 8
-"""Orders that may be sent in vain while several resyncs pass: the engine backs off."""
+"""Orders that may be sent without success while several resyncs pass; the engine backs off."""
 
 
 class ProtectionCases:
     """Cases E20 to E28."""
 
     async def test_e20_hedge_mode_at_the_start(self, harness: WorkerHarness) -> None:
-        """The account refuses it and says what to change, or trades in it as if nothing were."""
+        """The account refuses hedge mode and names what to change, or trades in it as usual."""
         needs_hedge_mode(harness)
         await harness.exchange.fail(Ability.SWITCH_TO_HEDGE_MODE)
         harness.expects_to_connect = False
@@ -29,7 +29,7 @@ class ProtectionCases:
             symbol = harness.exchange.symbols[0]
             harness.set_target(symbol, FIFTH, 1)
             if await refuses_hedge_mode(harness, symbol):
-                assert harness.account.sent == [], "it is seen before the first order"
+                assert harness.account.sent == [], "hedge mode is detected before the first order"
                 await harness.exchange.restore()
                 await harness.crash()
                 harness.start()
@@ -37,14 +37,14 @@ class ProtectionCases:
             assert await harness.exchange.position(symbol) > 0
 
     async def test_e20_hedge_mode_while_it_runs(self, harness: WorkerHarness) -> None:
-        """Somebody switches a flat account by hand: an order that is refused for it stops the account."""
+        """A flat account is switched by hand: an order that is refused because of it stops the account."""
         needs_hedge_mode(harness)
         async with harness:
             symbol = harness.exchange.symbols[0]
             await harness.exchange.fail(Ability.SWITCH_TO_HEDGE_MODE)
             harness.set_target(symbol, FIFTH, 1)
             if await refuses_hedge_mode(harness, symbol):
-                assert len(harness.account.sent) <= 1, "it is not tried again and again"
+                assert len(harness.account.sent) <= 1, "the order is not retried over and over"
                 await harness.exchange.restore()
                 await harness.crash()
                 harness.start()
@@ -53,13 +53,13 @@ class ProtectionCases:
             assert len(await harness.exchange.executed()) == 1
 
     async def test_e21_positions_of_others_are_left_alone(self, harness: WorkerHarness) -> None:
-        """On a symbol that nobody asked for, and on one that is asked for later but was not opened by the engine."""
+        """Both on a symbol without a target, and on one that gets a target later but was not opened by the engine."""
         needs(harness, Ability.TRADE_BY_HAND)
         async with harness:
             ours, theirs = harness.exchange.symbols[:2]
             by_hand = await harness.expected(theirs, FIFTH, 1)
             await harness.exchange.trade(theirs, by_hand)
-            await harness.until(lambda: theirs in harness.worker.foreign, "the position of others to be seen")
+            await harness.until(lambda: theirs in harness.worker.foreign, "the foreign position to be seen")
             for depth in (FIFTH, -FIFTH, ZERO):
                 await hold(harness, ours, depth)
                 assert await harness.exchange.position(theirs) == by_hand
@@ -90,7 +90,7 @@ class ProtectionCases:
             assert await harness.exchange.position(halted) > 0
 
     async def test_e23_partly_filled(self, harness: WorkerHarness) -> None:
-        """What is missing is ordered, no more, and the journal tells what each order really filled."""
+        """Only the missing part is ordered, and the journal records what each order really filled."""
         needs(harness, Ability.FILL_IN_PART)
         async with harness:
             symbol = harness.exchange.symbols[0]
@@ -118,7 +118,7 @@ class ProtectionCases:
             assert await harness.exchange.position(hidden) > 0
 
     async def test_e25_leverage_refused(self, harness: WorkerHarness) -> None:
-        """Without the leverage that was asked for nothing is opened."""
+        """Nothing is opened without the leverage that was requested."""
         needs(harness, Ability.REFUSE_LEVERAGE)
         async with harness:
             symbol = harness.exchange.symbols[0]
@@ -133,13 +133,13 @@ class ProtectionCases:
             assert shown.quantity > 0
 
     async def test_e26_unknown_equity_is_not_none(self, harness: WorkerHarness) -> None:
-        """Nothing is sized by a read that failed; closing needs no equity."""
+        """A failed read sizes nothing; closing needs no equity."""
         needs(harness, Ability.LOSE_EQUITY)
         async with harness:
             symbol = harness.exchange.symbols[0]
             await harness.exchange.fail(Ability.LOSE_EQUITY)
             harness.set_target(symbol, FIFTH, 1)
-            # An account that is empty and one that cannot be read are not the same to whoever looks.
+            # An empty account and one that cannot be read must look different to the operator.
             await harness.until(
                 lambda: "equity" in harness.worker.failing_reads or harness.state(symbol).confirmed,
                 "the failing read to be shown, or the equity to be pushed",
@@ -160,7 +160,7 @@ class ProtectionCases:
             await hold(harness, symbol, FIFTH)
 
     async def test_e27_unknown_positions_are_not_flat(self, harness: WorkerHarness) -> None:
-        """Nothing that is held is opened a second time, nor forgotten, because a read failed."""
+        """After a failed read a held position is neither opened a second time nor forgotten."""
         needs(harness, Ability.LOSE_POSITIONS)
         async with harness:
             symbol = harness.exchange.symbols[0]
@@ -176,7 +176,7 @@ class ProtectionCases:
             assert moves(await harness.exchange.executed()) == [(first, False), (second - first, False)]
 
     async def test_e28_leverage_changed_by_hand(self, harness: WorkerHarness) -> None:
-        """It is put right where the exchange tells a position's leverage; no order is needed for that."""
+        """It is corrected if the exchange reports a position's leverage; that takes no order."""
         needs(harness, Ability.LEVERAGE_BY_HAND)
         async with harness:
             symbol = harness.exchange.symbols[0]
@@ -194,14 +194,17 @@ class ProtectionCases:
 
 
 def needs_hedge_mode(harness: WorkerHarness) -> None:
-    """Skip the case where there is no hedge mode, or nobody to switch to it."""
+    """Skip the case if there is no hedge mode, or the emulator cannot switch to it."""
     if not harness.capabilities.hedge_mode:
         pytest.skip("the exchange has no hedge mode")
     needs(harness, Ability.SWITCH_TO_HEDGE_MODE)
 
 
 async def refuses_hedge_mode(harness: WorkerHarness, symbol: str) -> bool:
-    """Wait until the account or the symbol is held back, with what is to be done about it, or is at its target."""
+    """Wait until hedge mode is refused with a reason that names the remedy, or the symbol is at its target.
+
+    Return whether it was refused; then check that nothing more is sent.
+    """
 
     def refused() -> bool:
         state = harness.state(symbol)
@@ -210,10 +213,10 @@ async def refuses_hedge_mode(harness: WorkerHarness, symbol: str) -> bool:
     def reason() -> str:
         return harness.runner.health.reason or harness.state(symbol).reason
 
-    def decided() -> bool:  # what is waited for meanwhile, a read say, is a reason too
+    def decided() -> bool:  # while something else is pending, a read for example, that is the reason instead
         return harness.state(symbol).confirmed or (refused() and "hedge mode" in reason())
 
-    await harness.until(decided, "hedge mode to be refused, and named, or used")
+    await harness.until(decided, "hedge mode to be refused by name, or used")
     if not refused():
         return False
     assert "one-way" in reason(), reason()

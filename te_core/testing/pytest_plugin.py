@@ -1,4 +1,4 @@
-"""Lets ``async def`` tests run: on the virtual clock, or on a real loop when marked ``real_clock``."""
+"""Run ``async def`` tests on the virtual clock, or on a real loop if they are marked ``real_clock``."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from te_core.testing import virtual_clock
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Declare the marker, for projects that do not."""
+    """Register the marker, for projects that do not."""
     config.addinivalue_line("markers", "real_clock: runs on a real event loop (sockets, processes)")
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
-    """Run coroutine tests to their end."""
+    """Run a coroutine test to its end."""
     if not inspect.iscoroutinefunction(pyfuncitem.obj):
         return None
     names = pyfuncitem._fixtureinfo.argnames  # noqa: SLF001 - pytest offers no public list of them

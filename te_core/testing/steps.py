@@ -1,4 +1,4 @@
-"""Steps that the conformance cases are made of."""
+"""Steps that the conformance cases share."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from te_core.testing.worker_harness import WorkerHarness
 
 
 def needs(harness: WorkerHarness, ability: Ability) -> None:
-    """Skip the case where the venue cannot do that."""
+    """Skip the case if the emulator lacks that ability."""
     if ability not in harness.exchange.abilities:
-        pytest.skip(f"the venue cannot {ability.replace('_', ' ')}")
+        pytest.skip(f"the emulator cannot {ability.replace('_', ' ')}")
 
 
 def stopped(harness: WorkerHarness) -> bool:
-    """Whether the account sends nothing, and is asked again slowly: after more than any other failure."""
+    """Return whether the account is down and retried more slowly than after any passing failure."""
     health = harness.runner.health
     now = harness.exchange.clock.now()
     slowly = health.retry_at is not None and health.retry_at - now > harness.engine.backoff_last
@@ -31,7 +31,7 @@ def stopped(harness: WorkerHarness) -> bool:
 
 
 async def hold(harness: WorkerHarness, symbol: str, depth: Decimal, leverage: int = 1) -> Decimal:
-    """Set a target and wait until it is confirmed; gives the quantity, which is what the target means."""
+    """Set a target and wait until it is confirmed; return the quantity that the target means."""
     want = await harness.expected(symbol, depth, leverage)
     harness.set_target(symbol, depth, leverage)
     await harness.until_confirmed(symbol)
@@ -40,23 +40,23 @@ async def hold(harness: WorkerHarness, symbol: str, depth: Decimal, leverage: in
 
 
 def moves(executed: Sequence[Execution]) -> list[tuple[Decimal, bool]]:
-    """Give signed quantity and reduce-only of each order."""
+    """Return each order's signed quantity and whether it is reduce-only."""
     return [(execution.side.sign * execution.quantity, execution.reduce_only) for execution in executed]
 
 
 def outcomes(harness: WorkerHarness) -> set[Any]:
-    """Give the states that the journaled intents ended in."""
+    """Return the states in which the journaled intents ended."""
     return {record.state for record in harness.journal.intents(1000)}
 
 
 def order_id(number: int, capabilities: Capabilities) -> str:
-    """Return an id in the exchange's form that no engine makes."""
+    """Return an id in the exchange's format that the engine never generates."""
     form = capabilities.client_order_ids
     return f"{form.prefix}{number:0{form.length - len(form.prefix)}d}"
 
 
 def bare_order(client_order_id: str, symbol: str, quantity: Decimal, price: Decimal) -> OrderRequest:
-    """Give a buy order that no engine would size."""
+    """Return a buy order of any size, including one that the engine would never send."""
     return OrderRequest(
         client_order_id=client_order_id,
         symbol=symbol,

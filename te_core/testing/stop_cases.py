@@ -1,4 +1,4 @@
-"""Cases of stops: they rest for what is held, close it once, and never open anything again by themselves."""
+"""Conformance cases about stops: they cover what is held, close it once, and never reopen a position."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from te_core.testing.worker_harness import WorkerHarness
 ZERO, FIFTH = Decimal(0), Decimal("0.2")
 STOP = {"loss": "3%", "profit": "6%"}
 BELOW, ABOVE = Decimal("0.95"), Decimal("1.08")
-"""Prices that pass a stop of a long position, and a take-profit, by a share of the price at first."""
+"""Shares of the first price that pass the stop, and the take-profit, of a long position."""
 
 
 class StopCases:
     """Cases E33 to E42."""
 
     async def test_e33_stops_rest_for_what_is_held(self, harness: WorkerHarness) -> None:
-        """One stop and one take-profit, of the position's size whatever that is, and none while it is flat."""
+        """One stop and one take-profit rest for the position's whole size, and none while it is flat."""
         needs_stops(harness)
         async with harness:
             harness.configure(stop=STOP)
@@ -45,7 +45,7 @@ class StopCases:
             await rests(harness, symbol, 0)
 
     async def test_e34_what_a_stop_closed_stays_closed(self, harness: WorkerHarness) -> None:
-        """The event names the stop, the take-profit goes with it, and the next signal opens again."""
+        """The event names the stop, the take-profit is cancelled, and the next signal opens again."""
         needs_stops(harness, Ability.MOVE_PRICE)
         async with harness:
             harness.configure(stop=STOP, drift="heal")
@@ -56,13 +56,13 @@ class StopCases:
             await harness.exchange.move(symbol, at * BELOW)
             await closed(harness, symbol, "stop loss")
             await rests(harness, symbol, 0)
-            assert not [event for event in harness.events if event.kind == "drift"], "it was not drift"
+            assert not [event for event in harness.events if event.kind == "drift"], "a stop is not drift"
             assert [execution.side for execution in await harness.exchange.executed()] == [
                 Side.BUY,
                 Side.SELL,
             ]
             await harness.until(
-                lambda: len(harness.journal.fills(9)) == 2, "what the stop cost to be asked for"
+                lambda: len(harness.journal.fills(9)) == 2, "the fill of the stop to be journaled"
             )
             assert harness.journal.fills(9)[0].price is not None
             await harness.exchange.move(symbol, at)
@@ -78,7 +78,7 @@ class StopCases:
             await rests(harness, symbol, 0)
 
     async def test_e35_triggered_while_the_engine_is_down(self, harness: WorkerHarness) -> None:
-        """It finds out at its start, before it does anything about the symbol."""
+        """The engine finds out at its start, before it does anything about the symbol."""
         needs_stops(harness, Ability.MOVE_PRICE)
         async with harness:
             harness.configure(stop=STOP, drift="heal")
@@ -101,7 +101,7 @@ class StopCases:
             assert len(await harness.exchange.executed()) == 2
 
     async def test_e36_a_stop_and_a_new_target_at_the_same_time(self, harness: WorkerHarness) -> None:
-        """The newer target counts: it is held, and has its stops."""
+        """The newer target wins: it is held, and has its stops."""
         needs_stops(harness, Ability.MOVE_PRICE)
         async with harness:
             harness.configure(stop=STOP)
@@ -121,7 +121,7 @@ class StopCases:
             await protected(harness, symbol, held)
 
     async def test_e37_a_stop_that_filled_in_part(self, harness: WorkerHarness) -> None:
-        """The engine closes the rest, and the journal tells what each order really filled."""
+        """The engine closes the rest, and the journal records what each order really filled."""
         needs_stops(harness, Ability.MOVE_PRICE, Ability.FILL_STOP_IN_PART)
         async with harness:
             harness.configure(stop=STOP)
@@ -137,7 +137,7 @@ class StopCases:
             await rests(harness, symbol, 0)
 
     async def test_e38_a_stop_that_is_refused(self, harness: WorkerHarness) -> None:
-        """It is reported once, tried again with pauses, and the engine closes meanwhile."""
+        """The refusal is reported once and retried with pauses; meanwhile the engine closes at the level."""
         needs_stops(harness, Ability.MOVE_PRICE, Ability.REFUSE_STOP)
         async with harness:
             harness.configure(stop=STOP)
@@ -149,7 +149,7 @@ class StopCases:
             )
             await harness.until(lambda: bool(outages_of_stops(harness)), "the refusal to be reported")
             await harness.quiet()
-            assert len(harness.account.stops_sent) <= 12, "it is tried again with pauses"
+            assert len(harness.account.stops_sent) <= 12, "it is retried with pauses"
             assert len(outages_of_stops(harness)) == 1
             await harness.exchange.move(symbol, await harness.exchange.price(symbol) * BELOW)
             await closed(harness, symbol, "stop loss")
@@ -161,7 +161,7 @@ class StopCases:
             await protected(harness, symbol, await harness.exchange.position(symbol))
 
     async def test_e39_stops_are_found_again(self, harness: WorkerHarness) -> None:
-        """After a restart, and when nobody heard whether one was accepted: no second one is placed."""
+        """After a restart, or if it is unknown whether a stop was accepted, no second one is placed."""
         needs_stops(harness)
         async with harness:
             harness.configure(stop=STOP)
@@ -182,7 +182,7 @@ class StopCases:
                 assert harness.account.stops_sent == []
 
     async def test_e40_a_stop_that_somebody_cancelled(self, harness: WorkerHarness) -> None:
-        """It is placed again, under another id."""
+        """A cancelled stop is placed again, under a new id."""
         needs_stops(harness, Ability.LAPSE_STOPS)
         async with harness:
             harness.configure(stop=STOP)
@@ -195,7 +195,7 @@ class StopCases:
             assert len(await harness.exchange.executed()) == 1
 
     async def test_e41_the_engine_watches(self, harness: WorkerHarness) -> None:
-        """With ``stops = "engine"`` nothing rests at the exchange, and a price that passes the level closes."""
+        """With ``stops = "engine"`` nothing rests at the exchange; the engine closes once the level is passed."""
         needs(harness, Ability.MOVE_PRICE)
         async with harness:
             harness.configure(stop=STOP, stops="engine")
@@ -211,7 +211,7 @@ class StopCases:
             assert await harness.exchange.position(symbol) == 0
 
     async def test_e42_a_trailing_stop_follows(self, harness: WorkerHarness) -> None:
-        """Upwards only, across a restart, and closes at a profit."""
+        """The stop of a long position moves only upwards, survives a restart, and closes at a profit."""
         needs_stops(harness, Ability.MOVE_PRICE)
         async with harness:
             harness.configure(stop={"loss": "3%", "trailing": "4%", "activation": "5%"})
@@ -234,9 +234,9 @@ class StopCases:
 
 
 def needs_stops(harness: WorkerHarness, *abilities: Ability) -> None:
-    """Skip the case where the exchange holds no stops, or the venue cannot play it."""
+    """Skip the case if the plugin supports no stops, or the emulator lacks an ability."""
     if not harness.capabilities.stops:
-        pytest.skip("the exchange plugin holds no stops: the engine watches prices")
+        pytest.skip("the exchange plugin supports no stops; the engine watches prices instead")
     needs(harness, Ability.MOVE_PRICE)
     for ability in abilities:
         needs(harness, ability)
@@ -245,7 +245,7 @@ def needs_stops(harness: WorkerHarness, *abilities: Ability) -> None:
 async def rests(
     harness: WorkerHarness, symbol: str, number: int, but: Sequence[TrueStop] = ()
 ) -> list[TrueStop]:
-    """Wait until so many stops of a symbol rest, none of them one of ``but``."""
+    """Wait until exactly ``number`` stops of a symbol rest, none of them in ``but``; return them."""
     found: list[TrueStop] = []
     with suppress(TimeoutError):
         async with asyncio.timeout(harness.timeout):
@@ -254,11 +254,11 @@ async def rests(
                 if len(found) == number and not [stop for stop in found if stop in but]:
                     return found
                 await asyncio.sleep(0.05)
-    raise AssertionError(f"waited {harness.timeout} s for {number} stops of {symbol}, there are {found}")
+    raise AssertionError(f"waited {harness.timeout} s for {number} stops of {symbol}, found {found}")
 
 
 async def protected(harness: WorkerHarness, symbol: str, quantity: Decimal) -> tuple[TrueStop, TrueStop]:
-    """Wait until a stop and a take-profit rest for just that position; gives the two."""
+    """Wait until a stop and a take-profit rest for exactly that position; return both."""
     side, found = Side.of(-quantity), []
     with suppress(TimeoutError):
         async with asyncio.timeout(harness.timeout):
@@ -273,7 +273,7 @@ async def protected(harness: WorkerHarness, symbol: str, quantity: Decimal) -> t
 
 
 async def closed(harness: WorkerHarness, symbol: str, kind: str) -> None:
-    """Wait until a stop has closed a position, and see that it stays so."""
+    """Wait until a stop has closed a position, and check that it stays closed."""
     await harness.until(lambda: any(kind in text for text in told(harness)), f"the {kind} to be reported")
     await harness.holds(symbol, ZERO)
     await harness.until(lambda: not harness.state(symbol).wanted, "the symbol to be held flat")
@@ -283,10 +283,10 @@ async def closed(harness: WorkerHarness, symbol: str, kind: str) -> None:
 
 
 def told(harness: WorkerHarness) -> list[str]:
-    """Give the texts of the events about stops."""
+    """Return the texts of the events about stops."""
     return [event.text for event in harness.events if event.kind == "stop"]
 
 
 def outages_of_stops(harness: WorkerHarness) -> list[str]:
-    """Give the texts of the outages in which stops failed."""
+    """Return the texts of the outages of stops."""
     return [event.text for event in harness.events if event.kind == "outage" and "stops" in event.text]

@@ -1,4 +1,4 @@
-"""Plays the engine towards an account that passes on what its exchange pushes, and records what came."""
+"""A stand-in for the engine that receives what an account's streams push, and records it."""
 
 from __future__ import annotations
 
@@ -12,16 +12,18 @@ from te_core.model.position import Equity, Position
 
 
 class StreamRecorder(AccountStream):
-    """``calls`` has every call in order, such as ``("up", Feed.ORDERS)``; the rest is what holds now.
+    """Records what an account pushes: every call in order, and the newest values.
 
-    ``live``: feeds that are up. ``unannounced``: feeds of which something was pushed while they were not up.
     ``onward``: a stream that every call is passed on to.
     """
 
     def __init__(self, onward: AccountStream | None = None) -> None:
         self.calls: list[tuple[object, ...]] = []
+        """Every call in order, such as ``("up", Feed.ORDERS)``."""
         self.live: set[Feed] = set()
+        """Feeds that are up."""
         self.unannounced: set[Feed] = set()
+        """Feeds that pushed something while they were not up."""
         self.positions: dict[str, Position] = {}
         self.equities: list[Equity] = []
         self.prices: dict[str, Decimal] = {}
@@ -30,41 +32,41 @@ class StreamRecorder(AccountStream):
         self._onward = onward
 
     def up(self, *feeds: Feed) -> None:
-        """Record it."""
+        """Record the call."""
         self.live.update(feeds)
         self._called("up", *feeds)
 
     def alive(self, *feeds: Feed) -> None:
-        """Record it."""
+        """Record the call."""
         self._called("alive", *feeds)
 
     def down(self, *feeds: Feed) -> None:
-        """Record it."""
+        """Record the call."""
         self.live.difference_update(feeds)
         self._called("down", *feeds)
 
     def position(self, position: Position) -> None:
-        """Record it."""
+        """Record the call."""
         self.positions[position.symbol] = position
         self._pushed(Feed.POSITIONS, "position", position)
 
     def equity(self, equity: Equity) -> None:
-        """Record it."""
+        """Record the call."""
         self.equities.append(equity)
         self._pushed(Feed.EQUITY, "equity", equity)
 
     def price(self, symbol: str, price: Decimal) -> None:
-        """Record it."""
+        """Record the call."""
         self.prices[symbol] = price
         self._pushed(Feed.PRICES, "price", symbol, price)
 
     def order(self, client_order_id: str, symbol: str) -> None:
-        """Record it."""
+        """Record the call."""
         self.orders.append((client_order_id, symbol))
         self._pushed(Feed.ORDERS, "order", client_order_id, symbol)
 
     def changed(self) -> None:
-        """Record it."""
+        """Record the call."""
         self.changes += 1
         self._called("changed")
 
@@ -83,7 +85,7 @@ class StreamRecorder(AccountStream):
 async def watching(
     account: ExchangeAccount, recorder: StreamRecorder | None = None
 ) -> AsyncIterator[StreamRecorder]:
-    """Have an account watched within this block. Raises what ended ``watch``, should it end by itself."""
+    """Run ``account.watch`` within this block; raise the error that ended it if it ended early."""
     recorder = recorder or StreamRecorder()
     task = asyncio.create_task(account.watch(recorder))
     try:

@@ -1,4 +1,4 @@
-"""An event loop whose time jumps to the next timer: hours of waiting pass at once and always alike."""
+"""An event loop whose time jumps to the next timer: hours of waiting pass at once, and every run is the same."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 TURNS = 50_000
-"""Turns of the loop within one instant after which something must be going round in circles."""
+"""Turns of the loop without any time passing after which a task must be spinning."""
 
 
 class VirtualDeadlock(RuntimeError):
-    """Every task waits and no timer is left: in real time this would hang for ever."""
+    """Every task waits and no timer is left; in real time this would hang forever."""
 
 
 class VirtualLivelock(RuntimeError):
-    """Something goes round without ever waiting: in real time this would burn a core, and an exchange's patience."""
+    """A task spins without ever waiting; in real time this would use a whole core and flood the exchange."""
 
 
 class _JumpingSelector(selectors.BaseSelector):
-    """Never waits for real: it moves the loop's time to the next timer instead."""
+    """A selector that never blocks: it moves the loop's time to the next timer instead."""
 
     def __init__(self) -> None:
         self.loop: VirtualLoop | None = None
@@ -47,13 +47,15 @@ class _JumpingSelector(selectors.BaseSelector):
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         assert self.loop is not None
         if timeout is None:
-            raise VirtualDeadlock("every task waits and no timer is set")
+            raise VirtualDeadlock("every task is waiting and no timer is set; a real loop would hang here")
         self._turns += 1
         if timeout > 0 and self.loop.jump():
             self._turns = 0
         if self._turns > TURNS:
-            self._turns = 0  # so that what is left can be cancelled
-            raise VirtualLivelock(f"{TURNS} turns of the loop, and no time has passed")
+            self._turns = 0  # so that the remaining tasks can be cancelled
+            raise VirtualLivelock(
+                f"{TURNS} turns of the loop without any time passing; some task never waits"
+            )
         return []
 
     def get_map(self) -> Any:
@@ -61,7 +63,7 @@ class _JumpingSelector(selectors.BaseSelector):
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
-    """Runs timers in order without waiting. No sockets, no threads: those belong to real-clock tests."""
+    """A loop that runs timers in order without waiting. Sockets and threads need a real-clock test."""
 
     def __init__(self) -> None:
         selector = _JumpingSelector()
@@ -70,11 +72,11 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         selector.loop = self
 
     def time(self) -> float:
-        """Virtual seconds since the loop was made."""
+        """Return the virtual seconds since the loop was created."""
         return self._now
 
     def jump(self) -> bool:
-        """Move to the earliest timer; tells whether time has passed."""
+        """Move the time to the earliest timer; return whether any time has passed."""
         scheduled = self._scheduled  # type: ignore[attr-defined]  # BaseEventLoop keeps its timers there
         before, self._now = self._now, max(self._now, scheduled[0].when())
         return self._now > before
@@ -82,28 +84,28 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def run_in_executor(
         self, executor: Executor | None, func: Callable[[*Ts], T], *args: *Ts
     ) -> asyncio.Future[T]:
-        """Threads have no place on virtual time."""
+        """Raise `RuntimeError`: threads do not run on virtual time."""
         del executor, func, args
-        raise RuntimeError("no threads on the virtual clock: inject the blocking part")
+        raise RuntimeError("threads cannot run on the virtual clock; inject a fake for the blocking call")
 
 
 class VirtualClock:
-    """The clock port that follows the running virtual loop; ``shift`` steps the wall time alone."""
+    """A `Clock` that follows the running virtual loop; ``shift`` steps the wall time only."""
 
     def __init__(self, start: datetime = START) -> None:
         self._start = start
         self.shift = timedelta(0)
 
     def now(self) -> datetime:
-        """Aware UTC wall time."""
+        """Return the wall time, aware, in UTC."""
         return self._start + self.shift + timedelta(seconds=self.monotonic())
 
     def monotonic(self) -> float:
-        """Seconds of the running loop."""
+        """Return the seconds of the running loop."""
         return asyncio.get_running_loop().time()
 
 
 def run(main: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine on a fresh virtual loop; like ``asyncio.run``."""
+    """Run a coroutine on a new virtual loop, like ``asyncio.run``."""
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
         return runner.run(main)

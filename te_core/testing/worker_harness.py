@@ -1,4 +1,4 @@
-"""The engine's side of a conformance test: one account's worker and runner with a real journal."""
+"""The engine side of a conformance test: one account's worker and runner with a real journal."""
 
 from __future__ import annotations
 
@@ -46,15 +46,15 @@ CONNECTING = 20.0
 
 
 class NoOptions(BaseModel):
-    """The venue takes none."""
+    """No options: the emulator accepts none."""
 
 
 class WorkerHarness:
-    """Keeps one account at its targets, as in production; ``crash`` and ``start`` are a restart.
+    """Holds one account at its targets, as in production; ``crash`` followed by ``start`` is a restart.
 
-    ``account`` is the present connection, wrapped so that single calls can be held up. ``timeout``: seconds
-    in which a target must be reached. ``calm``: seconds in which several resyncs pass. ``dates``: what the account's
-    requests are dated by.
+    ``account`` is the current connection, wrapped so that single calls can be delayed or failed. ``timeout``: seconds
+    within which a target must be reached. ``calm``: seconds in which several resyncs pass. ``dates``: what dates the
+    account's requests.
     """
 
     def __init__(
@@ -113,7 +113,7 @@ class WorkerHarness:
             await self.crash()
 
     def start(self) -> None:
-        """Begin from the journal."""
+        """Start a worker from what the journal has."""
         clock = self.exchange.clock
         self.journal = Journal.open(
             self._folder / "journal.sqlite3", clock=clock, new_id=lambda: "conformance", inline=True
@@ -148,7 +148,7 @@ class WorkerHarness:
             log=logger,
             state_dir=self._folder,
             signal_price=lambda _: None,
-            http=cast("Any", None),  # what connects has its own
+            http=cast("Any", None),  # the connected account brings its own
         )
         self.runner.start(spec, context)
 
@@ -166,7 +166,7 @@ class WorkerHarness:
         return self.account
 
     async def crash(self) -> None:
-        """Stop without grace; only the journal and the venue remember."""
+        """Stop without finishing anything; only the journal and the exchange keep their state."""
         await self.runner.stop(Running.STOPPED)
         self.journal.close()
 
@@ -186,20 +186,20 @@ class WorkerHarness:
         self.worker.configure(self.settings)
 
     def set_target(self, symbol: str, depth: Decimal, leverage: int) -> None:
-        """Set a target."""
+        """Set a symbol's target, without a signal behind it."""
         self.worker.retarget({symbol: Blend(symbol=symbol, depth=depth, leverage=leverage, terms=())})
 
     def state_target(
         self, symbol: str, depth: Decimal, leverage: int = 1, exits: Exits | None = None
     ) -> None:
-        """Set a target that a source states now."""
+        """Set a symbol's target as if a source had just published it."""
         now = self.exchange.clock.now()
         term = Term(source="source", weight=Decimal(1), depth=depth, time=now, heard_at=now)
         blend = Blend(symbol=symbol, depth=depth, leverage=leverage, terms=(term,), exits=exits)
         self.worker.retarget({symbol: blend})
 
     def state(self, symbol: str) -> Keeper:
-        """Give what the worker knows of a symbol."""
+        """Return the worker's state of a symbol."""
         return self.worker.keepers[symbol]
 
     async def until_confirmed(self, symbol: str) -> None:
@@ -210,7 +210,7 @@ class WorkerHarness:
         )
 
     async def until(self, done: Callable[[], bool], what: str) -> None:
-        """Wait for something to become true; fails with the worker's own reasons when it does not."""
+        """Wait until a condition is true; fail with the worker's own reasons if it never is."""
         with suppress(TimeoutError):
             async with asyncio.timeout(self.timeout):
                 while not done():
@@ -222,17 +222,17 @@ class WorkerHarness:
         )
 
     async def holds(self, symbol: str, quantity: Decimal) -> None:
-        """Wait until the venue truly holds that."""
+        """Wait until the exchange really holds that quantity."""
         held = None
         with suppress(TimeoutError):
             async with asyncio.timeout(self.timeout):
                 while (held := await self.exchange.position(symbol)) != quantity:
                     await asyncio.sleep(0.05)
                 return
-        raise AssertionError(f"waited {self.timeout} s for {quantity} {symbol}, there is {held}")
+        raise AssertionError(f"waited {self.timeout} s for {quantity} {symbol}, the exchange holds {held}")
 
     async def fallen(self, wallet: Decimal) -> Decimal:
-        """Wait until the wallet is told to be below that; gives what it is then."""
+        """Wait until the reported wallet balance is below that; return the new balance."""
         with suppress(TimeoutError):
             async with asyncio.timeout(self.timeout):
                 while (now := (await self.account.equity()).value.wallet) >= wallet:
@@ -241,26 +241,26 @@ class WorkerHarness:
         raise AssertionError(f"waited {self.timeout} s for the wallet to fall below {wallet}")
 
     async def quiet(self) -> None:
-        """Let several resyncs pass."""
+        """Wait for several resyncs."""
         await asyncio.sleep(self.calm)
 
     async def instruments(self) -> Mapping[str, Instrument]:
-        """Give the instruments of the venue's symbols."""
+        """Return the instruments of the exchange's symbols, as the plugin reports them."""
         return await self.account.instruments(self.exchange.symbols)
 
     async def rules(self) -> Mapping[str, Instrument]:
-        """Give the same as the exchange enforces them, as far as the venue tells."""
+        """Return the instruments as the exchange enforces them, or the plugin's if the emulator has none of its own."""
         told = await self.instruments()
         return {symbol: await self.exchange.rules(symbol) or found for symbol, found in told.items()}
 
     async def expected(self, symbol: str, depth: Decimal, leverage: int) -> Decimal:
-        """Give what a target means now: equity x depth x leverage / price, rounded toward zero."""
+        """Return the quantity that a target means now: equity x depth x leverage / price, rounded toward zero."""
         equity = (await self.account.equity()).value.wallet
         price = (await self.account.prices([symbol])).value[symbol]
         return (await self.instruments())[symbol].round_quantity(equity * depth * leverage / price)
 
     def filled(self) -> dict[str, Decimal | None]:
-        """Give what each order filled, by client order id, as the journal has it."""
+        """Return what each order filled according to the journal, by client order id."""
         return {
             record.intent.client_order_id: record.outcome.filled
             for record in self.journal.intents(10_000)
@@ -268,7 +268,7 @@ class WorkerHarness:
         }
 
     async def audit(self) -> None:
-        """Check that every executed order was journaled with what it filled, none twice, none above its intent."""
+        """Check that every executed order was journaled with its fill, none twice and none above its intent."""
         executed = await self.exchange.executed()
         intents = {record.intent.client_order_id: record.intent for record in self.journal.intents(10_000)}
         ids = [execution.client_order_id for execution in executed]
@@ -281,5 +281,5 @@ class WorkerHarness:
         found = {execution.client_order_id: execution.quantity for execution in executed}
         for name, filled in self.filled().items():
             assert filled == found.get(name, 0), (
-                f"{name} filled {found.get(name, 0)}, the journal says {filled}"
+                f"{name} filled {found.get(name, 0)}, the journal has {filled}"
             )
