@@ -1,6 +1,6 @@
-"""Logging: one readable line per event, or one JSON object; no line leaves without passing the redactor.
+"""Logging: one readable line or one JSON object per event; every line passes the redactor before it is written.
 
-Nobody who logs waits for an output: see ``te_core/log_writer.py``.
+Logging never waits for an output: see ``te_core/log_writer.py``.
 """
 
 from __future__ import annotations
@@ -29,24 +29,24 @@ if TYPE_CHECKING:
 
 WHERE = ("source", "account", "symbol", "notifier")
 ROTATION = 10 * 1000 * 1000
-"""Bytes of the log file at which the next one is begun."""
+"""Bytes of the log file at which it is rotated."""
 KEPT_FILES = 5
 
 _CLOSING = 0.1
-"""Seconds that an output which is no longer used has to write what waits; after that it goes on by itself."""
+"""Seconds that closing an output waits for its pending lines; after that they are written in the background."""
 
 LONGEST_MESSAGE = 8 * 1024
-"""Characters of a message: plugins log too, and what they got from somewhere."""
+"""Maximum characters of a message: plugins may log data from outside."""
 
 LONGEST_TRACE = 64 * 1024
-"""Characters of a traceback."""
+"""Maximum characters of a traceback."""
 
 
 OnProblem = Callable[[str, str], None]
-"""Called from any thread with the name of an output and why its lines are lost; "" when they no longer are."""
+"""Called from any thread with the name of an output and why its lines are lost; "" once they are written again."""
 
 _outputs: dict[tuple[str, object], LogWriter] = {}
-"""What log lines go to at present, and stdout: as global as loguru's ``logger``."""
+"""The current outputs of log lines, and stdout; global, as loguru's ``logger`` is."""
 
 
 def configure_logs(
@@ -59,9 +59,9 @@ def configure_logs(
 ) -> None:
     """Send every log line to ``stream`` (stderr) and to the settings' file (relative to ``folder``), redacted.
 
-    Replaces what was configured before, so it also applies changed settings. Lines of ``logging`` (aiohttp,
-    asyncio, sqlalchemy) and warnings go the same way. Raises ``OSError`` where the file cannot be opened; the stream is
-    configured then.
+    Replaces the previous configuration, so it also applies changed settings. Lines of ``logging`` (aiohttp,
+    asyncio, sqlalchemy) and warnings go to the same outputs. Raise `OSError` if the file cannot be opened; the stream
+    is configured even then.
     """
     render = _render_json if settings.format == "json" else _render_text
     # ``diagnose`` would print the values of variables.
@@ -93,7 +93,7 @@ def configure_logs(
 
 
 def print_lines(*lines: str) -> None:
-    """Print lines to stdout, as a program that goes on whatever becomes of its stdout: it never waits or fails."""
+    """Print lines to stdout without ever waiting or failing, whatever happens to stdout."""
     output = _to_stream("stdout", sys.stdout)
     output.lost_line = _lost_line(_render_text)
     output.put("".join(f"{printable(line)}\n" for line in lines))
@@ -106,13 +106,13 @@ def close_log_file() -> None:
 
 
 def flush_logs(seconds: float) -> None:
-    """Wait until every line is written, for that long at most per output."""
+    """Wait until every line is written, at most ``seconds`` per output."""
     for output in [*_outputs.values()]:
         output.flush(seconds)
 
 
 def _output(name: str, where: object, made: Callable[[], LogWriter]) -> LogWriter:
-    """Return the present output of that name and place, else open one."""
+    """Return the current output of that name and target, or open one."""
     output = _outputs.get((name, where))
     if output is None:
         output = _outputs[name, where] = made()
@@ -120,7 +120,7 @@ def _output(name: str, where: object, made: Callable[[], LogWriter]) -> LogWrite
 
 
 def _sink(output: LogWriter) -> Callable[[str], None]:
-    """Hand over plain text: loguru's own kind holds on to the whole record."""
+    """Return a sink that passes on plain text: loguru's message type keeps the whole record alive."""
     return lambda message: output.put(str(message))
 
 
@@ -143,13 +143,13 @@ def _to_file(path: Path) -> LogWriter:
 
 
 class _PrivateFile(RotatingFileHandler):
-    """A file that is rotated, and that only its owner may read."""
+    """A rotated file that only its owner may read."""
 
     def _open(self) -> Any:
         return open(self.baseFilename, "a", encoding=self.encoding, errors=self.errors, opener=_private)
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - inherited
-        """Let the writer know: lines are lost."""
+        """Raise the error again, so that the writer counts the lost lines."""
         del record
         raise  # noqa: PLE0704 - called while the error is handled
 
@@ -159,10 +159,10 @@ def _private(path: str, flags: int) -> int:
 
 
 def _lost_line(render: Callable[[Record, str], str]) -> Callable[[int], str]:
-    """Make the line that says how many were lost, in the format of the others."""
+    """Return a function that renders the line about lost lines, in the configured format."""
 
     def line(lost: int) -> str:
-        text = f"{lost} log line{'' if lost == 1 else 's'} lost here: this output did not take them"
+        text = f"{lost} log line{'' if lost == 1 else 's'} lost here: this output did not accept them in time"
         record = {
             "time": SystemClock().now(),
             "level": logger.level("WARNING"),
@@ -176,9 +176,9 @@ def _lost_line(render: Callable[[Record, str], str]) -> Callable[[int], str]:
 
 
 def _formatter(render: Callable[[Record, str], str], redactor: Redactor) -> Callable[[Record], str]:
-    """Make the whole line here and redact it last; loguru only puts it in place.
+    """Return a function that renders the whole line and redacts it last; loguru only inserts it.
 
-    The parts are redacted before, too: rendering may escape a secret beyond recognition.
+    The parts are also redacted beforehand: rendering may escape a secret so that it is no longer recognised.
     """
 
     def line(record: Record) -> str:
@@ -193,14 +193,14 @@ def _formatter(render: Callable[[Record, str], str], redactor: Redactor) -> Call
 
 
 def _bounded(text: str, length: int, redactor: Redactor) -> str:
-    """Redact, then cut, so that no half of a secret is left; what is far too long is not searched to its end."""
+    """Redact, then cut, so that no part of a secret is left; text that is far too long is not searched to its end."""
     return bounded(redactor.redact(text[: 16 * length]), length)
 
 
 def _render_text(record: Record, trace: str) -> str:
-    """``2026-01-01T12:00:00.123Z INFO    source=x symbol=BTCUSDT: message``, and the traceback indented below it.
+    """Return ``2026-01-01T12:00:00.123Z INFO    source=x symbol=BTCUSDT: message``, with the traceback indented below.
 
-    Indented, no line of an error's text can be taken for a line of the log.
+    The indent keeps lines of an error's text from being mistaken for lines of the log.
     """
     time = record["time"].astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00")
     extra = record["extra"]
@@ -231,7 +231,7 @@ def _traceback(record: Record) -> str:
 
 
 class _Forward(logging.Handler):
-    """Hands what ``logging`` collects to loguru."""
+    """Forwards records of ``logging`` to loguru."""
 
     def emit(self, record: logging.LogRecord) -> None:
         try:

@@ -1,4 +1,4 @@
 """What must survive: signals, targets, intents and their outcomes, confirmations, events.
 
-Imports nothing by itself: commands that only look at the lock do without the database's library.
+Imports nothing itself: commands that only check the lock do not need the database library.
 """

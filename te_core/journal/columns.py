@@ -1,4 +1,4 @@
-"""Column types that every database keeps alike: decimals and JSON as text, times as whole microseconds."""
+"""Column types that every database stores alike: decimals and JSON as text, times as whole microseconds."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _MICROSECOND = timedelta(microseconds=1)
 
 
 class Coded(TypeDecorator[Any]):
-    """A column whose values ``encode`` turns into what ``impl`` keeps, and ``decode`` back; None stays None."""
+    """A column whose values ``encode`` converts into what ``impl`` stores, and ``decode`` back; None stays None."""
 
     impl: TypeEngine[Any] | type[TypeEngine[Any]] = Text
     cache_ok = True
@@ -33,36 +33,36 @@ class Coded(TypeDecorator[Any]):
         self.decode = decode
 
     def bind_processor(self, dialect: Dialect) -> Callable[[Any], Any]:  # noqa: ARG002 - inherited
-        """Give the function for parameters; this way takes a third of the time of ``process_bind_param``."""
+        """Return the function for parameters; this takes a third of the time of ``process_bind_param``."""
         encode = self.encode
         return lambda value: None if value is None else encode(value)
 
     def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], Any]:  # noqa: ARG002 - inherited
-        """Give the function for columns that were read."""
+        """Return the function for columns that were read."""
         decode = self.decode
         return lambda value: None if value is None else decode(value)
 
 
 class CodedText(Coded):
-    """The same for texts. Most columns are some, and one that needs no change costs no further call."""
+    """The same for text. Most columns are text, and a value that needs no change costs no further call."""
 
     cache_ok = True
 
     def bind_processor(self, dialect: Dialect) -> Callable[[Any], Any]:  # noqa: ARG002 - inherited
-        """Give the function for parameters."""
+        """Return the function for parameters."""
         encode = self.encode
         return lambda text: text if text is None or (text.isascii() and "\0" not in text) else encode(text)
 
 
 class CodedNumber(Coded):
-    """The same for values that are kept as a whole number."""
+    """The same for values that are stored as a whole number."""
 
     impl = BigInteger
     cache_ok = True
 
 
 def _storable(value: str) -> str:
-    """Replace what a database cannot keep: lone surrogates, NUL."""
+    """Replace what a database cannot store: lone surrogates, NUL."""
     return value.encode("utf-8", "replace").decode("utf-8").replace("\0", "\N{REPLACEMENT CHARACTER}")
 
 
@@ -70,10 +70,10 @@ _to_json = json.JSONEncoder(default=str, separators=(",", ":")).encode
 
 
 def _to_json_fast(value: object) -> str:
-    """Give the same text in a quarter of the time for what alerts hold; they have one each."""
+    """Return the same text in a quarter of the time for typical alerts, which have one such value each."""
     try:
         return to_json(value, fallback=str).decode()
-    except (PydanticSerializationError, ValueError):  # half of a surrogate pair
+    except (PydanticSerializationError, ValueError):  # a lone surrogate
         return _to_json(value)
 
 
@@ -142,5 +142,5 @@ Terms = Coded(_terms_to_json, _terms_from_json)
 
 
 def choice(members: type[StrEnum]) -> Coded:
-    """Make the type of an enumeration's members, kept by their values."""
+    """Return the column type of an enumeration whose members are stored by value."""
     return Coded(lambda member: member.value, members)

@@ -1,4 +1,4 @@
-"""Executes appends in numbered transactions, and finds out what became of one that the database did not confirm."""
+"""Execute appends in numbered transactions, and determine the outcome of one that the database did not confirm."""
 
 from __future__ import annotations
 
@@ -31,27 +31,27 @@ from te_core.journal.statements import Row, Statement
 
 
 class Done(Protocol):
-    """Whoever waits for an append: an ``asyncio.Future``, or what does without a future's turns of the loop."""
+    """What is resolved after an append: an ``asyncio.Future``, or a class that avoids a future's turns of the loop."""
 
     def get_loop(self) -> asyncio.AbstractEventLoop:
-        """Give the loop on which to tell it."""
+        """Return the loop on which to call the setters."""
         ...
 
     def done(self) -> bool:
-        """Tell whether it no longer waits."""
+        """Return whether it is already resolved or cancelled."""
         ...
 
     def set_result(self, result: None, /) -> None:
-        """Tell it that the append is durable."""
+        """Report that the append is durable."""
         ...
 
     def set_exception(self, exception: JournalError, /) -> None:
-        """Tell it that the append was not kept."""
+        """Report that the append was not stored."""
         ...
 
 
 class Work(NamedTuple):
-    """One append. ``reduces``: it belongs to what only reduces positions, for which the last of the disk is kept."""
+    """One append. ``reduces``: it only serves to reduce positions, so it may use the disk reserve."""
 
     writes: Statements
     done: Done
@@ -70,11 +70,9 @@ UNFIT = (
     AttributeError,
     RecursionError,
 )
-"""What an entry that cannot be kept, or a database that cannot keep it, raises."""
+"""Errors raised by an entry that cannot be stored, or by a database that cannot store it."""
 
-STOPPED = (
-    "the journal's writer has stopped; restart the engine, which then knows what was kept of the last entries"
-)
+STOPPED = "the journal's writer has stopped; restart the engine, which then knows which of the last entries were stored"
 
 
 @dataclass(slots=True)
@@ -84,14 +82,14 @@ class Doubt:
     batch: Sequence[Work]
     cause: JournalError
     verdicts: dict[int, bool]
-    """By the number that the journal is found to have: whether the batch was kept."""
+    """Whether the batch was stored, by the number that the journal turns out to have."""
 
 
 class Committer:
-    """Executes each batch of appends in one transaction that has a number of its own.
+    """Executes each batch of appends in one transaction with its own number.
 
-    A commit that the database does not confirm may be kept all the same, even if only a crash brings it to light. So
-    its appends wait: the number is read back, and another commit is made on top, which decides it for good. Until that
+    A commit that the database does not confirm may be stored nevertheless, even if only a crash reveals it. So its
+    appends wait: the number is read back, and another commit is made on top, which settles the outcome. Until that
     succeeds nothing else is written.
     """
 
@@ -106,7 +104,7 @@ class Committer:
     ) -> None:
         self.connection = connection
         self.problem = ""
-        """Why the last batch was not kept, or what else is wrong; "" if nothing is."""
+        """Why the last batch was not stored, or what else is wrong; "" if nothing is."""
         self._path = path
         self._files = files
         self._reserve = reserve
@@ -117,7 +115,7 @@ class Committer:
             self._number = read_number(cursor)
 
     def commit(self, batch: Sequence[Work]) -> list[Outcome]:
-        """Make a batch durable; what this returns may include appends of an earlier batch."""
+        """Commit a batch; the returned outcomes may include appends of an earlier batch."""
         try:
             return self._commit_or_refuse(batch)
         except BaseException:  # a defect: the writer ends
@@ -134,12 +132,12 @@ class Committer:
         return decided + self._commit(batch)
 
     def abandon(self) -> list[Outcome]:
-        """Return what is in doubt as failed, for when no further commit will come."""
+        """Return the appends in doubt as failed, because no further commit will follow."""
         doubt, self._doubt = self._doubt, None
         return [] if doubt is None else [(work.done, _in_doubt(doubt.cause)) for work in doubt.batch]
 
     def _commit(self, batch: Sequence[Work], *, recycled: bool = False) -> list[Outcome]:
-        """Where an entry is unfit, the batch is split until it is alone."""
+        """Commit a batch; if an entry is unfit, split the batch until that entry is alone."""
         if self._doubt is not None:
             return self._failed(batch, _in_doubt(self._doubt.cause))
         if not batch:
@@ -191,7 +189,7 @@ class Committer:
         return self._decide()
 
     def _decide(self) -> list[Outcome]:
-        """Find out whether the batch in doubt was kept; nothing is returned as long as that fails."""
+        """Determine whether the batch in doubt was stored; return nothing as long as that fails."""
         doubt = self._doubt
         if doubt is None:
             return []
@@ -204,10 +202,12 @@ class Committer:
         return [(work.done, None if kept else doubt.cause) for work in doubt.batch]
 
     def _overwrite(self, doubt: Doubt) -> bool:
-        """Commit on top of what the journal has: a log's remains of a commit that failed cannot come back then."""
+        """Commit on top of what the journal has, so that log remains of a failed commit cannot reappear."""
         with transaction(self.connection) as cursor:
             found = read_number(cursor)
-            kept = doubt.verdicts[found]  # any other number is another program's: then it stays in doubt
+            kept = doubt.verdicts[
+                found
+            ]  # any other number is from another program; the batch stays in doubt then
             number = max(doubt.verdicts) + 1
             doubt.verdicts = {found: kept, number: kept}
             write_number(cursor, after=found, number=number)
@@ -217,7 +217,7 @@ class Committer:
     # -- a disk without space
 
     def _without_space(self, batch: Sequence[Work], error: JournalError, *, recycled: bool) -> list[Outcome]:
-        """Go on for reductions alone: in the log's own space, which costs least, and on the reserve bit by bit."""
+        """Continue for reductions only: first in the log's own space, which costs least, then with the reserve."""
         reductions, refused = self._only_reductions(batch, error)
         if not reductions:
             return refused
@@ -246,12 +246,12 @@ class Committer:
 
 def _in_doubt(cause: JournalError) -> JournalError:
     return JournalError(
-        f"{cause}; whether the last entries were kept is not known yet, nothing else is written"
+        f"{cause}; it is not known yet whether the last entries were stored, so nothing else is written"
     )
 
 
 def grouped(writes: Iterable[tuple[Statement, Row]]) -> list[tuple[Statement, list[Row]]]:
-    """Collect rows by statement, keeping the order within each lane."""
+    """Group rows by statement, preserving the order within each lane."""
     groups: list[tuple[Statement, dict[object, Row]]] = []
     newest: dict[str, tuple[Statement, dict[object, Row]]] = {}
     for statement, row in writes:

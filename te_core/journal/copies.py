@@ -1,4 +1,4 @@
-"""Copies of the journal: made while it is written, checked before they are used, told apart."""
+"""Copies of the journal: made while it is written, checked before use, and given their own identity."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ from te_core.journal.tables import meta
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CopyFacts:
-    """``journal_id``: the identity that its orders carry. ``commits``: how often it was written."""
+    """What a journal states about itself.
+
+    ``journal_id``: the identity that its orders carry. ``commits``: the number of its commits.
+    """
 
     journal_id: str
     written_by: str
@@ -24,13 +27,13 @@ class CopyFacts:
 
 
 def copy_journal(source: Path, target: Path) -> None:
-    """Copy a journal as it is at one moment, while an engine writes it or not. Raises ``JournalError``."""
+    """Copy a consistent state of a journal, even while an engine writes it. Raise `JournalError` if that fails."""
     schema.check_file(source, writable=False)
     copy_database(source, target)
 
 
 def copy_database(source: Path, target: Path) -> None:
-    """Copy any database of this kind in the same way. Raises ``JournalError``."""
+    """Copy any database of this kind in the same way. Raise `JournalError` if that fails."""
     try:
         database.copy(source, target)
     except (database.DRIVER_ERROR, OSError) as error:
@@ -38,9 +41,9 @@ def copy_database(source: Path, target: Path) -> None:
 
 
 def read_facts(path: Path) -> CopyFacts:
-    """Return what a journal of any schema that this version knows says of itself.
+    """Return the facts of a journal of any schema that this version knows.
 
-    Raises ``JournalTooNew``, ``JournalError``.
+    Raise `JournalTooNew` for a later schema, `JournalError` if the file cannot be read.
     """
     schema.check_file(path, writable=False)
     engine = database.connect(path, readonly=True)
@@ -61,14 +64,14 @@ def read_facts(path: Path) -> CopyFacts:
 
 
 def check_copy(path: Path) -> CopyFacts:
-    """Look at every page of a copy. Raises ``JournalTooNew``, ``JournalError``."""
+    """Check every page of a copy and return its facts. Raise `JournalTooNew` or `JournalError` if it is unusable."""
     if damage := database.find_damage(path):
         raise JournalError(f"journal {path}: {damage} ({database.DAMAGED})")
     return read_facts(path)
 
 
 def set_identity(path: Path, journal_id: str) -> None:
-    """Give a copy an identity of its own, so that no order of it has the id of one that the original sent."""
+    """Assign a copy its own identity, so that its order ids never match those that the original sent."""
     engine = database.connect(path, readonly=False)
     try:
         with engine.begin() as connection:

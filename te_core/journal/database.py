@@ -1,7 +1,7 @@
-"""The only module that knows which database this is (SQLite): connecting, upserts, and what its errors mean.
+"""The only module that depends on the database (SQLite): connecting, upserts, and the meaning of its errors.
 
-PostgreSQL needs another ``connect``, another ``insert`` and named parameters here, and an advisory lock instead of the
-lock file.
+PostgreSQL would need another ``connect``, another ``insert`` and named parameters here, and an advisory lock instead
+of the lock file.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from te_core.errors import JournalError
 
 DRIVER_ERROR = sqlite3.Error
-"""What ``transaction`` raises when the database cannot do it, or an entry does not fit: nothing was kept."""
+"""What ``transaction`` raises if the database cannot write, or an entry is unfit: nothing was stored."""
 
 Unable = sqlite3.OperationalError
 """The database cannot write, whatever the entry is."""
 
 
 class CommitUnanswered(Exception):
-    """The database did not confirm a commit: all of it was kept, or nothing."""
+    """The database did not confirm a commit: either all of it was stored, or nothing."""
 
     def __init__(self, reason: sqlite3.Error) -> None:
         self.reason = reason
@@ -44,14 +44,14 @@ BUSY_SECONDS = 5.0
 """How long a statement waits for another program that holds the file's lock."""
 
 CHECK_UP_TO = 64 * 1024 * 1024
-"""Bytes up to which every page is checked at the start; larger files are checked where they are read."""
+"""Bytes up to which every page is checked at the start; larger files are only checked where they are read."""
 
 DAMAGED = "the file is damaged: restore a copy, or move it away with its -wal file and check the exchange's positions"
 PERMISSION = "give this user write permission to the file and its folder, or choose another with TE_HOME"
-_SPACE = "free disk space; this was not kept, and the engine goes on by itself"
+_SPACE = "free disk space; this was not stored, and the engine then continues on its own"
 _REMEDIES = {
     "SQLITE_CORRUPT": DAMAGED,
-    "SQLITE_NOTADB": "this is no journal: choose another path in journal.file, or restore a copy",
+    "SQLITE_NOTADB": "this is not a journal: choose another path in journal.file, or restore a copy",
     "SQLITE_BUSY": "another program holds the file: close it",
     "SQLITE_FULL": _SPACE,
     "SQLITE_IOERR": "check the disk: space, quota, health",
@@ -65,7 +65,7 @@ _REMEDIES = {
 
 
 def connect(path: Path, *, readonly: bool) -> Engine:
-    """Make an engine for an existing file; every transaction of a writable one takes the write lock at once."""
+    """Return an engine for an existing file; every transaction of a writable one takes the write lock at once."""
     begin = "BEGIN" if readonly else "BEGIN IMMEDIATE"
     engine = create_engine(
         "sqlite://", creator=lambda: _open(path, readonly=readonly), poolclass=NullPool, hide_parameters=True
@@ -96,21 +96,21 @@ def _open(path: Path, *, readonly: bool) -> sqlite3.Connection:
 
 
 COPIES = 50
-"""How often a copy of a file that somebody holds is begun again because it was written meanwhile."""
+"""How often a copy of an exclusively locked file is restarted because it was written meanwhile."""
 
 HEADER = b"SQLite format 3\0"
 
 
 def is_database(path: Path) -> bool:
-    """Whether a file is a database of this kind."""
+    """Return whether a file is a database of this kind."""
     with path.open("rb") as file:
         return file.read(len(HEADER)) == HEADER
 
 
 def copy(source: Path, target: Path) -> None:
-    """Copy a database as it is at one moment, while others write it. The copy is one file without a log.
+    """Copy a consistent state of a database while others write it. The copy is one file without a log.
 
-    Raises ``DRIVER_ERROR``, ``OSError``.
+    Raise ``DRIVER_ERROR`` or `OSError` if that fails.
     """
     try:
         with closing(_open(source, readonly=True)) as reading, closing(sqlite3.connect(target)) as writing:
@@ -119,18 +119,18 @@ def copy(source: Path, target: Path) -> None:
     except BlockingIOError:
         _copy_files(source, target)
     with closing(sqlite3.connect(target, isolation_level=None)) as copied:
-        copied.execute("PRAGMA journal_mode=DELETE")  # what its log holds goes into the file
+        copied.execute("PRAGMA journal_mode=DELETE")  # moves the log's content into the file
 
 
 def _refuse_busy(status: int, remaining: int, total: int) -> None:
-    """End a copy that would otherwise wait for ever: somebody may hold the file as long as it runs."""
+    """Abort a copy that would otherwise wait forever: another program may lock the file as long as it runs."""
     del remaining, total
     if status in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         raise BlockingIOError
 
 
 def _copy_files(source: Path, target: Path) -> None:
-    """Copy a database that one program holds for itself: file and log, as they are while neither changes."""
+    """Copy a database that one program has locked exclusively: file and log, in a state where neither changed."""
     names = [
         ("", source),
         *((suffix, source.with_name(source.name + suffix)) for suffix in ("-wal", "-journal")),
@@ -145,7 +145,7 @@ def _copy_files(source: Path, target: Path) -> None:
                 shutil.copyfile(path, copied)
         if before == [_state_of(path) for _, path in names]:
             return
-    raise Unable("it is written all the time, by a program that lets nobody else read it")
+    raise Unable("the file is written constantly by a program that lets no other read it: close that program")
 
 
 def _state_of(path: Path) -> tuple[int, int] | None:
@@ -157,7 +157,7 @@ def _state_of(path: Path) -> tuple[int, int] | None:
 
 
 def find_damage(path: Path) -> str:
-    """Look at every page; return what is wrong, "" if nothing is."""
+    """Check every page; return what is wrong, "" if nothing is."""
     try:
         with closing(_open(path, readonly=True)) as connection:
             found = str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])
@@ -167,7 +167,7 @@ def find_damage(path: Path) -> str:
 
 
 def check_pages(connection: Connection, path: Path) -> None:
-    """Look at every page of a file that is not too large for it. Raises ``JournalError``."""
+    """Check every page of a file unless it is too large. Raise `JournalError` if it is damaged."""
     if path.stat().st_size <= CHECK_UP_TO:
         found = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar()
         if found != "ok":
@@ -177,24 +177,24 @@ def check_pages(connection: Connection, path: Path) -> None:
 def upsert(
     table: Table, *, key: Sequence[str], changes: Sequence[str], where: ColumnElement[bool] | None = None
 ) -> Insert:
-    """Insert a row; where one with that key exists (and ``where`` holds), give it the new values of ``changes``."""
+    """Return a statement that inserts a row, or updates ``changes`` if the key exists (and ``where`` is true)."""
     statement = insert(table)
     values = {name: statement.excluded[name] for name in changes}
     return statement.on_conflict_do_update(index_elements=key, set_=values, where=where)
 
 
 def insert_new(table: Table, *, key: Sequence[str]) -> Insert:
-    """Insert a row unless there is one with that key."""
+    """Return a statement that inserts a row unless its key exists."""
     return insert(table).on_conflict_do_nothing(index_elements=key)
 
 
 _SEVERAL = re.compile(r"(INSERT .* VALUES )(\([?, ]+\))([^?]*)", re.DOTALL)
 _MOST_ROWS = 64
-"""Of one statement: with 15 columns below the 999 parameters that every SQLite takes."""
+"""Rows of one statement: with 15 columns below the 999 parameters that every SQLite accepts."""
 
 
 def _sizes(rows: int) -> Iterator[int]:
-    """Cut a number of rows into powers of two, so that few texts are ever made: SQLite keeps them compiled."""
+    """Split a number of rows into powers of two: SQLite caches compiled statements, so there should be few texts."""
     while rows:
         size = min(_MOST_ROWS, 1 << (rows.bit_length() - 1))
         yield size
@@ -202,13 +202,13 @@ def _sizes(rows: int) -> Iterator[int]:
 
 
 class Prepared:
-    """A statement compiled once, for rows that all have the names of ``example``.
+    """A statement compiled once, for rows that all have the columns of ``example``.
 
-    Rows to insert go many to a statement: each statement's execution lets go of the interpreter's lock, and having it
-    back from a busy event loop costs more than the row.
+    Inserts combine many rows in one statement: each execution releases the interpreter lock, and getting it back from a
+    busy event loop costs more than the row.
 
-    Every alert passes here. Compared with leaving each row to SQLAlchemy it halves a commit's own cost and takes a
-    third off a row's.
+    Every alert passes here. Compared with executing each row through SQLAlchemy this halves the cost of a commit and
+    saves a third of the cost of a row.
     """
 
     def __init__(self, sql: UpdateBase, connection: Connection, example: Mapping[str, Any]) -> None:
@@ -224,7 +224,7 @@ class Prepared:
         self._encoders = [(index, encode) for index, encode in enumerate(encoders) if encode is not None]
 
     def execute(self, cursor: sqlite3.Cursor, rows: Sequence[Mapping[str, Any]]) -> int:
-        """Execute for every row; gives how many of the table's rows that changed."""
+        """Execute the statement for every row; return the number of table rows that changed."""
         parameters = [self._parameters(row) for row in rows]
         if self._several is None:
             return cursor.executemany(self._text, parameters).rowcount
@@ -236,7 +236,7 @@ class Prepared:
         return changed
 
     def _text_for(self, rows: int) -> str:
-        """Repeat the group of values."""
+        """Return the statement's text with the group of values repeated."""
         if self._several is None or rows == 1:
             return self._text
         head, values, tail = self._several.groups()
@@ -251,9 +251,10 @@ class Prepared:
 
 @contextmanager
 def transaction(connection: Connection) -> Iterator[sqlite3.Cursor]:
-    """Keep all that is executed, durably, or nothing. Raises ``DRIVER_ERROR``, ``CommitUnanswered``.
+    """Commit everything executed within this block durably, or nothing.
 
-    At the driver itself: SQLAlchemy's share of a commit of a few rows was as large as everything else together.
+    Raise ``DRIVER_ERROR`` if nothing was stored, `CommitUnanswered` if that is not known. Uses the driver directly:
+    SQLAlchemy's share of a commit of a few rows was as large as everything else together.
     """
     driver = _driver(connection)
     if driver.in_transaction:  # an earlier rollback failed
@@ -267,7 +268,7 @@ def transaction(connection: Connection) -> Iterator[sqlite3.Cursor]:
         except sqlite3.Error as error:
             if not is_full(error):
                 raise CommitUnanswered(error) from error
-            # A frame that did not fit is no frame: SQLite cannot take this commit for one, not after a crash either.
+            # A frame that did not fit is incomplete: SQLite never counts this commit as done, even after a crash.
             raise
     except BaseException:
         with suppress(sqlite3.Error):
@@ -287,16 +288,16 @@ def read_number(cursor: sqlite3.Cursor) -> int:
 
 
 def write_number(cursor: sqlite3.Cursor, *, after: int, number: int) -> None:
-    """Number this commit. Raises ``Unable`` if the last one is not the one with the number ``after``."""
+    """Write the number of this commit. Raise ``Unable`` if the last commit does not have the number ``after``."""
     text = "UPDATE meta SET value = ? WHERE key = 'writer_sequence' AND value = ?"
     if cursor.execute(text, (str(number), str(after))).rowcount != 1:
-        raise Unable("another program has written it meanwhile: stop that one, then restart the engine")
+        raise Unable("another program has written to the journal: stop that program, then restart the engine")
 
 
 def recycle_log(connection: Connection) -> bool:
-    """Copy the log's pages into the file, so that the log is written from its start again and needs no more space.
+    """Copy the log's pages into the file, so that the log is reused from its start and needs no more space.
 
-    Return False where there is no space to do that.
+    Return False if there is no space for that.
     """
     try:
         _driver(connection).execute("PRAGMA wal_checkpoint(PASSIVE)")
@@ -306,18 +307,18 @@ def recycle_log(connection: Connection) -> bool:
 
 
 def is_full(error: Exception) -> bool:
-    """Whether there is no space for it: on the disk, or in what this user may use of it."""
+    """Return whether there was no space: on the disk, or in this user's quota."""
     return getattr(error, "sqlite_errorname", "") == "SQLITE_FULL"
 
 
 def blames_entry(error: Exception) -> bool:
-    """Tell whether an entry was unfit, rather than the database unable: the others may be tried without it."""
+    """Return whether an entry was unfit, rather than the database unable; the others may be retried without it."""
     unable = sqlite3.OperationalError | sqlite3.InternalError
     return not isinstance(error, unable) and type(error) is not sqlite3.DatabaseError
 
 
 def explained(path: Path, error: Exception, kind: type[JournalError] = JournalError) -> JournalError:
-    """Say what failed and what to do. Values never appear: they might be secret."""
+    """Return an error that states what failed and what to do. It never contains values: they might be secret."""
     cause = error.orig if isinstance(error, StatementError) and error.orig is not None else error
     name = getattr(cause, "sqlite_errorname", "") or errno.errorcode.get(getattr(cause, "errno", 0), "")
     remedy = next((f" ({remedy})" for kind, remedy in _REMEDIES.items() if name.startswith(kind)), "")

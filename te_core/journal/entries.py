@@ -1,4 +1,4 @@
-"""What each entry writes: pairs of a statement and a row for it."""
+"""The statements that each entry executes, as pairs of a statement and its row."""
 
 from __future__ import annotations
 
@@ -48,12 +48,12 @@ _TIGHTENING = (
     ControlState.OBSERVING,
     ControlState.STOPPED,
 )
-"""States of controls that are persisted on a full disk, too."""
+"""States of controls that are persisted even on a full disk."""
 Columns = Callable[[Any], Row]
 
 
 def _columns(entry: type) -> Columns:
-    """Make a function that gives an entry's row: a column per field."""
+    """Return a function that converts an entry into its row: one column per field."""
     names = tuple(field.name for field in fields(entry))
     values = attrgetter(*names)
     return lambda value: dict(zip(names, values(value), strict=True))
@@ -67,9 +67,9 @@ _OPEN = {"state": IntentState.OPEN, "settled_at": None, "filled": None, "average
 
 
 def reduces(entry: Entry) -> bool:
-    """Whether an entry belongs to what only reduces positions, so that it is recorded on a full disk too.
+    """Return whether an entry only serves to reduce positions, so that it is recorded even on a full disk.
 
-    Outcomes do, whatever their order was: they add no risk, and what follows depends on them.
+    Outcomes count, whatever their order was: they add no risk, and later steps depend on them.
     """
     match entry:
         case Intent():
@@ -84,7 +84,7 @@ def reduces(entry: Entry) -> bool:
 
 
 class EntryEncoder:
-    """Turns entries into rows: numbers them, and takes secrets out of texts that came from outside."""
+    """Converts entries into rows: numbers them, and redacts text that came from outside."""
 
     def __init__(self, *, numbers: Iterator[int], quarantine_limit: int, redact: Redact) -> None:
         self.quarantine_limit = quarantine_limit
@@ -92,11 +92,11 @@ class EntryEncoder:
         self._numbers = numbers
 
     def statements_of(self, entry: Entry) -> Statements:
-        """Give what an entry writes. Raises ``TypeError`` for anything that is no entry."""
+        """Return the statements of an entry. Raise `TypeError` for anything that is not an entry."""
         return _statements_of(entry, self)
 
     def row(self, columns: Columns, entry: Entry, *from_outside: str) -> Row:
-        """Give an entry's row with its number, and those columns redacted."""
+        """Return an entry's row with its number, and with the columns ``from_outside`` redacted."""
         row = columns(entry)
         row["number"] = next(self._numbers)
         for name in from_outside:

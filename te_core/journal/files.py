@@ -1,4 +1,4 @@
-"""Is what the engine has open still what is at the journal's path? A folder can be moved or deleted under a process."""
+"""Check that the open files are still those at the journal's path: a folder can be moved or deleted at any time."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ SUFFIXES = ("", "-wal", "-shm")
 
 
 class OpenFiles:
-    """The journal's files as they were when it was opened. ``lock``: the descriptor of the lock's file.
+    """The identities of the journal's files when it was opened. ``lock``: the descriptor of the lock's file.
 
-    A commit to a file that was moved away or deleted succeeds, and is missing at the next start; meanwhile a second
-    engine can start at the path. So both files and lock are compared before each commit and each order: four system
-    calls that touch no disk.
+    A commit to a file that was moved away or deleted succeeds, but is missing at the next start; meanwhile a second
+    engine can start at the path. So the files and the lock are compared before each commit and each order: four system
+    calls without disk access.
     """
 
     def __init__(self, path: Path, *, lock_path: Path, lock: int) -> None:
@@ -24,7 +24,7 @@ class OpenFiles:
         self._opened[str(lock_path)] = _identity(os.fstat(lock))
 
     def problem(self) -> str:
-        """Return what is no longer in its place, what that means and what to do; "" if all is."""
+        """Return which file is no longer in its place, what that means and what to do; "" if all are in place."""
         for file, identity in self._opened.items():
             try:
                 if _identity(os.stat(file)) == identity:  # noqa: PTH116 - half the time of Path.stat, at each commit
@@ -34,8 +34,8 @@ class OpenFiles:
                 found = f"is gone ({error.strerror})"
             return (
                 f"journal {self._path}: {Path(file).name} {found} while the engine is running: nothing is "
-                "recorded and no order is sent; put back what was moved or deleted, or restart the engine to go on "
-                "with what is there"
+                "recorded and no order is sent; put back what was moved or deleted, or restart the engine to continue "
+                "with the files that are there"
             )
         return ""
 

@@ -1,4 +1,4 @@
-"""Which key an account has in the journal: by who it is at its exchange, not by its name in the settings (I20)."""
+"""The key of an account in the journal: by its identity at the exchange, not by its name in the settings (I20)."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from hashlib import blake2b
 from te_core.journal.snapshot import AccountRecord
 
 DIGITS = 8
-"""Hexadecimal digits that tell two accounts of one name apart; more where these are taken already."""
+"""Hexadecimal digits that distinguish two accounts of one name; more are used if the key is already taken."""
 
 
 def book_of(known: Sequence[AccountRecord], *, name: str, plugin: str, host: str, uid: str) -> str:
-    """Return the book of an account: the one it had before, whatever its name was, else one that is nobody's.
+    """Return the book of an account: the one it had before, whatever its name was, or one that is not in use.
 
-    A name's own book comes first, so that a journal from before identities goes on. New credentials under an old name
-    are another account and get a book of their own.
+    The book that equals the name is tried first, so that a journal from before identities stays valid. New credentials
+    under an old name are another account and get their own book.
     """
     identity = (plugin, host, uid)
     for record in known:

@@ -1,4 +1,4 @@
-"""The journal: what must survive. One file, one writer, one lock."""
+"""The journal, which stores what must survive a restart. One file, one writer, one lock."""
 
 from __future__ import annotations
 
@@ -32,21 +32,21 @@ from te_core.model.event import Event
 from te_core.rules.thinning import superfluous
 
 MAX_DELAY = 0.005
-"""Seconds for which an append that nobody has awaited waits for another that takes it along."""
+"""Seconds for which an append that is not awaited waits for another one to share its commit."""
 
 QUIET_TURNS = 3
-"""Turns of the loop without a new append of a stream until it is committed: what was read off the network by then has
-got here."""
+"""Turns of the loop without a new append of a stream until it is committed: by then everything already read from
+the network has arrived here."""
 
 PROBE = 10.0
-"""Seconds after which a journal that could not be written is tried again although nothing is appended."""
+"""Seconds after which a journal that could not be written is retried although nothing is appended."""
 
 MAX_BATCH = 64
-"""Appends of a stream that wait for no more."""
+"""Appends of a stream after which it is committed at once."""
 
 
 class Journal(JournalReader):
-    """Appends entries durably, and reads them. Made by ``open``."""
+    """Appends entries durably, and reads them. Created by ``open``."""
 
     def __init__(
         self,
@@ -83,7 +83,7 @@ class Journal(JournalReader):
         self._closed = False
         self._identifying = asyncio.Lock()
         self.journal_id = ""
-        """Made with the file, and the same for the file's life."""
+        """Generated with the file, and constant for the file's life."""
 
     @classmethod
     def open(
@@ -97,14 +97,14 @@ class Journal(JournalReader):
         redact: Redact = str,
         on_problem: Callable[[str], None] | None = None,
     ) -> Self:
-        """Open for writing; a journal that is not there yet is made, an older one upgraded.
+        """Open for writing; create a journal that does not exist yet, upgrade an older one.
 
-        ``quarantine_limit``: refused inputs kept per source. ``redact`` takes secrets out of a text. ``inline``
+        ``quarantine_limit``: refused inputs stored per source. ``redact`` removes secrets from a text. ``inline``
         commits on the event loop instead of in a thread. ``on_problem`` is called on the event loop with the reason
-        when appends begin to fail, and with "" when they are kept again.
+        when appends start to fail, and with "" when they are stored again.
 
-        Raises ``JournalLocked`` while another process writes it, ``JournalTooNew`` when a later version wrote it,
-        ``JournalError`` when it is damaged, not a journal, or not permitted. No existing file is ever replaced.
+        Raise `JournalLocked` while another process writes it, `JournalTooNew` if a later version wrote it,
+        `JournalError` if it is damaged, not a journal, or not permitted. No existing file is ever replaced.
         """
         path = path.resolve()
         with ExitStack() as opened:
@@ -138,37 +138,37 @@ class Journal(JournalReader):
 
     @staticmethod
     def open_readonly(path: Path) -> JournalReader:
-        """Open for reading only, while an engine writes or not. Raises ``JournalError``, ``JournalTooNew``."""
+        """Open for reading only, even while an engine writes. Raise `JournalError` or `JournalTooNew` if that fails."""
         return JournalReader(path.resolve())
 
     def holds_lock(self) -> bool:
-        """Whether this is still the one engine of its journal (I15): ask immediately before a request is signed.
+        """Return whether this is still the only engine of its journal (I15); check right before signing a request.
 
-        False once it is closed, and while its files or its lock are not in their place: moved, deleted, replaced.
+        False once it is closed, and while its files or its lock are not in their place: moved, deleted or replaced.
         """
         return not self._closed and not self._files.problem()
 
     def size(self) -> int:
-        """Return the bytes of its files on the disk."""
+        """Return the size of its files on disk in bytes."""
         files = (self.path, self.path.with_name(self.path.name + "-wal"))
         return sum(file.stat().st_size for file in files if file.exists())
 
     def problem(self) -> str:
-        """Return why appends are not kept at present; "" while they are."""
+        """Return why appends are not stored at present; "" while they are."""
         return self._files.problem() or self._committer.problem or self._reserve.problem()
 
     def append(self, *entries: Entry, awaited: bool = True, reduction: bool = False) -> asyncio.Future[None]:
         """Append entries, all of them or none. Appends keep the order of the calls.
 
-        The future resolves when they are durable. It fails with ``JournalError`` when they are not kept and never will
-        be: the disk is full or damaged, a file is not in its place, an intent's client order id was used before, a
-        settlement's intent is unknown, a target's revision was there before. As long as neither is sure, it waits.
+        The future resolves when they are durable. It fails with `JournalError` if they were not stored and never will
+        be: the disk is full or damaged, a file is not in its place, an intent's client order id was used before, an
+        outcome's intent is unknown, a target's revision already exists. While neither is certain, it stays pending.
 
-        On a full disk only what reduces positions is kept: entries of that kind, and those that are said to be part of
-        a ``reduction``.
+        On a full disk only what reduces positions is stored: entries of that kind, and those that the caller marks as
+        part of a ``reduction``.
 
-        One that nobody has ``awaited`` starts no commit of its own at once, for which the next append would have to
-        wait: that takes it along. If it is not kept, nobody hears of it.
+        An append that is not ``awaited`` does not start its own commit at once, for which the next append would have to
+        wait; it shares the commit of the next one. If it cannot be stored, no error is reported.
         """
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._append(done, entries, reduction=reduction)
@@ -183,10 +183,11 @@ class Journal(JournalReader):
         return done
 
     def stream(self, done: Done, entry: Entry) -> None:
-        """Append one of many that come at about the same time: it is committed with all that are being handled now.
+        """Append one of many entries that arrive at about the same time, and commit it together with them.
 
-        A commit costs as much as several alerts, whatever is in it. Begun with the first, it would leave the others to
-        the next one. ``done`` is told on the loop, and not before this returns. Order and errors are ``append``'s.
+        A commit costs as much as several alerts, whatever is in it. Started with the first entry, it would leave the
+        others to the next commit. ``done`` is resolved on the loop, and not before this returns. Order and errors are
+        those of ``append``.
         """
         self._append(done, (entry,))
         self._streamed += 1
@@ -217,12 +218,12 @@ class Journal(JournalReader):
     ) -> str:
         """Return the book of an account: the key of its targets, goals and orders, as ``account``, in the journal.
 
-        It follows from ``plugin``, ``host`` and ``uid``; ``name`` is what the settings call the account now. Durable
-        when it returns. Raises ``JournalError`` if an account that was never met cannot be recorded. ``paper``,
-        ``currency``: what its money is; without a currency, the one it had before.
+        It is derived from ``plugin``, ``host`` and ``uid``; ``name`` is the account's current name in the settings. The
+        record is durable when this returns. Raise `JournalError` if a new account cannot be recorded. ``paper``,
+        ``currency``: the kind of its money; an empty currency keeps the previous one.
 
-        ``first`` returns, by the book, what holds from the first time that an account is met: recorded with it, or
-        neither is.
+        ``first`` returns, by book, the controls that apply from the first connection of a new account; they are
+        recorded together with it, or neither is.
         """
         async with self._identifying:
             known = {record.book: record for record in self.accounts()}
@@ -244,10 +245,10 @@ class Journal(JournalReader):
         return book
 
     async def prune(self, older_than: timedelta) -> None:
-        """Delete history of that age that is no longer in force, in small transactions between the appends.
+        """Delete history of that age that is no longer active, in small transactions between the appends.
 
-        What ``snapshot`` gives never changes, except for a ``last_outcome_at`` of that age. What ``deliveries`` gives
-        from before that age does.
+        The result of ``snapshot`` never changes, except for a ``last_outcome_at`` of that age. The result of
+        ``deliveries`` loses what is older than that age.
         """
         now = self._clock.now()
         before = now - older_than
@@ -266,14 +267,14 @@ class Journal(JournalReader):
         await self._thin_equity(now)
 
     async def _thin_equity(self, now: datetime) -> None:
-        """Delete samples of what accounts were worth that others stand for by now."""
+        """Delete equity samples that are redundant next to others by now."""
         after, seen = -1, None
         while True:
             with self._snapshot() as connection:
                 samples = [tuple(row) for row in connection.execute(SAMPLES, {"after": after})]
             if not samples:
                 return
-            await asyncio.sleep(0)  # there may be many
+            await asyncio.sleep(0)  # yield to the loop: there may be many
             after = samples[-1][0]
             gone, seen = superfluous(samples, now, seen)
             if gone:
@@ -285,7 +286,7 @@ class Journal(JournalReader):
                 await deleted
 
     def close(self) -> None:
-        """Make what was appended durable, then let the file and its lock go. May be called again."""
+        """Commit what was appended, then release the file and its lock. May be called again."""
         if self._closed:
             return
         self._flush()
@@ -304,13 +305,13 @@ class Journal(JournalReader):
             self._hold(Work(writes, done, reduction or all(map(reduces, entries))))
 
     def news(self) -> asyncio.Future[None]:
-        """Return what is done when the next event is durable: to be had before what is there is read."""
+        """Return a future that resolves when the next event is durable; get it before reading the existing events."""
         if self._news is None or self._news.done():
             self._news = asyncio.get_running_loop().create_future()
         return self._news
 
     def _announce(self, kept: asyncio.Future[None]) -> None:
-        """Tell those who wait for an event, now that one is durable. They read again, so it may be another's."""
+        """Wake those that wait for an event, now that one is durable. They read again, so it may be any event."""
         del kept
         if self._news is not None and not self._news.done():
             self._news.set_result(None)
@@ -329,7 +330,7 @@ class Journal(JournalReader):
             self._writer.submit(held)
 
     def _problem_changed(self, text: str) -> None:
-        """Pass it on to the loop; the writer calls this, perhaps from its thread."""
+        """Forward a change of the problem to the loop; the writer calls this, possibly from its thread."""
         if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._report_problem, text)
 
@@ -343,7 +344,7 @@ class Journal(JournalReader):
         self._loop.call_later(PROBE, self._probe, self._flushes)
 
     def _probe(self, flushes: int) -> None:
-        """Find out whether the journal can be written again, unless an append has tried meanwhile."""
+        """Check whether the journal can be written again, unless an append has tried meanwhile."""
         if self._closed or not self._committer.problem:
             return
         if flushes == self._flushes:
@@ -353,7 +354,7 @@ class Journal(JournalReader):
 
 def _connected(path: Path) -> Connection:
     schema.check_file(path, writable=True)
-    # Looking first without the right to write: another program's database stays as it is.
+    # Check first with a read-only connection, so that another program's database is not changed.
     with database.connect(path, readonly=True).begin() as reader:
         schema.check_content(reader, path)
     return database.connect(path, readonly=False).connect()
@@ -364,7 +365,7 @@ def _nobody_listens(problem: str) -> None:
 
 
 def _ignore(done: asyncio.Future[None]) -> None:
-    """Let nobody hear of its failure."""
+    """Suppress the warning about an error that is never retrieved."""
     done.add_done_callback(lambda future: future.cancelled() or future.exception())
 
 

@@ -1,4 +1,4 @@
-"""One engine per journal (I15): a lock that the kernel releases when its holder ends, however it ends."""
+"""One engine per journal (I15): a lock that the kernel releases when its holder ends, however that happens."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from threading import Event
 from te_core.errors import JournalError, JournalLocked
 
 ATTEMPTS = 20
-"""Times that a holder of the lock is asked again: one that only asks (``is_locked``) has let it go by then."""
+"""Attempts to take the lock: a process that only checks it (``is_locked``) has released it by then."""
 SHARED = sys.platform != "win32"
-"""Whether several may ask at once."""
+"""Whether several processes may check the lock at once."""
 
 
 def is_locked(journal: Path) -> bool:
-    """Return whether an engine holds a journal now. Statements nothing, and refuses no engine that starts meanwhile."""
+    """Return whether an engine holds a journal now. Writes nothing, and blocks no engine that starts meanwhile."""
     if not journal.with_name(journal.name + ".lock").exists():
         return False
     try:
@@ -34,10 +34,10 @@ def is_locked(journal: Path) -> bool:
 
 
 class JournalLock:
-    """Holds ``<journal>.lock``, in which the holder's process id stands. The file itself is never deleted."""
+    """Holds ``<journal>.lock``, which contains the holder's process id. The file itself is never deleted."""
 
     def __init__(self, journal: Path) -> None:
-        """Take the lock. Raises ``JournalLocked`` with the holder's pid, ``JournalError`` without permission."""
+        """Acquire the lock. Raise `JournalLocked` with the holder's pid, or `JournalError` without permission."""
         self.path = path = journal.with_name(journal.name + ".lock")
         try:
             self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
@@ -54,7 +54,7 @@ class JournalLock:
             os.close(self._file)
             raise JournalLocked(str(journal), int(found) if found.isdecimal() else None) from None
         holder = f"{os.getpid()}\n".encode()
-        with suppress(OSError):  # a full disk; the lock holds all the same
+        with suppress(OSError):  # a full disk; the lock is held nevertheless
             os.lseek(self._file, 0, os.SEEK_SET)
             os.ftruncate(self._file, os.write(self._file, holder))
 
@@ -63,14 +63,14 @@ class JournalLock:
         return self._file
 
     def release(self) -> None:
-        """Let others have it. May be called again."""
+        """Release the lock. May be called again."""
         if self._file >= 0:
             os.close(self._file)
             self._file = -1
 
 
 def _lock_soon(file: int) -> None:
-    """Lock the file, waiting for those that only ask. Raises ``BlockingIOError``."""
+    """Lock the file, waiting for processes that only check it. Raise `BlockingIOError` if another engine holds it."""
     for _ in range(ATTEMPTS):
         try:
             return _lock(file)
@@ -80,14 +80,14 @@ def _lock_soon(file: int) -> None:
 
 
 def _wait() -> None:
-    """Wait for a moment, in which one that only asks lets go of the lock. At the start only: no event loop runs."""
+    """Wait briefly until a process that only checks the lock releases it. Called before the event loop runs."""
     Event().wait(0.005)
 
 
 if sys.platform == "win32":
 
-    def _lock(file: int, *, shared: bool = False) -> None:  # noqa: ARG001 - only one may ask at a time here
-        """Lock a byte far behind the content, which stays readable. Raises ``BlockingIOError``."""
+    def _lock(file: int, *, shared: bool = False) -> None:  # noqa: ARG001 - only one process may check at a time here
+        """Lock a byte far behind the content, which stays readable. Raise `BlockingIOError` if it is locked."""
         import msvcrt
 
         os.lseek(file, 1 << 30, os.SEEK_SET)
@@ -99,7 +99,7 @@ if sys.platform == "win32":
 else:
 
     def _lock(file: int, *, shared: bool = False) -> None:
-        """Lock the file, or look whether it could be locked (``shared``). Raises ``BlockingIOError``."""
+        """Lock the file, or only check whether it could be locked (``shared``). Raise `BlockingIOError` if not."""
         import fcntl
 
         fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)

@@ -1,4 +1,4 @@
-"""Finding one order, and everything that led to it."""
+"""Find one order, and everything that led to it."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from te_core.model.target import Confirmation, Goal, Target
 
 T = TypeVar("T")
 SHORTEST = 4
-"""Characters of a client order id that name an order."""
+"""Minimum characters of a client order id prefix that may name an order."""
 _NAMED = 10
-"""Orders that are named where the beginning of an id fits several."""
+"""Maximum number of orders that are listed if a prefix matches several."""
 
 
 class NoSuchOrder(TradeEngineError):
-    """No order goes by that, or several do; the text says which."""
+    """No order matches, or several do; the message names them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderHistory:
-    """An order and what led to it; None and empty for what the journal does not hold any more.
+    """An order and what led to it; None or empty for what the journal no longer contains.
 
-    ``target``, ``goal``: those it was planned for. ``siblings``: all orders of that revision, itself included, as they
-    were made. ``signals``: those that the target goes by. ``confirmation``: the first one afterwards.
+    ``target``, ``goal``: those it was planned for. ``siblings``: all orders of that revision including itself, in the
+    order of their creation. ``signals``: those behind the target. ``confirmation``: the first one afterwards.
     """
 
     number: int
@@ -43,7 +43,7 @@ class OrderHistory:
 
 
 def order_history(connection: Connection, name: str) -> OrderHistory:
-    """Return an order by its client order id, the beginning of it, or its number. Raises ``NoSuchOrder``."""
+    """Return an order by its client order id, a prefix of it, or its number. Raise `NoSuchOrder` unless one matches."""
     number, order = _found(connection, name)
     intent = order.record.intent
     table = targets.c
@@ -98,11 +98,11 @@ def _found(connection: Connection, name: str) -> tuple[int, Order]:
         rows = _rows(connection, select(intents).where(*beginning).limit(_NAMED))
     if not rows:
         raise NoSuchOrder(
-            f"no order {name[:64]} is known: it takes a number, a client order id or its beginning"
+            f"no order {name[:64]} is known: use a number, a client order id or the beginning of one"
         )
     if len(rows) > 1:
         ids = ", ".join(row["client_order_id"] for row in rows)
-        raise NoSuchOrder(f"{name[:64]} fits several orders: {ids}")
+        raise NoSuchOrder(f"{name[:64]} matches several orders: {ids}")
     return orders_of(connection, rows)[0]
 
 

@@ -1,7 +1,7 @@
-"""Pages of the history, newest first. What a page costs is bounded, however long the history is.
+"""Pages of the history, newest first. The cost of a page is bounded, however long the history is.
 
-A page looks at no more than ``SCANNED`` rows: where few of them are asked for, it comes back short, with a place to go
-on from. So it needs no index but the numbers; every alert and every order would have to pay for another.
+A page reads at most ``SCANNED`` rows: if few of them match, it comes back short, with a number to continue from. So
+it needs no index but the numbers; any other index would cost every alert and every order.
 """
 
 from __future__ import annotations
@@ -45,17 +45,17 @@ from te_core.model.signal import QuarantinedInput, Signal
 
 T = TypeVar("T")
 SCANNED = 10_000
-"""Rows that a page looks at where only some of them are asked for."""
+"""Rows that a page reads at most if only some of them match."""
 JOINED = 2_000
-"""The same where another table has to be asked about each of them."""
+"""The same if each row needs a look-up in another table."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """Which part of the history is asked for. None: whatever it is.
+    """The requested part of the history. None: no restriction.
 
-    ``before``, ``after``: numbers, exclusive. ``since``: inclusive, ``until``: exclusive. ``account``: as the settings
-    call it (or did last), or a book. ``source``: of orders, one that has a part in their target.
+    ``before``, ``after``: numbers, exclusive. ``since``: inclusive, ``until``: exclusive. ``account``: its name in the
+    settings (now or last), or a book. ``source``: for orders, a source that contributes to their target.
     """
 
     limit: int = 100
@@ -71,9 +71,9 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page(Generic[T]):
-    """Some of the history, newest first, each with its number.
+    """A part of the history, newest first, each entry with its number.
 
-    ``next``: what to ask for ``before`` to go on; None at the end. A page may be short, or empty, and have one.
+    ``next``: the value of ``before`` for the next page; None at the end. Even a short or empty page may have one.
     """
 
     rows: Sequence[tuple[int, T]]
@@ -82,7 +82,7 @@ class Page(Generic[T]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """An order that was to be made, what became of it, and what it cost; no ``fill`` where that is not told (yet)."""
+    """A planned order, its outcome, and its cost; ``fill`` is None if the cost is not known (yet)."""
 
     record: IntentRecord
     fill: Fill | None
@@ -117,7 +117,7 @@ def _order_conditions(connection: Connection, table: FromClause, wanted: Wanted)
 def orders_after(
     connection: Connection, number: int, wanted: Wanted, *, scanned: int
 ) -> list[tuple[int, Order]]:
-    """Return those of the next orders from a number on that are asked for, oldest first."""
+    """Return the matching orders among the next ``scanned`` ones from a number on, oldest first."""
     following = select(intents).where(intents.c.number >= number).order_by(intents.c.number)
     scanned_rows = following.limit(scanned).subquery()
     chosen = select(scanned_rows).where(*_order_conditions(connection, scanned_rows, wanted))
@@ -125,7 +125,7 @@ def orders_after(
 
 
 def orders_of(connection: Connection, rows: Sequence[RowMapping]) -> list[tuple[int, Order]]:
-    """Return orders with what they cost, from their rows."""
+    """Return orders with their fills, from their rows."""
     known = fills_of(connection, [row["client_order_id"] for row in rows])
     return [
         (row["number"], Order(record=record_of(row), fill=known.get(row["client_order_id"]))) for row in rows
@@ -140,7 +140,7 @@ def fills_of(connection: Connection, client_order_ids: Sequence[str]) -> Mapping
 
 
 def signal_page(connection: Connection, wanted: Wanted) -> Page[Signal]:
-    """Return accepted signals, superseded ones too."""
+    """Return accepted signals, including superseded ones."""
     return _plain(connection, Signal, signals, signals.c.received_at, wanted, ("source", "symbol"))
 
 
@@ -161,18 +161,18 @@ def refusal_page(connection: Connection, wanted: Wanted) -> Page[QuarantinedInpu
 
 
 def event_page(connection: Connection, wanted: Wanted) -> Page[Event]:
-    """Return events; their ``account`` is a name."""
+    """Return events; their ``account`` is a name, not a book."""
     keys = ("kind", "account", "symbol", "source")
     return _plain(connection, Event, events, events.c.at, wanted, keys)
 
 
 def flow_page(connection: Connection, wanted: Wanted) -> Page[Flow]:
-    """Return payments without an order, in the order in which they were learnt of."""
+    """Return payments without an order, in the order in which they became known."""
     return _booked(connection, Flow, flows, wanted, ("symbol", "kind"))
 
 
 def sample_page(connection: Connection, wanted: Wanted) -> Page[EquitySample]:
-    """Return samples of what accounts were worth."""
+    """Return samples of the accounts' equity."""
     return _booked(connection, EquitySample, equity, wanted, ())
 
 
@@ -182,12 +182,12 @@ def last_commit(connection: Connection) -> int:
 
 
 def names(connection: Connection) -> Mapping[str, str]:
-    """Return what the settings called each book last."""
+    """Return the last name of each book in the settings."""
     return {row.book: row.name for row in connection.execute(select(accounts.c.book, accounts.c.name))}
 
 
 def books_of(connection: Connection, account: str) -> Sequence[str]:
-    """Return the books that go by a name, of which there may be several: new credentials are another account."""
+    """Return the books of a name; there may be several, because new credentials are another account."""
     return [account, *(book for book, name in names(connection).items() if name == account != book)]
 
 
@@ -223,7 +223,7 @@ def _page(
     *,
     scanned: int = SCANNED,
 ) -> tuple[Sequence[RowMapping], int | None]:
-    """Return rows, and the number to go on before; None at the end."""
+    """Return rows, and the number before which the next page starts; None at the end."""
     within = [] if wanted.before is None else [table.c.number < wanted.before]
     if wanted.after is not None:
         within.append(table.c.number > wanted.after)
@@ -245,11 +245,12 @@ def _page(
 
 
 def number_at(connection: Connection, table: Table, column: Column[Any], at: datetime) -> int:
-    """Return the number from which on a table's rows are of that time or later.
+    """Return the number from which a table's rows are of that time or later.
 
-    Numbers grow with time, so a few looks are enough. Where the wall clock was set back it is one of several places.
+    Numbers grow with time, so a binary search is enough. If the wall clock was set back, several numbers fit and one of
+    them is returned.
     """
-    # Asked for at once, both ends would be looked for by reading everything.
+    # In a single query, finding both ends would read the whole table.
     low, high = (connection.execute(select(end(table.c.number))).scalar() for end in (func.min, func.max))
     if low is None or high is None:
         return 0
@@ -270,7 +271,7 @@ def _equal(table: FromClause, **values: str | None) -> list[ColumnElement[bool]]
 
 
 def _text(column: ColumnElement[Any]) -> ColumnElement[str]:
-    """Return a column as text that no index has: rows are to be read by their numbers, and no further than need be."""
+    """Return a column as text that no index covers, so that rows are read by number and no further than necessary."""
     return type_coerce(column, Text).concat("")
 
 

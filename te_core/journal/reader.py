@@ -1,4 +1,4 @@
-"""Reading the journal: what is in force, and the newest history first. Reads never hold up the writer."""
+"""Read the journal: the active state, and the history, newest first. Reads never block the writer."""
 
 from __future__ import annotations
 
@@ -43,16 +43,16 @@ T = TypeVar("T")
 
 ZERO = Decimal(0)
 MOST_UNASKED = 2_000
-"""Newest intents among which a start looks for those whose fill is not recorded."""
+"""Newest intents among which a start searches for those whose fill is not recorded."""
 MOST_ORDERS = 10_000
-"""Newest intents that ``orders_since`` looks at: far more than exchanges take in a minute."""
+"""Newest intents that ``orders_since`` reads: far more than exchanges accept in a minute."""
 
 
 class JournalReader:
-    """Reads a journal, whether an engine is writing it or not. Every method raises ``JournalError`` if it cannot."""
+    """Reads a journal, even while an engine writes it. Every method raises `JournalError` if it cannot read."""
 
     def __init__(self, path: Path) -> None:
-        """Open for reading only: takes no lock and changes nothing, not even an older schema."""
+        """Open for reading only, without a lock and without any change, even to an older schema."""
         schema.check_file(path, writable=False)
         self.path = path
         self._database = database.connect(path, readonly=True)
@@ -64,7 +64,7 @@ class JournalReader:
         self._database.dispose()
 
     def snapshot(self) -> JournalSnapshot:
-        """Read what is in force. The cost follows the number of symbols, not the history (I10)."""
+        """Return the active state. The cost grows with the number of symbols, not with the history (I10)."""
         with self._snapshot() as connection:
             return JournalSnapshot(
                 signals=tuple(_all(connection, Signal, LATEST)),
@@ -77,15 +77,15 @@ class JournalReader:
             )
 
     def accounts(self) -> Sequence[AccountRecord]:
-        """Return every account that the engine has met, by book."""
+        """Return every account that the engine has ever connected to, ordered by book."""
         with self._snapshot() as connection:
             return _all(connection, AccountRecord, ACCOUNTS)
 
     def orders_since(self, at: datetime) -> Mapping[str, Sequence[datetime]]:
-        """Return when each account's orders were made from ``at`` on, oldest first; the keys are books.
+        """Return when each account's orders were created since ``at``, oldest first; the keys are books.
 
-        Orders that certainly never left are not counted; those whose outcome is open are. Orders from when the wall
-        clock was ahead have times of the future.
+        Orders that were certainly never sent are not counted; those whose outcome is open are. Orders from when the
+        wall clock was ahead have times in the future.
         """
         return self._times(ORDERS_SINCE, at)
 
@@ -105,9 +105,9 @@ class JournalReader:
         return {name: sorted(times) for name, times in found.items()}
 
     def largest_positions(self) -> Mapping[tuple[str, str], Decimal]:
-        """Return, by book and symbol, the largest position that may be held as far as the journal knows.
+        """Return, by book and symbol, the largest position that may be held according to the journal.
 
-        Base units, without sign: the confirmed position and every order since, executed or possibly so.
+        Base units, unsigned: the confirmed position and every order since that was or may have been executed.
         """
         bounds: dict[tuple[str, str], tuple[Decimal, Decimal]] = {}
         with self._snapshot() as connection:
@@ -122,7 +122,7 @@ class JournalReader:
         return {key: max(abs(low), abs(high)) for key, (low, high) in bounds.items()}
 
     def deliveries(self, since: datetime) -> dict[tuple[str, str], datetime]:
-        """Give when each delivery id of a source was last received, from ``since`` on."""
+        """Return when each delivery id of a source was last received, since ``since``."""
         wanted = (
             select(signals.c.source, signals.c.delivery_id, signals.c.received_at)
             .where(signals.c.received_at >= since, signals.c.delivery_id.is_not(None))
@@ -132,9 +132,9 @@ class JournalReader:
             return {(source, delivery): at for source, delivery, at in connection.execute(wanted)}
 
     def superseded(self, since: datetime) -> Sequence[Signal]:
-        """Give the last signal of each source and symbol that came after the one in force and did not take over.
+        """Return the last signal of each source and symbol that came after the active one and did not replace it.
 
-        Only those received from ``since`` on are looked at.
+        Only those received since ``since`` are read.
         """
         lasts = (
             select(func.max(signals.c.number))
@@ -149,25 +149,25 @@ class JournalReader:
     def signals(
         self, limit: int, *, source: str | None = None, symbol: str | None = None
     ) -> Sequence[Signal]:
-        """Give the newest signals, accepted or superseded."""
+        """Return the newest signals, accepted or superseded."""
         return self._newest(Signal, signals, limit, source=source, symbol=symbol)
 
     def quarantine(self, limit: int, *, source: str | None = None) -> Sequence[QuarantinedInput]:
-        """Give the newest refused inputs."""
+        """Return the newest refused inputs."""
         return self._newest(QuarantinedInput, tables.quarantine, limit, source=source)
 
     def events(self, limit: int, *, account: str | None = None, symbol: str | None = None) -> Sequence[Event]:
-        """Give the newest events."""
+        """Return the newest events."""
         return self._newest(Event, tables.events, limit, account=account, symbol=symbol)
 
     def targets(self, limit: int, *, account: str, symbol: str) -> Sequence[Target]:
-        """Give the newest targets of a symbol of an account."""
+        """Return the newest targets of a symbol of an account."""
         wanted = _columns(Target, targets).where(*_equal(targets, account=account, symbol=symbol))
         with self._snapshot() as connection:
             return _all(connection, Target, wanted.order_by(targets.c.revision.desc()).limit(limit))
 
     def goals(self, limit: int, *, account: str, symbol: str) -> Sequence[Goal]:
-        """Give the newest goals of a symbol of an account."""
+        """Return the newest goals of a symbol of an account."""
         return self._newest(Goal, goals, limit, account=account, symbol=symbol)
 
     def intents(
@@ -178,7 +178,7 @@ class JournalReader:
         symbol: str | None = None,
         client_order_ids: Sequence[str] | None = None,
     ) -> Sequence[IntentRecord]:
-        """Give the newest intents with their outcomes."""
+        """Return the newest intents with their outcomes."""
         wanted = select(intents).order_by(intents.c.number.desc()).limit(limit)
         wanted = wanted.where(*_equal(intents, account=account, symbol=symbol))
         if client_order_ids is not None:
@@ -191,15 +191,15 @@ class JournalReader:
         return self._newest(Fill, tables.fills, limit, account=account, symbol=symbol)
 
     def flows(self, limit: int, *, account: str | None = None) -> Sequence[Flow]:
-        """Return the newest payments that came or went without an order."""
+        """Return the newest payments without an order."""
         return self._newest(Flow, tables.flows, limit, account=account)
 
     def equity(self, limit: int, *, account: str | None = None) -> Sequence[EquitySample]:
-        """Return the newest samples of what accounts are worth."""
+        """Return the newest equity samples of accounts."""
         return self._newest(EquitySample, tables.equity, limit, account=account)
 
     def equity_at(self, account: str, at: datetime) -> EquitySample | None:
-        """Return what an account was worth at a time: the last sample until then, else the first one after it."""
+        """Return an account's equity at a time: the last sample until then, or else the first one after it."""
         samples = _columns(EquitySample, tables.equity).where(tables.equity.c.account == account).limit(1)
         when = tables.equity.c.at
         with self._snapshot() as connection:
@@ -219,7 +219,7 @@ class JournalReader:
             return _all(connection, Tally, LAST_TALLIES.where(tables.tallies.c.account == account))
 
     def unasked(self, account: str, since: datetime, limit: int) -> Sequence[IntentRecord]:
-        """Return the newest executed orders of an account, resolved from ``since`` on, whose fill is not recorded."""
+        """Return the newest executed orders of an account, resolved since ``since``, whose fill is not recorded."""
         recorded = exists().where(tables.fills.c.client_order_id == _candidates.c.client_order_id)
         wanted = (
             select(_candidates)
@@ -231,7 +231,7 @@ class JournalReader:
             return [record_of(row) for row in rows if row["filled"]]
 
     def read(self, question: Callable[[Connection], T]) -> T:
-        """Return the answer to a question that is asked of one moment of the journal; see ``te_core.journal.pages``."""
+        """Return the result of a query on one consistent state of the journal; see ``te_core.journal.pages``."""
         with self._snapshot() as connection:
             return question(connection)
 
@@ -249,7 +249,7 @@ class JournalReader:
             raise database.explained(self.path, error) from error
         except (SignalRejected, ArithmeticError, LookupError, TypeError, ValueError) as error:
             raise JournalError(
-                f"journal {self.path}: a row makes no sense: {error} ({database.DAMAGED})"
+                f"journal {self.path}: a row has invalid values: {error} ({database.DAMAGED})"
             ) from error
 
 
@@ -289,7 +289,7 @@ _after_confirmation = or_(
     intents.c.revision > confirmations.c.revision,
     and_(
         intents.c.revision == confirmations.c.revision,
-        # Steps tell what came first whatever the wall clock did; journals of before have times only.
+        # Steps give the order whatever the wall clock did; earlier journals have times only.
         or_(
             intents.c.step > confirmations.c.step,
             and_(confirmations.c.step.is_(None), intents.c.settled_at > confirmations.c.at),
@@ -358,7 +358,7 @@ _newest_intents = (
     .limit(MOST_ORDERS)
     .subquery()
 )
-# No index of times: it would cost every order a page, for a query that a start makes once.
+# No index of times: it would cost every order a page, for a query that runs once per start.
 ORDERS_SINCE = select(_newest_intents.c.account, _newest_intents.c.created_at).where(
     _newest_intents.c.created_at >= bindparam("since"),
     _newest_intents.c.state.not_in((IntentState.UNSENT, IntentState.REFUSED)),
@@ -372,7 +372,7 @@ REFUSED_SINCE = select(tables.quarantine.c.source, tables.quarantine.c.received_
 
 _since_confirmed = and_(
     _same_book,
-    intents.c.stop.is_(None),  # what rests, or closed, is never more than what was held
+    intents.c.stop.is_(None),  # a resting or executed stop never exceeds what was held
     intents.c.state.in_((IntentState.FILLED, IntentState.CANCELLED, IntentState.OPEN)),
     or_(confirmations.c.revision.is_(None), intents.c.state == IntentState.OPEN, _after_confirmation),
 )

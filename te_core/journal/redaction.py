@@ -1,4 +1,4 @@
-"""Takes secrets out of what came from outside, before it is written (I12)."""
+"""Redact secrets in data from outside before it is written (I12)."""
 
 from te_core.secrets import Redact, redacted
 

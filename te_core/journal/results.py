@@ -1,4 +1,4 @@
-"""Reading what accounts came to and were worth. The cost follows accounts, symbols and days, not the history."""
+"""Read the results and equity of accounts. The cost grows with accounts, symbols and days, not with the history."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from te_core.rules.pnl import COUNTS, SUMS
 
 WHOLE = ""
 _PAIRS = 1_000_000
-"""Accounts times symbols: more than anybody has."""
+"""Accounts times symbols: more than any installation has."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SUMMED = ("account", "symbol", "hour", "at", "result", *SUMS, *COUNTS)
 _BY_SOURCE = ("earned", "paid")
@@ -38,7 +38,7 @@ _SAMPLE = [equity.c[field.name] for field in fields(EquitySample)]
 
 
 def records(connection: Connection) -> Sequence[AccountRecord]:
-    """Return every account that the engine has met."""
+    """Return every account that the engine has ever connected to."""
     rows = connection.execute(select(accounts).order_by(accounts.c.name, accounts.c.book)).mappings()
     return [AccountRecord(**row) for row in rows]
 
@@ -51,10 +51,10 @@ def tallies_at(
     before: int | None,
     by_source: bool,
 ) -> Mapping[tuple[str, str], Tally]:
-    """Return the sums of the last tally from before an hour, by book and symbol.
+    """Return the sums of the last tally before an hour, by book and symbol.
 
-    ``symbol``: ``WHOLE`` for those of whole accounts, None for those of all symbols. ``by_source``: also what each
-    source earned; what is held is not in any.
+    ``symbol``: ``WHOLE`` for whole accounts, None for all symbols. ``by_source``: also what each source earned, without
+    the value of open positions.
     """
     names = _symbols() if symbol is None else select(_literal(symbol).label("symbol")).subquery()
     its = tallies.alias()
@@ -67,7 +67,7 @@ def tallies_at(
     pairs = select(names.c.symbol, accounts.c.book, hour).join_from(
         names, accounts, accounts.c.book.in_(books)
     )
-    # The limit makes it a table of its own: else every row would be looked at whether it is the last.
+    # The limit forces a separate subquery; otherwise every row would be checked for being the last.
     lasts = pairs.limit(_PAIRS).subquery()
     wanted = select(*(tallies.c[name] for name in _columns(by_source))).join_from(
         lasts,
@@ -95,7 +95,7 @@ def _literal(symbol: str) -> ColumnElement[str]:
 
 
 def _symbols() -> Any:
-    """Every symbol that there is, each found with one look into the key."""
+    """Return a query of every existing symbol, each found with one index look-up."""
     first = select(func.min(tallies.c.symbol).label("symbol")).where(tallies.c.symbol > WHOLE)
     found = first.cte("symbols", recursive=True)
     following = select(func.min(tallies.c.symbol)).where(tallies.c.symbol > found.c.symbol).scalar_subquery()
@@ -135,7 +135,7 @@ def daily(
 def samples_at(
     connection: Connection, books: Collection[str], at: datetime | None, *, oldest: bool = False
 ) -> Mapping[str, EquitySample]:
-    """Return what each account was last seen with before a moment, or first of all."""
+    """Return each account's last equity sample before a moment, or its first one (``oldest``)."""
     its = equity.alias()
     order = (its.c.at, its.c.number) if oldest else (its.c.at.desc(), its.c.number.desc())
     last = select(its.c.number).where(its.c.account == accounts.c.book).order_by(*order).limit(1)
@@ -154,11 +154,11 @@ def samples_at(
 def transfers(
     connection: Connection, books: Collection[str], since: datetime | None, until: datetime | None
 ) -> Mapping[str, Decimal]:
-    """Return what came into each account, less what went, beside trading."""
+    """Return each account's deposits and other transfers less its withdrawals, without trading and funding."""
     wanted = select(flows.c.account, flows.c.amount).where(
         flows.c.kind != FlowKind.FUNDING, flows.c.account.in_(books)
     )
-    if since is not None:  # it is journaled later than it happens
+    if since is not None:  # a transfer is journaled later than it happens
         first = number_at(connection, flows, flows.c.at, since)
         wanted = wanted.where(flows.c.number >= first, flows.c.at >= since)
     if until is not None:
@@ -173,14 +173,14 @@ AMOUNTS = ("total", "wallet", "free", "unrealised", "gross", "net")
 
 
 class Bucket(NamedTuple):
-    """The last sample of an account in a part of the time, and the smallest and largest value in it."""
+    """The last sample of an account in a part of the period, and the smallest and largest value in that part."""
 
     account: str
     at: datetime
     low: float
     high: float
     amounts: Sequence[str | None]
-    """As ``AMOUNTS`` names them, in digits as they were written: there may be thousands."""
+    """In the order of ``AMOUNTS``, as unparsed digits, because there may be thousands."""
 
 
 def curve(
@@ -191,7 +191,7 @@ def curve(
     until: datetime | None,
     points: int,
 ) -> Iterable[Bucket]:
-    """Return each account's value over time, oldest first: at most so many points of each."""
+    """Return each account's value over time, oldest first, at most ``points`` buckets per account."""
     moment = type_coerce(equity.c.at, BigInteger)
     within: list[ColumnElement[bool]] = [equity.c.account.in_(books)]
     within += [] if since is None else [equity.c.at >= since]

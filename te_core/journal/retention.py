@@ -1,4 +1,4 @@
-"""Which history may go: what is older than asked for and no longer in force."""
+"""Which history may be deleted: what is older than the retention period and no longer active."""
 
 from __future__ import annotations
 
@@ -40,21 +40,21 @@ from te_core.journal.tables import (
 from te_core.model.money import FlowKind
 
 CHUNK = 500
-"""Rows per transaction: a few milliseconds, so that appends never wait long."""
+"""Rows per transaction: a few milliseconds each, so that appends never wait long."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """``age`` tells how old a row of ``table`` is; ``delete`` spares what must stay however old it is."""
+    """``age`` is the column with the time of a row of ``table``; ``delete`` spares what must stay whatever its age."""
 
     table: Table
     age: Column[Any]
     delete: Statement
 
     def last_old(self, connection: Connection, *, after: int, before: datetime, now: datetime) -> int | None:
-        """Give the number up to which the rows following ``after`` are old, at most ``CHUNK`` of them.
+        """Return the number up to which the rows following ``after`` are old, at most ``CHUNK`` of them.
 
-        Rows of the future, from when the clock was wrong, do not end the search.
+        Rows with times in the future, from when the clock was wrong, do not end the search.
         """
         following = select(self.table.c.number, self.age).where(self.table.c.number > after)
         rows = connection.execute(following.order_by(self.table.c.number).limit(CHUNK))
@@ -117,4 +117,4 @@ RULES = (
     _rule(fills, fills.c.at, kept=false()),
     _rule(flows, flows.c.at, kept=flows.c.kind != literal_column(f"'{FlowKind.FUNDING}'")),
 )
-"""Samples of the equity are thinned instead, and transfers stay: profit of long ago is compared with both."""
+"""Equity samples are thinned instead, and transfers stay: profit over long periods is computed from both."""

@@ -1,4 +1,4 @@
-"""Is this a journal that this version may read or write? Makes new ones and upgrades older ones."""
+"""Check whether this version may read or write a journal; create new journals and upgrade older ones."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ SCRIPTS = "te_core.journal:migrations"
 
 
 def check_file(path: Path, *, writable: bool) -> None:
-    """Refuse what cannot be a journal, or not be used, before a database opens it. Raises ``JournalError``.
+    """Raise `JournalError` if a file cannot be a journal, or cannot be used, before a database opens it.
 
-    The file is only looked at from outside: closing it here would drop the locks that SQLite holds on it in this
+    The file is checked without opening it: closing it here would drop the locks that SQLite holds on it in this
     process (https://www.sqlite.org/howtocorrupt.html#_posix_advisory_locks_canceled_by_a_separate_thread_doing_close_).
     """
     wal = path.with_name(path.name + "-wal")
@@ -34,9 +34,7 @@ def check_file(path: Path, *, writable: bool) -> None:
         elif not path.is_file():
             problem = "this is not a file: choose another path in journal.file"
         elif path.stat().st_size == 0:
-            problem = (
-                f"the file has lost its content: restore a copy, or delete it and {wal.name} to begin anew"
-            )
+            problem = f"the file is empty, its content lost: restore a copy, or delete it and {wal.name} to start over"
         elif not os.access(path, right, effective_ids=os.access in os.supports_effective_ids):
             problem = f"permission denied: {database.PERMISSION}"
         else:
@@ -47,15 +45,15 @@ def check_file(path: Path, *, writable: bool) -> None:
 
 
 def create(path: Path, *, journal_id: str, at: datetime) -> None:
-    """Make a new journal. It gets its name only when it is complete, so that a half-made one is never used.
+    """Create a new journal. It gets its name only when it is complete, so that an incomplete one is never used.
 
-    Raises ``JournalError`` if a write-ahead log without its journal is there: data would be lost.
+    Raise `JournalError` if there is a write-ahead log without its journal: its data would be lost.
     """
     wal = path.with_name(path.name + "-wal")
     if wal.exists() and wal.stat().st_size:
         raise JournalError(
-            f"journal {path}: the file is gone, but {wal.name} still holds data of it: "
-            f"put the journal back beside it, or move {wal.name} away to begin anew"
+            f"journal {path}: the file is gone, but {wal.name} still has data of it: "
+            f"put the journal back next to it, or move {wal.name} away to start over"
         )
     half_made = path.with_name(path.name + ".new")
     for leftover in (half_made, half_made.with_name(half_made.name + "-wal")):
@@ -72,7 +70,7 @@ def create(path: Path, *, journal_id: str, at: datetime) -> None:
 
 
 def check_content(connection: Connection, path: Path) -> None:
-    """Refuse a damaged file, another program's database, a later schema. Raises ``JournalTooNew``, ``JournalError``."""
+    """Raise `JournalTooNew` for a later schema, `JournalError` for a damaged file or another program's database."""
     database.check_pages(connection, path)
     revision_of(connection, path)
 
@@ -88,7 +86,7 @@ def prepare(connection: Connection, path: Path) -> str:
 
 
 def check_readable(connection: Connection, path: Path) -> None:
-    """Refuse to read another schema. Raises ``JournalTooNew``, ``JournalError``."""
+    """Raise `JournalTooNew` for a later schema, `JournalError` for an older one, which is not upgraded by reading."""
     version = revision_of(connection, path)
     if version != REVISIONS[-1]:
         raise JournalError(
@@ -98,7 +96,7 @@ def check_readable(connection: Connection, path: Path) -> None:
 
 
 def revision_of(connection: Connection, path: Path) -> str:
-    """Return a journal's schema. Raises ``JournalTooNew``, ``JournalError``."""
+    """Return a journal's schema. Raise `JournalTooNew` for a later one, `JournalError` if it is not a journal."""
     if not {"alembic_version", "meta", "books"} <= set(inspect(connection).get_table_names()):
         raise JournalError(
             f"journal {path}: this database is not a journal of the trade engine: "
@@ -119,7 +117,7 @@ def _meta(connection: Connection) -> dict[str, str]:
 
 
 def _upgrade(connection: Connection) -> None:
-    # Loading alembic takes longer than the rest of the start; it is needed once per schema.
+    # Importing alembic takes longer than the rest of the start; it is needed once per schema.
     from alembic import command
     from alembic.config import Config
 

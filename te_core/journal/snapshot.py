@@ -1,4 +1,4 @@
-"""What the journal gives back."""
+"""Values that the journal returns."""
 
 from __future__ import annotations
 
@@ -15,45 +15,44 @@ from te_core.model.target import Confirmation, Goal, Target
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SymbolRecord:
-    """What is in force for one account and symbol.
-
-    ``goal``: the latest, of any revision. ``confirmation``: the latest. ``last_step``: the largest step among the
-    intents of the target's revision, whatever became of them; 0 if there is none. ``last_outcome_at``: when the
-    outcome of the latest order of any revision was learnt that may have changed the position;
-    ``increased_since_confirmed``: an order that was not reduce-only was executed after the confirmation. ``best``: the
-    best price for the position since it was opened, where a stop trails.
-    """
+    """The active state of one account and symbol."""
 
     target: Target
     goal: Goal | None = None
+    """The latest, of any revision."""
     confirmation: Confirmation | None = None
+    """The latest."""
     last_step: int = 0
+    """The largest step among the intents of the target's revision, whatever their outcome; 0 if there is none."""
     last_outcome_at: datetime | None = None
+    """When the outcome of the latest order that may have changed the position became known, of any revision."""
     increased_since_confirmed: bool = False
+    """Whether an order that was not reduce-only was executed after the confirmation."""
     best: BestPrice | None = None
+    """The best price for the position since it was opened, if a stop trails."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountRecord:
-    """An account that the engine has met: who it is, and the key of everything that the journal has about it."""
+    """An account that the engine has connected to: its identity, and the key of all its entries in the journal."""
 
     book: str
-    """What stands as ``account`` in targets, goals, intents and confirmations."""
+    """The value of ``account`` in targets, goals, intents and confirmations."""
     name: str
-    """What the settings called it last."""
+    """Its last name in the settings."""
     plugin: str
     host: str
     uid: str
     seen_at: datetime
     paper: bool = False
-    """Whether its money is not real."""
+    """Whether it is a paper account, without real money."""
     currency: str = ""
-    """What its value is in; empty where an earlier version met it last."""
+    """The currency of its value; empty if only an earlier version has connected to it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OldTallies:
-    """Whole days, by their hours, of which from now on the last tally of each is enough."""
+    """Whole days, as a range of hours, of which only the last tally of each day is still needed."""
 
     account: str
     symbol: str
@@ -63,7 +62,7 @@ class OldTallies:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JournalSnapshot:
-    """Everything in force: ``signals`` are the newest current ones per source and symbol."""
+    """The whole active state. ``signals``: the newest current ones per source and symbol."""
 
     signals: tuple[Signal, ...]
     books: dict[tuple[str, str], SymbolRecord]
@@ -78,7 +77,7 @@ class JournalSnapshot:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IntentRecord:
-    """An intent and what became of it; ``outcome`` is None while it is open."""
+    """An intent and its outcome, which is None while the intent is open."""
 
     intent: Intent
     state: IntentState

@@ -1,4 +1,4 @@
-"""Every statement that writes entries. They are made once, and compiled once."""
+"""Every statement that writes entries. They are built once and compiled once."""
 
 from __future__ import annotations
 
@@ -18,9 +18,8 @@ class Statement:
     """A statement for many rows at once.
 
     ``lane``: statements of one lane are executed in the order of the entries; lanes do not depend on each other.
-    ``newest``: of several rows with equal values in these columns only the last one counts.
-    ``exact``: every row has to change exactly one of the table's; this column of it names it, and ``refusal`` says
-    what is wrong otherwise.
+    ``newest``: of several rows with equal values in these columns only the last one is written.
+    ``exact``: every row must change exactly one row of the table; errors name it by this column and state ``refusal``.
     """
 
     sql: UpdateBase
@@ -58,7 +57,7 @@ def _trim_quarantine() -> Statement:
 
 
 def _thin_tallies() -> Statement:
-    """Of the days within these hours only the last row of each stays."""
+    """Return the statement that keeps only the last row of each day within these hours."""
     table, later = tables.tallies, tables.tallies.alias()
     same_day = (later.c.symbol == table.c.symbol) & (later.c.account == table.c.account)
     last = select(func.max(later.c.hour)).where(
@@ -79,7 +78,7 @@ def _record_intent() -> Statement:
         sql=insert_new(tables.intents, key=("client_order_id",)),
         lane="intents",
         exact="client_order_id",
-        refusal="an intent of this client order id was recorded before; an id is used once, sent or not",
+        refusal="an intent with this client order id is already recorded; an id is used once, sent or not",
     )
 
 
@@ -151,6 +150,6 @@ RESOLVE_INTENT = Statement(
     sql=update(tables.intents).where(tables.intents.c.client_order_id == bindparam("order_id")),
     lane="intents",
     exact="order_id",
-    refusal="no intent of this client order id is recorded",
+    refusal="no intent with this client order id is recorded",
 )
 BOOK_TARGET, BOOK_GOAL, BOOK_CONFIRMATION = _book("target", "revision"), _book("goal"), _book("confirmation")

@@ -1,9 +1,9 @@
-"""The tables. Those that keep a model value have a column per field; what a field may be decides its type.
+"""The tables. Those that store a model value have one column per field, whose type follows from the field's type.
 
-``number`` counts all entries of the journal, so it also tells what came before what. Everything is history that
-grows until retention, except ``latest_signals`` and ``books``, which point at what is in force, and ``accounts``: they
-stay small, as do ``controls`` (the newest command of each kind, scope and symbol), ``breakers`` and ``best_prices``.
-``tallies`` has a row per symbol and hour, and after two weeks per day: it stays.
+``number`` counts all entries of the journal, so it also orders them. Every table is history that grows until
+retention, except ``latest_signals`` and ``books``, which point at what is active, and ``accounts``: they stay small,
+as do ``controls`` (the newest command of each kind, scope and symbol), ``breakers`` and ``best_prices``. ``tallies``
+has a row per symbol and hour, after two weeks per day, and is never deleted.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Group commit: whatever was appended while the former commit ran shares the next one, and its sync to disk."""
+"""Group commit: everything appended during one commit shares the next one and its sync to disk."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from te_core.journal.committer import STOPPED, Outcome, Work
 
 
 def resolve(outcomes: Iterable[Outcome]) -> None:
-    """Tell those who wait; called on their loop. One who was cancelled no longer waits: the entry stays."""
+    """Resolve the futures of appends; called on their loop. A cancelled one is skipped, but its entry stays."""
     waiting = iter(outcomes)
     try:
         for done, error in waiting:
@@ -23,13 +23,13 @@ def resolve(outcomes: Iterable[Outcome]) -> None:
             else:
                 done.set_exception(error)
     finally:
-        # Whoever is told may have a defect, which the loop reports; it must not leave the others waiting.
+        # A callback may raise, which the loop reports; the other futures must be resolved nevertheless.
         if left := list(waiting):
             left[0][0].get_loop().call_soon(resolve, left)
 
 
 class ThreadWriter:
-    """Commits in a thread of its own, so that a sync to disk never holds up the event loop."""
+    """Commits in its own thread, so that a sync to disk never blocks the event loop."""
 
     def __init__(self, commit: Callable[[Sequence[Work]], list[Outcome]]) -> None:
         self._commit = commit
@@ -39,7 +39,7 @@ class ThreadWriter:
         self._thread.start()
 
     def submit(self, works: Sequence[Work]) -> None:
-        """Take appends; each future resolves in its turn, and fails with ``JournalError`` if it was not kept."""
+        """Queue appends; each future resolves in turn, and fails with `JournalError` if its entry was not stored."""
         self._queue.put(works)
         if self._stopped:
             self._refuse([])
@@ -58,7 +58,7 @@ class ThreadWriter:
             try:
                 outcomes = self._commit(batch)
             except BaseException:
-                # A defect rather than a failed write. It ends this thread, but leaves nobody waiting.
+                # A defect rather than a failed write. It ends this thread, but leaves no future pending.
                 self._stopped = True
                 self._refuse(batch)
                 raise
@@ -83,20 +83,20 @@ class ThreadWriter:
 
 
 class InlineWriter:
-    """Commits on the event loop, once for all appends of a tick: for the virtual clock, where threads have no place."""
+    """Commits on the event loop, once for all appends of a tick, for the virtual clock, which allows no threads."""
 
     def __init__(self, commit: Callable[[Sequence[Work]], list[Outcome]]) -> None:
         self._commit = commit
         self._batch: list[Work] = []
 
     def submit(self, works: Sequence[Work]) -> None:
-        """Take appends."""
+        """Queue appends."""
         if not self._batch:
             works[0].done.get_loop().call_soon(self.close)
         self._batch.extend(works)
 
     def close(self) -> None:
-        """Commit what was submitted."""
+        """Commit the queued appends."""
         batch, self._batch = self._batch, []
         if batch:
             resolve(self._commit(batch))

@@ -1,1 +1,1 @@
-"""Settings: their schema, how they are read, watched and compared. The last good ones stay in force."""
+"""Settings: their schema, and how they are read, watched and compared. The last valid settings stay active."""

@@ -1,4 +1,4 @@
-"""Settings of circuit breakers: what ``[breakers]`` says of all accounts together, and an account of itself."""
+"""Settings of circuit breakers: ``[breakers]`` for all accounts together, and the same table in each account."""
 
 from __future__ import annotations
 
@@ -17,50 +17,50 @@ Percent = Annotated[Decimal, Field(gt=0, le=100, allow_inf_nan=False)]
 
 
 class LossSettings(Section):
-    """A loss in percent of what was there before it, or as an amount; whichever comes first. Neither: not armed."""
+    """A loss in percent of the value before it, or as an amount; whichever comes first. Neither: not armed."""
 
     percent: Percent | None = None
-    """loss in percent of what was there before it: 5 is 5 %"""
+    """loss in percent of the value before it: 5 is 5 %"""
     amount: Positive | None = None
     """loss as an amount in quote currency; whichever comes first"""
     action: Act = "halt"
-    """what follows: warn reports, halt allows reductions only, flatten closes everything first"""
+    """what the breaker does: warn reports, halt allows reductions only, flatten closes everything first"""
 
 
 class StreakSettings(Section):
-    """So many in a row. None: not armed."""
+    """A number of consecutive occurrences. None: not armed."""
 
     count: Annotated[int, Field(ge=1, le=1000)] | None = None
-    """how many it takes"""
+    """how many trip the breaker"""
     action: Act = "halt"
-    """what follows: warn reports, halt allows reductions only, flatten closes everything first"""
+    """what the breaker does: warn reports, halt allows reductions only, flatten closes everything first"""
 
 
 class RejectionSettings(StreakSettings):
-    """So many within ``within``."""
+    """A number of occurrences within the time ``within``."""
 
     within: Duration = timedelta(minutes=10)
-    """the time within which they count"""
+    """the time within which they are counted"""
 
 
 class SlippageSettings(Section):
-    """Percent of the signal's price by which an order was filled worse."""
+    """How much worse than the signal's price an order was filled, in percent of that price."""
 
     percent: Percent | None = None
     """how much worse, in percent of the signal's price"""
     action: Act = "warn"
-    """what follows, for that symbol alone"""
+    """what the breaker does, for that symbol only"""
 
 
 class JumpSettings(LossSettings):
-    """A change of the balance that no order explains, either way."""
+    """A change of the balance, up or down, that no order explains."""
 
     action: Act = "warn"
-    """what follows: warn reports, halt allows reductions only, flatten closes everything first"""
+    """what the breaker does: warn reports, halt allows reductions only, flatten closes everything first"""
 
 
 class BreakerSettings(Section):
-    """Circuit breakers of an account. What trips and does not only warn holds until ``te resume`` with a reason."""
+    """Circuit breakers of an account. One that does more than warn stays tripped until ``te resume`` with a reason."""
 
     daily_loss: LossSettings = LossSettings()
     drawdown: LossSettings = LossSettings()
@@ -72,7 +72,7 @@ class BreakerSettings(Section):
 
 
 class GlobalBreakerSettings(BreakerSettings):
-    """Circuit breakers over all accounts together. Days begin at ``reset_at`` in ``zone``, for each account, too."""
+    """Circuit breakers over all accounts together. ``reset_at`` in ``zone`` starts the day for each account as well."""
 
     reset_at: Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")] = "00:00"
     zone: str = "UTC"
@@ -83,7 +83,5 @@ class GlobalBreakerSettings(BreakerSettings):
         try:
             ZoneInfo(zone)
         except (ZoneInfoNotFoundError, ValueError, OSError):
-            raise ValueError(
-                f"{zone} is not a time zone known here: write UTC, or one like Europe/Berlin"
-            ) from None
+            raise ValueError(f"unknown time zone {zone}: write UTC, or a name like Europe/Berlin") from None
         return zone

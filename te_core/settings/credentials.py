@@ -1,4 +1,4 @@
-"""The credentials in a plugin's options: what tells two accounts apart where the exchange does not say who they are."""
+"""The credentials in a plugin's options; they distinguish accounts if the exchange reports no account id."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pydantic import BaseModel, Secret, SecretBytes, SecretStr
 
 
 def credentials(options: BaseModel) -> tuple[str, ...]:
-    """Return every secret that the settings state, with its place. Defaults are nobody's credentials."""
+    """Return every secret that the settings state, with its location. Defaults do not count as credentials."""
     return tuple(sorted(_stated(options, "")))
 
 

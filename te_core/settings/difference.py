@@ -1,4 +1,4 @@
-"""What changes between two resolved settings, so that only what an edit touches restarts."""
+"""The difference between two resolved settings, so that only what an edit affects is restarted."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from te_core.settings.section import PluginSection
 
 Names = tuple[str, ...]
 PARTS = ("limits", "engine", "logs", "notices")
-"""Sections of the core's own that are applied without a restart."""
+"""Sections of the core that are applied without a restart."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Changes:
-    """Names of instances of one kind. ``update``: the instance stays, only what the core does with it changes."""
+    """Names of instances of one kind. ``update``: the instance keeps running, only the core's use of it changes."""
 
     start: Names = ()
     stop: Names = ()
@@ -32,9 +32,9 @@ class Changes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
-    """``symbols``: whose weights or leverage changed, that came or went. ``restart``: keys for the next start.
+    """What an edit changes; false if it changes nothing.
 
-    False when nothing changed.
+    ``symbols``: those that were added, removed or edited. ``restart``: keys that apply only from the next start.
     """
 
     sources: Changes = Changes()
@@ -58,7 +58,7 @@ class Difference:
         return changes
 
     def lines(self) -> Iterator[str]:
-        """Say it for the log."""
+        """Return one line for the log for each change."""
         for kind in get_args(Kind):
             changes = self.of(kind)
             for part in fields(changes):
@@ -70,7 +70,7 @@ class Difference:
 
 
 def difference(old: Resolved | None, new: Resolved) -> Difference:
-    """Compare; without ``old`` everything starts, and nothing needs a restart."""
+    """Compare two settings; without ``old`` everything starts, and nothing needs a restart."""
     before = old.settings if old else Settings()
     after = new.settings
     return Difference(
@@ -90,14 +90,14 @@ def difference(old: Resolved | None, new: Resolved) -> Difference:
 
 @dataclass(frozen=True, slots=True)
 class _Instance:
-    """``built``: what the instance was made of. ``steered``: what the core does with it."""
+    """``built``: the settings that the instance was built from. ``steered``: those that only the core uses."""
 
     built: tuple[Any, ...]
     steered: dict[str, Any]
 
 
 def _instances(resolved: Resolved | None, kind: Kind) -> dict[str, _Instance]:
-    """Return what runs of a kind. A source's mapping of symbols is part of what it is made of."""
+    """Return the running instances of a kind. A source's symbol mapping is among the settings it is built from."""
     if resolved is None:
         return {}
     return {

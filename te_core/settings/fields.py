@@ -1,4 +1,4 @@
-"""What a pydantic model says of the keys below it: which are known, and which hold secrets."""
+"""What a pydantic model defines about the keys below it: which are known, and which hold secrets."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ANYTHING: Shape = (Any,)
 
 
 class Node(NamedTuple):
-    """A value somewhere below a model. ``shape``: its possible types; None: the model has no such key."""
+    """A value below a model. ``shape``: its possible types, or None if the model has no such key."""
 
     path: Path
     shape: Shape | None
@@ -25,7 +25,7 @@ class Node(NamedTuple):
 
 
 def names(field: str, info: FieldInfo) -> set[str]:
-    """Give every spelling of a field's key."""
+    """Return every spelling of a field's key."""
     aliases = {info.alias, info.validation_alias}
     if isinstance(info.validation_alias, AliasChoices):
         aliases |= set(info.validation_alias.choices)
@@ -33,7 +33,7 @@ def names(field: str, info: FieldInfo) -> set[str]:
 
 
 def known_keys(shape: Shape) -> set[str]:
-    """Give the keys of the models among the possible types; none if it is no model."""
+    """Return the keys of the models among the possible types; empty if none is a model."""
     return {
         key
         for model in models(shape)
@@ -43,12 +43,12 @@ def known_keys(shape: Shape) -> set[str]:
 
 
 def is_secret(shape: Shape | None) -> bool:
-    """Tell whether a value of this shape, or a part of it, is a secret."""
+    """Return whether a value of this shape, or a part of it, is a secret."""
     return any(isinstance(kind, type) and issubclass(kind, SECRET_TYPES) for kind in _parts(shape or ()))
 
 
 def below(shape: Shape, key: str | int) -> Shape | None:
-    """Give the shape of a key; None when there is a model which does not know it."""
+    """Return the shape of a key; None if there is a model and it does not know the key."""
     found = models(shape)
     if not found:
         return tuple(arg for kind in _alternatives(shape) for arg in get_args(kind)) or ANYTHING
@@ -64,7 +64,7 @@ def below(shape: Shape, key: str | int) -> Shape | None:
 
 
 def at(model: type[BaseModel], path: Path) -> Shape | None:
-    """Give the shape at a path below a model; None when a key on the way is unknown."""
+    """Return the shape at a path below a model; None if a key on the way is unknown."""
     shape: Shape | None = (model,)
     for step in path:
         shape = below(shape, step) if shape else None
@@ -72,7 +72,7 @@ def at(model: type[BaseModel], path: Path) -> Shape | None:
 
 
 def walk(shape: Shape | None, value: Any, path: Path = ()) -> Iterator[Node]:
-    """Visit a value and everything in it; what stands below an unknown key is not visited."""
+    """Visit a value and everything in it, except what is below an unknown key."""
     yield Node(path, shape, value)
     if shape is None:
         return
@@ -85,7 +85,7 @@ def walk(shape: Shape | None, value: Any, path: Path = ()) -> Iterator[Node]:
 
 
 def texts(value: Any) -> Iterator[str]:
-    """Give every text in a value of a settings file."""
+    """Return every string in a value of a settings file."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, Mapping):
@@ -97,12 +97,12 @@ def texts(value: Any) -> Iterator[str]:
 
 
 def models(shape: Shape) -> list[type[BaseModel]]:
-    """Give the models among the possible types."""
+    """Return the models among the possible types."""
     return [kind for kind in _alternatives(shape) if isinstance(kind, type) and issubclass(kind, BaseModel)]
 
 
 def _alternatives(shape: Shape) -> Iterator[Any]:
-    """Look into ``Annotated`` and unions, but not into containers."""
+    """Unwrap ``Annotated`` and unions, but not containers."""
     for kind in shape:
         if hasattr(kind, "__metadata__") or get_origin(kind) in {Union, UnionType}:
             yield from _alternatives(get_args(kind))
@@ -111,7 +111,7 @@ def _alternatives(shape: Shape) -> Iterator[Any]:
 
 
 def _parts(shape: Shape) -> Iterator[Any]:
-    """Look into ``Annotated``, unions and containers."""
+    """Unwrap ``Annotated``, unions and containers."""
     for kind in shape:
         yield kind
         yield from _parts(get_args(kind))

@@ -1,4 +1,4 @@
-"""Replaces a file in one step, so that whoever reads it sees the old or the new one, never a part."""
+"""Replace a file in one step, so that a reader sees the old or the new content, never a part."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def replace_file(path: Path, text: str, *, mode: int) -> None:
-    """Write a file anew with this mode, whatever the old one's was. Raises ``OSError``, and nothing changed then."""
+    """Replace a file's content and mode, whatever the old mode was. Raise `OSError` if nothing could be changed."""
     fresh = path.with_name(f"{path.name}.{os.getpid()}")
     fresh.unlink(missing_ok=True)
     descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)

@@ -1,4 +1,4 @@
-"""Hours of the week as they are written in the settings."""
+"""Parse hours of the week as they are written in the settings."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _ZONE = re.compile(r"(.*?)(?: +((?:UTC|[A-Z][A-Za-z_]+/[A-Za-z_/+\-0-9]+)))?")
 
 
 def parse_hours(text: str) -> Hours:
-    """Return the hours that a text states. Raises ``ValueError``."""
+    """Return the hours that a text states. Raise `ValueError` if it cannot be parsed."""
     whole = _ZONE.fullmatch(" ".join(text.split()))
     assert whole is not None  # it matches any text
     zone = whole.group(2) or "UTC"
@@ -26,11 +26,11 @@ def parse_hours(text: str) -> Hours:
         ZoneInfo(zone)
     except (ZoneInfoNotFoundError, ValueError):
         raise ValueError(
-            f"{text!r}: there is no time zone {zone!r}; one is named like Europe/Berlin"
+            f"{text!r}: unknown time zone {zone!r}; write UTC, or a name like Europe/Berlin"
         ) from None
     spans = _spans(whole.group(1).strip().lower())
     if not spans:
-        raise ValueError(f"{text!r} is not hours of the week; write {EXAMPLES}")
+        raise ValueError(f"{text!r} does not state hours of the week; write {EXAMPLES}")
     return Hours(text=text, spans=spans, zone=zone)
 
 
@@ -58,7 +58,7 @@ def _minutes(hour: str, minute: str) -> int:
 
 
 def _days(text: str | None) -> tuple[int, ...]:
-    """Return the days of a list such as ``mon-wed,sat``; all of them without one."""
+    """Return the days of a list such as ``mon-wed,sat``; all days if there is no list."""
     if text is None:
         return tuple(range(len(DAYS)))
     found: list[int] = []
@@ -71,5 +71,5 @@ def _days(text: str | None) -> tuple[int, ...]:
 
 
 def _wrapped(begin: int, end: int) -> tuple[tuple[int, int], ...]:
-    """Return a span that may go beyond Sunday as spans within the week."""
+    """Return a span that may extend beyond Sunday as spans within the week."""
     return ((begin, end),) if end <= WEEK else ((begin, WEEK), (0, end - WEEK))

@@ -1,6 +1,6 @@
-"""The layers of the settings: ``settings.toml``, over it ``.secrets.toml``, over it ``TE_`` variables.
+"""The layers of the settings: ``settings.toml``, overridden by ``.secrets.toml``, overridden by ``TE_`` variables.
 
-dynaconf merges them. Its conveniences would damage values that trade money or open doors, so they are off:
+dynaconf merges them. Its conveniences could corrupt values that trade money or grant access, so they are off:
 values are never cast or interpreted, tables merge, everything else replaces.
 """
 
@@ -23,10 +23,10 @@ from te_core.settings.permissions import file_warnings
 
 
 def _dynaconf() -> Any:
-    """Import dynaconf as if Jinja were not there: no value here is a template, and each command would load it."""
+    """Import dynaconf as if Jinja were not installed: no value here is a template, and every command would load it."""
     hidden = "jinja2" not in sys.modules
     if hidden:
-        sys.modules["jinja2"] = None  # type: ignore[assignment]  # so importing it fails
+        sys.modules["jinja2"] = None  # type: ignore[assignment]  # makes its import fail
     try:
         from dynaconf import Dynaconf  # type: ignore[import-untyped]  # dynaconf ships no types
     finally:
@@ -48,9 +48,9 @@ _LINE = re.compile(r"\(at line (\d+)")
 
 
 class Given(NamedTuple):
-    """A value with its place.
+    """A value with its location.
 
-    Values travel through dynaconf in this wrapping because it leaves named tuples alone: a bare ``"@int 3"``
+    Values pass through dynaconf in this wrapper because dynaconf does not touch named tuples: a bare ``"@int 3"``
     or ``"@format …"`` would be interpreted, and lists would be joined instead of replaced.
     """
 
@@ -59,8 +59,10 @@ class Given(NamedTuple):
 
 
 class _Exact(str):
-    """A key below the top level. dynaconf takes keys for one that differ in case, or in space and underscore;
-    comparing them with these two methods, it then only finds what is the same.
+    """A key below the top level that only matches itself.
+
+    dynaconf treats keys as equal that differ in case, or in spaces and underscores; it compares them with these two
+    methods.
     """
 
     __slots__ = ()
@@ -74,7 +76,7 @@ class _Exact(str):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Texts:
-    """What the files held when they were read, at one moment; ``None``: there is no such file."""
+    """The content of both files at the time of one read; None if there is no such file."""
 
     file: Path
     settings: str | None
@@ -85,7 +87,7 @@ class Texts:
 
 @dataclass(slots=True)
 class Layers:
-    """The merged tree of ``Given`` values, the places of its keys, and what was wrong or odd with a layer."""
+    """The merged tree of ``Given`` values, the locations of its keys, and the problems and warnings of all layers."""
 
     tree: dict[str, Any] = field(default_factory=dict)
     locations: dict[origin.Path, SourceLocation] = field(default_factory=dict)
@@ -94,7 +96,7 @@ class Layers:
 
 
 def read(file: Path) -> Texts:
-    """Read both files. What cannot be read is told in ``problems``; a missing ``.secrets.toml`` is fine."""
+    """Read both files. Read errors are returned in ``problems``; a missing ``.secrets.toml`` is not an error."""
     problems: list[str] = []
     secrets = file.with_name(SECRETS_FILE)
     return Texts(
@@ -108,7 +110,7 @@ def read(file: Path) -> Texts:
 
 def _text(file: Path, problems: list[str]) -> str | None:
     try:
-        return file.read_bytes().decode("utf-8-sig")  # Windows' editors begin a file with a byte order mark
+        return file.read_bytes().decode("utf-8-sig")  # Windows editors start a file with a byte order mark
     except FileNotFoundError:
         return None
     except UnicodeDecodeError as error:
@@ -119,18 +121,18 @@ def _text(file: Path, problems: list[str]) -> str | None:
 
 
 def merge(texts: Texts, env: Mapping[str, str], schema: type[BaseModel]) -> Layers:
-    """Merge the layers. What is no table of the schema goes around dynaconf, to be refused."""
+    """Merge the layers. Anything that is not a table of the schema bypasses dynaconf, so that validation refuses it."""
     layers = Layers()
     layers.problems += [ConfigError(problem) for problem in texts.problems]
     store = Dynaconf(
-        # No file, variable or option of dynaconf's own may reach the settings: the layers below are all.
+        # No file, variable or option of dynaconf itself may reach the settings: only the layers below count.
         dynaconf_skip_loaders=True,
         dynaconf_skip_validators=True,
         load_dotenv=False,
         environments=False,
         auto_cast=False,
         merge_enabled=True,
-        # Dots and double underscores inside keys ("BTCUSDT.P") mean nothing.
+        # Dots and double underscores inside keys ("BTCUSDT.P") have no meaning.
         dotted_lookup=False,
         nested_separator=False,
         dynaboxify=False,
@@ -149,7 +151,7 @@ def merge(texts: Texts, env: Mapping[str, str], schema: type[BaseModel]) -> Laye
 
 
 def _variables(env: Mapping[str, str], layers: Layers) -> Iterator[str]:
-    """Name the variables that are settings, and warn of those that only look like some."""
+    """Return the names of variables that are settings, and warn about those that only look like settings."""
     names = sorted(name for name in env if name.startswith(PREFIX) and name not in peek.OWN_VARIABLES)
     links = [name for name in names if _SERVICE_LINK.fullmatch(name) and "__" not in name]
     if links:
@@ -215,15 +217,15 @@ def _spelled(steps: Sequence[str], tables: Mapping[str, Any], schema: type[BaseM
     """Spell the steps of a variable's name as the settings do.
 
     Variables are mostly written in capitals, and most shells allow no dash in them. So capitals become
-    lower case wherever keys are lower case (fields, and names of sources, accounts and plugins, not symbols),
-    and ``BYBIT_MAIN`` finds the account ``bybit-main`` when a file has it.
+    lower case wherever keys are lower case (fields, and names of sources, accounts and plugins, but not symbols),
+    and ``BYBIT_MAIN`` matches the account ``bybit-main`` if a file defines it.
     """
     spelled: list[str] = []
     shape: fields.Shape | None = (schema,)
     for index, step in enumerate(steps):
         named = index == 1 and spelled[0] != "symbols"
         if step.isupper() and (named or (shape and fields.known_keys(shape))):
-            step = step.lower()  # noqa: PLW2901 - the spelled step takes the place of the written one
+            step = step.lower()  # noqa: PLW2901 - the spelled step replaces the written one
         present = tables.get(spelled[0], {}) if named else {}
         step = next((str(name) for name in present if str(name).replace("-", "_") == step), step)  # noqa: PLW2901
         shape = fields.below(shape, step) if shape else None
@@ -234,8 +236,8 @@ def _spelled(steps: Sequence[str], tables: Mapping[str, Any], schema: type[BaseM
 def _variable(name: str, text: str, steps: Sequence[str]) -> dict[str, Any]:
     """Turn ``TE_A__B__C=text`` into ``{"a": {"b": {"c": text}}}``.
 
-    The text stays a text, so that a token like ``007`` or ``true`` survives; the schema turns it into
-    numbers and switches where it wants those. Only a complete TOML array or inline table is read as one.
+    The value stays a string, so that a token like ``007`` or ``true`` survives; the schema converts it to a number or
+    a boolean where it expects one. Only a complete TOML array or inline table is parsed as such.
     """
     location = SourceLocation(f"environment variable {name}")
     value = _wrapped(peek.structure(text), location)
@@ -262,7 +264,7 @@ def _leaf_locations(
 
 
 def plain(tree: Any) -> Any:
-    """Take the values out of their wrapping."""
+    """Return the tree with its values unwrapped."""
     if isinstance(tree, Given):
         return tree.value
     return {str(key): plain(value) for key, value in tree.items()}

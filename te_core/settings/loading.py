@@ -1,4 +1,4 @@
-"""Reads settings: layers merged, checked as a whole, every problem told with its place."""
+"""Read settings: merge the layers, validate them as a whole, and report every problem with its location."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ from te_core.settings.schema import Settings
 
 
 def load_settings(file: Path, env: Mapping[str, str]) -> Settings:
-    """Read ``settings.toml``, ``.secrets.toml`` beside it and the ``TE_`` variables.
+    """Read ``settings.toml``, ``.secrets.toml`` next to it and the ``TE_`` variables.
 
-    Raises ``SettingsInvalid`` with every problem found. Plugins' own options are not checked here: see
-    ``resolve``. What is only worth a warning stands in ``Settings.origin.warnings``.
+    Raise `SettingsInvalid` with every problem found. The options of plugins are not checked here: see ``resolve``.
+    Warnings are in ``Settings.origin.warnings``.
     """
     return settings_from(layers.read(file), env)
 
 
 def settings_from(texts: Texts, env: Mapping[str, str]) -> Settings:
-    """Make settings of texts that were read before. Raises ``SettingsInvalid``."""
+    """Build settings from texts that were already read. Raise `SettingsInvalid` with every problem found."""
     if texts.settings is None and not texts.problems:
-        reason = "there is no such file: make one with te init, or name it with --settings or TE_SETTINGS"
+        reason = "no such file: create one with te init, or name it with --settings or TE_SETTINGS"
         raise SettingsInvalid([ConfigError(reason, file=str(texts.file))])
     merged = layers.merge(texts, env, Settings)
     if merged.problems:
         raise SettingsInvalid(merged.problems)
     if texts.settings is not None and not texts.settings.strip():
-        # Editors empty a file before they write it; taken at its word, it would stop every account.
+        # Some editors empty a file before they write it; applied literally, that would stop every account.
         reason = "the file is empty: to stop trading, set enabled = false in each account"
         raise SettingsInvalid([ConfigError(reason, file=str(texts.file))])
     origin = Origin(
@@ -52,7 +52,7 @@ def settings_from(texts: Texts, env: Mapping[str, str]) -> Settings:
 
 
 def _validated(data: dict[str, Any], origin: Origin) -> tuple[Settings | None, list[ConfigError]]:
-    """Return problems instead of raising, so that pydantic's error, which quotes values, is never chained."""
+    """Return problems instead of raising, so that pydantic's error, which quotes values, is never chained to them."""
     try:
         return Settings.model_validate(references.fetched(data, (Settings,), origin.fetch)), []
     except ConfigError as error:
@@ -62,17 +62,17 @@ def _validated(data: dict[str, Any], origin: Origin) -> tuple[Settings | None, l
 
 
 def _misplaced(merged: Layers) -> Iterator[str]:
-    """Warn of the core's own secrets in settings.toml; those of plugins are known only when their models are."""
+    """Warn about the core's own secrets in settings.toml; those of plugins are only known with their models."""
     for path, given in _leaves(merged.tree):
         if fields.is_secret(fields.at(Settings, path)) and (found := misplaced_secret(path, given.location)):
             yield found
 
 
 def _secrets(merged: Layers) -> Iterator[SecretStr]:
-    """Find what must never be shown: secrets by their type, and what the operator put into the secrets file.
+    """Return what must never be shown: secrets by their type, and what the operator put into the secrets file.
 
-    Ordinary settings of the core may stand there too (``plugin = "paper"``); those are no secrets. Of a plugin that is
-    not loaded only the names of its keys are known.
+    The secrets file may also contain ordinary settings of the core (``plugin = "paper"``); those are not secrets. Of a
+    plugin that is not loaded only the names of its keys are known.
     """
     for path, given in _leaves(merged.tree):
         shape = fields.at(Settings, path)

@@ -1,4 +1,4 @@
-"""Where a setting stands: file and line for messages, and whether its value has to stay hidden."""
+"""Where a setting is defined: file and line for messages, and whether its value must stay hidden."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
 @dataclass(frozen=True, slots=True)
 class SourceLocation:
-    """A file (or an environment variable), the line if known, and whether values from there are hidden."""
+    """A file (or an environment variable), the line if known, and whether its values must stay hidden."""
 
     file: str = ""
     line: int | None = None
@@ -26,10 +26,10 @@ class SourceLocation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
-    """Where each key of a ``Settings`` came from. Never part of a comparison: a moved line changes nothing.
+    """Where each key of a ``Settings`` came from. Never compared: a moved line changes nothing.
 
-    ``warnings``: what the operator should know though nothing is refused. ``secrets``: texts that must never
-    be shown, wherever they stood. ``fetch``: what fetches secrets that are kept elsewhere, see ``references``.
+    ``warnings``: what the operator should know although nothing is refused. ``secrets``: strings that must never
+    be shown, wherever they were defined. ``fetch``: functions that fetch secrets stored elsewhere, see ``references``.
     """
 
     locations: Mapping[Path, SourceLocation] = field(default_factory=dict, compare=False, repr=False)
@@ -38,7 +38,7 @@ class Origin:
     fetch: Mapping[str, Callable[[str], str]] = field(default_factory=dict, compare=False, repr=False)
 
     def location(self, path: Path) -> SourceLocation:
-        """Find a key's place, or that of the nearest table around it."""
+        """Return a key's location, or that of the nearest table around it."""
         for length in range(len(path), 0, -1):
             if found := self.locations.get(path[:length]):
                 return found
@@ -46,11 +46,11 @@ class Origin:
 
 
 def misplaced_secret(path: Path, location: SourceLocation) -> str:
-    """Return a warning about a secret outside of the secrets file, "" for one that is not."""
+    """Return a warning if a secret is outside the secrets file, otherwise ""."""
     if location.secret or not location.file or location.line is None:
         return ""
     return (
-        f"{location.file}:{location.line}: {dotted(path)} is a secret in a file that is made to be shown and copied: "
+        f"{location.file}:{location.line}: {dotted(path)} is a secret in a file that is meant to be shown and copied: "
         "move it to .secrets.toml (te configure does)"
     )
 
@@ -62,9 +62,9 @@ def dotted(path: Path) -> str:
 
 
 def key_lines(text: str) -> dict[Path, int]:
-    """Find the line of each key in a valid TOML text.
+    """Return the line of each key in a valid TOML text.
 
-    Lines are gathered until they parse: that is one statement, whatever strings or arrays it spans.
+    Lines are collected until they parse: that is one statement, whatever strings or arrays it spans.
     """
     lines: dict[Path, int] = {}
     table: Path = ()

@@ -12,20 +12,20 @@ from te_core.contracts.options import Duration
 from te_core.settings.section import Section
 
 SHORTEST = 16
-"""Characters of a token that looks."""
+"""Minimum characters of the view token."""
 
 
 class PageSettings(Section):
-    """What a browser is shown, and who may look."""
+    """What a browser may see, and who may sign in."""
 
     enabled: bool = True
     """whether the private listener serves the page"""
     view_token: SecretStr | None = None
-    """signs in to look only; listen.private.token signs in to command, too. 16 characters or more"""
+    """token for read-only access; listen.private.token also allows commands. 16 characters or more"""
     url: str | None = None
     """address under which a proxy with TLS serves the page, such as https://engine.example.org"""
     session: Annotated[Duration, Field(gt=timedelta(minutes=1))] = timedelta(hours=12)
-    """for how long somebody who signed in may be idle"""
+    """time without activity after which a session ends"""
 
     @field_validator("view_token")
     @classmethod
@@ -41,10 +41,12 @@ class PageSettings(Section):
             return None
         parts = urlsplit(url)
         if parts.scheme != "https" or not parts.netloc or parts.path not in {"", "/"} or parts.query:
-            raise ValueError("an address like https://engine.example.org: https, a host, and no path")
+            raise ValueError(
+                "expected an address like https://engine.example.org: https, a host, and no path"
+            )
         return url.rstrip("/")
 
     @property
     def host(self) -> str:
-        """The host under which a proxy serves it, as browsers send it; empty without one."""
+        """Return the host under which a proxy serves the page, as browsers send it; empty if there is no proxy."""
         return urlsplit(self.url).netloc if self.url else ""

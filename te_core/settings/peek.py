@@ -1,7 +1,7 @@
-"""One value of the core's own settings, by the standard library alone, for commands that only look for the engine.
+"""Read single values of the core's settings with the standard library only, for commands that call a running engine.
 
-The layers are those of ``te_core.settings.layers``; loading that, the schema and its libraries would take longer than
-asking a running engine does.
+The layers are those of ``te_core.settings.layers``; importing that, the schema and its libraries would take longer
+than the request to the engine.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ _NOTHING = object()
 
 
 def peek(file: Path, env: Mapping[str, str], path: Sequence[str]) -> Any:
-    """Return one value as the layers have it, None where it is missing, whatever else is wrong with them.
+    """Return one value as the layers define it, or None if it is missing, whatever else is wrong with them.
 
-    For commands that have to reach an engine which runs with its last good settings. ``path``: keys of the core's
-    schema, in small letters.
+    For commands that must reach an engine which runs with its last valid settings. ``path``: keys of the core's
+    schema, in lower case.
     """
     found: Any = None
     for tree in (_tree(file), _tree(file.with_name(SECRETS_FILE)), *_variables(env)):
@@ -33,7 +33,7 @@ def peek(file: Path, env: Mapping[str, str], path: Sequence[str]) -> Any:
 
 
 def names(file: Path, env: Mapping[str, str], table: str) -> list[str]:
-    """Return the names of a table's sections as the layers have them, such as those of all ``accounts``."""
+    """Return the names of a table's sections as the layers define them, such as those of all ``accounts``."""
     found: dict[str, None] = {}
     for tree in (_tree(file), _tree(file.with_name(SECRETS_FILE)), *_variables(env)):
         sections = _below(tree, (table,))
@@ -42,7 +42,7 @@ def names(file: Path, env: Mapping[str, str], table: str) -> list[str]:
 
 
 def structure(text: str) -> Any:
-    """Return what a variable's text stands for: only a complete TOML array or inline table is read as one."""
+    """Return the value of a variable: its text, unless that is a complete TOML array or inline table."""
     if text.lstrip()[:1] not in {"[", "{"}:
         return text
     try:

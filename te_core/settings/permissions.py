@@ -1,4 +1,4 @@
-"""Who else on this machine may read secrets or change settings: warned of by ``te check`` and at each start."""
+"""Warnings about other users who may read secrets or change settings, for ``te check`` and each start."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 
 def file_warnings(settings: Path, secrets: Path) -> Iterator[str]:
-    """Name what the modes and owners of both files allow others to do. Windows has other rules, and is not judged."""
+    """Return a warning for each thing that file modes and owners let other users do. Windows is not checked."""
     if sys.platform != "win32":
         yield from _readable(secrets)
         for file in (settings, secrets):
@@ -29,7 +29,7 @@ def _changeable(file: Path) -> Iterator[str]:
     mode = stat.S_IMODE(found.st_mode)
     if mode & stat.S_IWOTH:
         yield (
-            f"{file} has mode {mode:04o}: anybody on this machine may change what is traded; run: chmod o-w {file}"
+            f"{file} has mode {mode:04o}: any user of this machine may change what is traded; run: chmod o-w {file}"
         )
     if sys.platform != "win32" and found.st_uid not in {0, os.geteuid()}:
         yield (
@@ -38,12 +38,12 @@ def _changeable(file: Path) -> Iterator[str]:
     folder = _stat(file.parent)
     if folder and folder.st_mode & stat.S_IWOTH and not folder.st_mode & stat.S_ISVTX:
         yield (
-            f"{file.parent} has mode {stat.S_IMODE(folder.st_mode):04o}: anybody on this machine may replace "
+            f"{file.parent} has mode {stat.S_IMODE(folder.st_mode):04o}: any user of this machine may replace "
             f"{file.name}; run: chmod o-w {file.parent}"
         )
     if not found.st_nlink:
         yield (
-            f"{file} was replaced where it is mounted from, and this process sees the old one only: edits no longer "
+            f"{file} was replaced behind its mount and this process still sees the old file: edits no longer "
             "arrive; mount the folder instead of the file, and restart"
         )
 

@@ -1,4 +1,4 @@
-"""Settings as the frozen values that the pure rules take."""
+"""Convert settings into the frozen values that the pure rules accept."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ from te_core.settings.schema import (
 
 
 def account_policy(section: AccountSettings) -> AccountPolicy:
-    """Return what the rules need of an account's section."""
+    """Return the part of an account's section that the rules need."""
     return AccountPolicy(**{field.name: getattr(section, field.name) for field in fields(AccountPolicy)})
 
 
 def stop_policy(section: AccountSettings, symbols: Mapping[str, SymbolSettings]) -> StopPolicy:
-    """Return what an account's section and those of the symbols say of stops."""
+    """Return the stops that an account's section and the symbols' sections define."""
     return StopPolicy(
         at=section.stops,
         account=section.stop.exits() if section.stop is not None else None,
@@ -44,7 +44,7 @@ def stop_policy(section: AccountSettings, symbols: Mapping[str, SymbolSettings])
 
 
 def source_policies(settings: Settings) -> dict[str, SourcePolicy]:
-    """Return every source's policy by name. A source whose plugin is switched off is not enabled."""
+    """Return every source's policy by name. A source whose plugin is disabled is not enabled."""
     return {
         name: SourcePolicy(
             max_age=section.max_age,
@@ -57,7 +57,7 @@ def source_policies(settings: Settings) -> dict[str, SourcePolicy]:
 
 
 STRICTER_IF_LARGER = {"liquidation_distance"}
-"""Limits that are a floor rather than a ceiling."""
+"""Limits that are a minimum rather than a maximum."""
 
 
 def effective_limits(everywhere: GlobalLimitSettings, own: LimitSettings) -> Limits:
@@ -89,7 +89,7 @@ def hours_without_increases(settings: Settings, account: AccountSettings) -> dic
 
 
 def armed_breakers(everywhere: GlobalBreakerSettings, own: BreakerSettings) -> Breakers:
-    """Return the circuit breakers of a scope; ``everywhere`` says when days begin."""
+    """Return the circuit breakers of a scope; ``everywhere`` defines when a day begins."""
     return Breakers(
         daily_loss=_loss(own.daily_loss),
         drawdown=_loss(own.drawdown),
@@ -113,7 +113,7 @@ def _streak(section: StreakSettings) -> Streak | None:
 
 
 def notice_policy(section: NotifierSettings) -> NoticePolicy:
-    """Return what a notifier's section says of what it is told, and when."""
+    """Return which events a notifier gets, and when, from its section."""
     return NoticePolicy(
         kinds=frozenset(section.kinds),
         mute=frozenset(section.mute),

@@ -1,4 +1,4 @@
-"""Turns what is wrong with settings into errors that say where, what, why and what was probably meant."""
+"""Turn problems of the settings into errors that state where, what, why, and what was probably meant."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NO_FIELDS: Collection[str] = frozenset()
 
 
 class SettingsInvalid(ConfigError):
-    """The settings are refused as a whole; ``problems`` has one error for each thing that is wrong."""
+    """The settings are refused as a whole; ``problems`` has one error for each problem."""
 
     def __init__(self, problems: Iterable[ConfigError]) -> None:
         self.problems = tuple(problems)
@@ -25,9 +25,9 @@ class SettingsInvalid(ConfigError):
 
 
 class Report:
-    """Collects the problems of one model's data. ``prefix``: where that data stands in the settings.
+    """Collects the problems of one model's data. ``prefix``: the path of that data in the settings.
 
-    ``beside``: keys that are also known at the top of the data, though not to the model.
+    ``beside``: keys that are also valid at the top of the data, although the model does not define them.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class Report:
         )
 
     def invalid(self, errors: Sequence[ErrorDetails]) -> Iterator[ConfigError]:
-        """Translate pydantic's errors."""
+        """Translate pydantic's errors into `ConfigError`."""
         for error in errors:
             cause = error.get("ctx", {}).get("error")
             if parts := getattr(cause, "parts", None):
@@ -60,23 +60,23 @@ class Report:
                 yield self._translated(error)
 
     def unknown(self) -> Iterator[ConfigError]:
-        """Name keys that the model does not have, whether or not the model itself would refuse them."""
+        """Return an error for each key that the model does not have, even if the model itself would accept it."""
         for node in fields.walk((self._model,), self._data):
             if node.shape is None:
                 yield self.unknown_key(node.path)
 
     def unknown_key(self, path: Path) -> ConfigError:
-        """Say that a key is unknown. Its value stays hidden: it may be a misspelled secret's."""
+        """Return the error for an unknown key. Its value stays hidden: it may belong to a misspelled secret."""
         known = fields.known_keys(fields.at(self._model, path[:-1]) or ()) - {"options"}
         known |= set(self._beside) if len(path) == 1 else set()
         return self.problem(path, "unknown key" + nearest(str(path[-1]), known))
 
     def problem(self, path: Path, reason: str, value: object = None) -> ConfigError:
-        """Make an error for a path below the data, without any secret in it."""
+        """Return an error for a path below the data, without any secret in it."""
         full = (*self._prefix, *path)
         location = self._origin.location(full)
         if not isinstance(value, str | int | float):
-            value = None  # a table may hold a secret, and says no more than its key
+            value = None  # a table may hold a secret, and adds nothing to its key
         elif location.secret or fields.is_secret(fields.at(self._model, path)):
             reason = reason.replace(str(value), MASK) if value != "" else reason
             value = MASK
@@ -99,13 +99,13 @@ class Report:
                 return self.unknown_key(path)
             case "string_pattern_mismatch" if "[key]" in error["loc"]:
                 return self.problem(
-                    path, f"this name is not allowed: it has to match {error['ctx']['pattern']}"
+                    path, f"this name is not allowed: it must match {error['ctx']['pattern']}"
                 )
         reason = error["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
         return self.problem(path, reason, error["input"])
 
     def _path(self, loc: Sequence[str | int]) -> Path:
-        """Leave out what pydantic adds for itself: ``[key]``, the alternatives of a union, and the like."""
+        """Return the path without the steps that pydantic adds, such as ``[key]`` and the alternatives of a union."""
         path: list[str | int] = []
         here: Any = self._data
         for index, step in enumerate(loc):

@@ -1,6 +1,6 @@
-"""Secrets that are kept elsewhere: ``api_key_file`` names a file, ``api_key_keyring`` an entry of the system's keyring.
+"""Secrets stored elsewhere: ``api_key_file`` names a file, ``api_key_keyring`` an entry of the system's keyring.
 
-Any secret of the core or of a plugin can be given so; the plugin sees the secret itself.
+This works for any secret of the core or of a plugin; the plugin sees the secret itself.
 """
 
 from __future__ import annotations
@@ -14,22 +14,22 @@ from te_core.errors import ConfigError
 from te_core.settings import fields
 
 CREDENTIALS = "CREDENTIALS_DIRECTORY"
-"""Where systemd puts the credentials of a unit (``LoadCredential=``)."""
+"""The variable that names the folder of a systemd unit's credentials (``LoadCredential=``)."""
 
 LONGEST = 64 * 1024
-"""Bytes of such a file; a longer one is something else."""
+"""Maximum bytes of such a file; a longer one is not a secret."""
 
 Fetch = Callable[[str], str]
 
 
 def fetchers(settings: Path, env: Mapping[str, str]) -> dict[str, Fetch]:
-    """Return what fetches a secret, by the ending of the key that names its place."""
+    """Return the functions that fetch a secret, by the suffix of the key that names its location."""
     folders = [Path(env[CREDENTIALS])] if env.get(CREDENTIALS) else []
     return {"_file": lambda name: _from_file(name, [*folders, settings.parent]), "_keyring": _from_keyring}
 
 
 def fetched(data: Mapping[str, Any], shape: fields.Shape, fetch: Mapping[str, Fetch]) -> dict[str, Any]:
-    """Return data in which secrets stand for the keys that name their place. Raises ``ConfigError``."""
+    """Return the data with secrets in place of the keys that name their locations. Raise `ConfigError` if one fails."""
     known = fields.known_keys(shape)
     result: dict[str, Any] = {}
     for key, value in data.items():
@@ -38,7 +38,7 @@ def fetched(data: Mapping[str, Any], shape: fields.Shape, fetch: Mapping[str, Fe
         inner = fields.below(shape, key)
         if ending and known and inner is None and fields.is_secret(fields.below(shape, secret)):
             if secret in data:
-                raise ConfigError(f"{secret} is given, too: remove one of them", key=key)
+                raise ConfigError(f"{secret} is set as well: remove one of the two", key=key)
             result[secret] = _fetched(key, value, fetch[ending])
         elif isinstance(value, Mapping) and inner is not None:
             result[key] = fetched(value, inner, fetch)
@@ -48,19 +48,19 @@ def fetched(data: Mapping[str, Any], shape: fields.Shape, fetch: Mapping[str, Fe
 
 
 def refers(options: Mapping[str, Any], option: str, fetch: Mapping[str, Fetch]) -> bool:
-    """Whether an option is kept elsewhere."""
+    """Return whether an option is stored elsewhere."""
     return any(f"{option}{ending}" in options for ending in fetch)
 
 
 def _fetched(key: str, value: object, fetch: Fetch) -> str:
     if not isinstance(value, str) or not value:
-        raise ConfigError("expected a text that names where the secret is kept", key=key)
+        raise ConfigError("expected a text that names where the secret is stored", key=key)
     try:
         secret = fetch(value)
     except (OSError, ValueError) as error:
         raise ConfigError(f"{value}: {getattr(error, 'strerror', None) or error}", key=key) from None
     if not secret:
-        raise ConfigError(f"{value}: it is empty", key=key)
+        raise ConfigError(f"{value} is empty: store the secret there", key=key)
     return secret
 
 
@@ -70,14 +70,14 @@ def _from_file(name: str, folders: list[Path]) -> str:
     with found.open("rb") as stream:
         content = stream.read(LONGEST + 1)
     if len(content) > LONGEST:
-        raise ValueError(f"longer than {LONGEST} bytes, so not a secret")
+        raise ValueError(f"longer than {LONGEST} bytes, so it cannot be a secret")
     return content.decode("utf-8-sig").strip()
 
 
 def _from_keyring(name: str) -> str:
     service, _, user = name.rpartition("/")
     if not service:
-        raise ValueError("write it as SERVICE/USER, as in: keyring set SERVICE USER")
+        raise ValueError("expected SERVICE/USER, as in: keyring set SERVICE USER")
     try:
         keyring = importlib.import_module("keyring")
     except ImportError:
@@ -85,7 +85,7 @@ def _from_keyring(name: str) -> str:
     try:
         secret = keyring.get_password(service, user)
     except keyring.errors.KeyringError as error:
-        raise ValueError(f"the keyring cannot be read: {error}") from None
+        raise ValueError(f"cannot read the keyring: {error}") from None
     if secret is None:
-        raise ValueError(f"the keyring has no such entry: keyring set {service} {user}")
+        raise ValueError(f"no such entry in the keyring; run: keyring set {service} {user}")
     return str(secret)

@@ -1,4 +1,4 @@
-"""Settings with each section's own options checked by its plugin's model."""
+"""Validate the options of each section with its plugin's model."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from te_core.settings.schema import Settings
 from te_core.settings.section import PluginSection
 
 Kind = Literal["sources", "accounts", "notifiers", "risk_checks", "observers"]
-"""The groups of sections that plugins make instances of."""
+"""The groups of sections that plugins build instances from."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,9 +31,9 @@ class Resolved:
     """Settings that can be applied.
 
     ``account_options`` has every account (a disabled one still closes what the engine opened), the others every one
-    that must run (a disabled source with a webhook still listens). ``unavailable``:
-    what must run and cannot, by its section's key (``accounts.bybit-main``), with the reason. ``secrets``: for the
-    redactor. ``warnings``: what the operator should know though nothing is refused.
+    that must run (a disabled source with a webhook still listens). ``unavailable``: why an instance that must run
+    cannot, by its section's key (``accounts.bybit-main``). ``secrets``: for the redactor. ``warnings``: what the
+    operator should know although nothing is refused.
     """
 
     settings: Settings
@@ -52,7 +52,7 @@ class Resolved:
         return found
 
     def options(self, kind: Kind) -> Mapping[str, BaseModel]:
-        """Return the options of those sections of a kind that must run and can."""
+        """Return the options of the sections of a kind that must run and can run."""
         return {
             "sources": self.source_options,
             "accounts": self.account_options,
@@ -63,10 +63,10 @@ class Resolved:
 
 
 def resolve(settings: Settings, registry: Registry) -> Resolved:
-    """Check every section's options with its plugin's model. Raises ``SettingsInvalid``.
+    """Check every section's options with its plugin's model. Raise `SettingsInvalid` with every problem found.
 
-    A section whose plugin could not be loaded, or that only lacks its secrets, is left out and takes nothing
-    else with it.
+    A section whose plugin could not be loaded, or that only lacks its secrets, is left out without affecting the
+    others.
     """
     resolution = _Resolution(settings, registry)
     sources = resolution.options("sources", settings.sources, registry.sources)
@@ -100,7 +100,7 @@ def _enabled(sections: Mapping[str, PluginSection], made: Mapping[str, BaseModel
 
 
 def _listens(settings: Settings, registry: Registry, name: str) -> bool:
-    """Whether a source runs: a disabled one with a webhook does, so that no alert is refused or lost (I19)."""
+    """Return whether a source runs: a disabled one with a webhook does, so that no alert is refused or lost (I19)."""
     section = settings.sources[name]
     return section.enabled or registry.sources[section.plugin].webhook is not None
 
@@ -137,9 +137,7 @@ class _Resolution:
                 continue
             other = first.setdefault((plugin, *secrets), name)
             if other != name:
-                reason = (
-                    f"has the same credentials as accounts.{other}: one account is traded by one section only"
-                )
+                reason = f"has the same credentials as accounts.{other}: an account may be traded by one section only"
                 location = self._settings.origin.location(("accounts", name))
                 yield ConfigError(reason, key=f"accounts.{name}", file=location.file, line=location.line)
 
@@ -150,17 +148,19 @@ class _Resolution:
             if section.shadow_of is not None and spec is not None and not spec.capabilities.simulated:
                 path = ("accounts", name, "shadow_of")
                 location = self._settings.origin.location(path)
-                reason = f'plugin {section.plugin} sends real orders: a shadow needs plugin = "paper"'
+                reason = f'plugin {section.plugin} sends real orders: a shadow account needs plugin = "paper"'
                 yield ConfigError(reason, key=dotted(path), file=location.file, line=location.line)
 
     def without_answers(self) -> Iterator[ConfigError]:
-        """Refuse control by a plugin that answers nobody: whoever asked for it would wait for it in vain."""
+        """Refuse control by a plugin that only sends: the operator would wait for answers in vain."""
         for name, section in self._settings.notifiers.items():
             spec = self._registry.notifiers.get(section.plugin)
             if section.control and spec is not None and not spec.answers:
                 path = ("notifiers", name, "control")
                 location = self._settings.origin.location(path)
-                reason = f"plugin {section.plugin} only tells: it answers nobody"
+                reason = (
+                    f"plugin {section.plugin} only sends notices and cannot receive commands: remove control"
+                )
                 yield ConfigError(reason, key=dotted(path), file=location.file, line=location.line)
 
     def _warn_of_misplaced(self, key: Path, section: PluginSection, spec: InstanceSpec) -> None:
@@ -182,7 +182,7 @@ class _Resolution:
         return f"plugin {plugin}: {report.reason}"
 
     def _validated(self, key: Path, section: PluginSection, spec: InstanceSpec) -> BaseModel | None:
-        """Give the options, or note why there are none. Pydantic's error quotes values: it is never chained."""
+        """Return the options, or None after recording why. Pydantic's error quotes values, so it is never chained."""
         try:
             found = fetched(section.options, (spec.settings,), self._settings.origin.fetch)
         except ConfigError as error:
@@ -216,7 +216,7 @@ class _Resolution:
 
 
 def _lack(spec: InstanceSpec, section: PluginSection, errors: Sequence[ErrorDetails]) -> str:
-    """Name what is missing when a section only waits for its secrets, or is disabled and not finished."""
+    """Return what is missing if a section only lacks its secrets, or is disabled and incomplete; otherwise ""."""
     generated = [name for name in getattr(spec, "generated_secrets", ()) if name not in section.options]
     lacking = dict.fromkeys(generated)
     for error in errors:
@@ -226,8 +226,6 @@ def _lack(spec: InstanceSpec, section: PluginSection, errors: Sequence[ErrorDeta
         secret = fields.is_secret(fields.at(spec.settings, error["loc"]))
         if error["type"] == "missing" and (secret or not section.enabled):
             lacking[dotted(error["loc"])] = None
-        elif (
-            error["loc"] or not generated
-        ):  # a rule of the whole model may be about the secret that is missing
+        elif error["loc"] or not generated:  # a rule of the whole model may concern the missing secret
             return ""
     return ", ".join(lacking)

@@ -1,5 +1,7 @@
-"""The one schema of ``settings.toml``. A plugin's own keys stand beside the core's in its section; the core
-collects them in ``options`` and the plugin's model validates them.
+"""The schema of ``settings.toml``.
+
+A plugin's own keys are in the same section as the core's; the core collects them in ``options`` and the plugin's
+model validates them.
 """
 
 from __future__ import annotations
@@ -55,29 +57,29 @@ class Contradiction(ValueError):
 
 
 class FundingGuardSettings(Section):
-    """Which funding keeps the side that pays it from being increased, and for how long before it is paid."""
+    """The funding rate above which the paying side is not increased, and how long before the payment that starts."""
 
     rate: Positive
-    """funding above this share of a position's value keeps the side that pays it from being increased"""
+    """funding, as a share of a position's value, above which the side that pays it is not increased"""
     before: Duration = timedelta(minutes=10)
-    """for how long before it is paid"""
+    """how long before the payment that starts"""
 
 
 class LimitSettings(Section):
-    """Limits that hold at every moment (I6). Money in the account's quote currency. None: no limit."""
+    """Limits that apply at all times (I6). Money in the account's quote currency. None: no limit."""
 
     leverage: Annotated[int, Field(ge=1)] | None = None
     """largest leverage of any position"""
     order_notional: Positive | None = None
-    """largest single order; what is larger is cut into several"""
+    """largest single order; a larger one is split"""
     symbol_exposure: Positive | None = None
     """largest position in one symbol of one account"""
     account_exposure: Positive | None = None
     """largest sum of all positions of one account"""
     orders_per_minute: Annotated[int, Field(ge=1)] | None = None
-    """orders of one account within a minute: all count, only increases are held back"""
+    """orders of one account within a minute; all are counted, only increases are held back"""
     price_distance: Positive | None = None
-    """largest share by which the price may differ from the newest signal's own for an increase: 0.02 is 2 %"""
+    """for an increase, largest deviation of the price from the newest signal's own price: 0.02 is 2 %"""
     symbol_share: Positive | None = None
     """largest position in one symbol, as a share of the account's equity: 0.5 is half of it"""
     direction_share: Positive | None = None
@@ -85,15 +87,15 @@ class LimitSettings(Section):
     group_share: dict[GroupName, Positive] = Field(default_factory=dict)
     """largest sum of the positions of a group of [groups], as a share of the account's equity"""
     liquidation_distance: Annotated[Share, Field(gt=0, lt=1)] | None = None
-    """share of the price by which the estimated liquidation price has to be away after an increase"""
+    """least distance of the estimated liquidation price after an increase, as a share of the price"""
     funding_guard: FundingGuardSettings | None = None
 
 
 class GlobalLimitSettings(LimitSettings):
-    """Limits of every account, and one over all accounts together."""
+    """Limits of every account, and one of all accounts together."""
 
     orders_per_minute: Annotated[int, Field(ge=1)] | None = 600
-    """orders of one account within a minute; a section of an account that states none adds no limit of its own"""
+    """orders of one account within a minute; an account without its own value adds no further limit"""
     total_exposure: Positive | None = None
     """largest sum of all positions of all accounts"""
 
@@ -102,36 +104,36 @@ class EngineSettings(Section):
     """How accounts are read and failures are retried."""
 
     resync: Duration = timedelta(seconds=30)
-    """how often each account is read without cause, to find what changed from outside"""
+    """how often each account is read without another reason, to detect changes from outside"""
     start_delay: Duration = timedelta(0)
-    """for so long after the start nothing is increased"""
+    """time after the start during which nothing is increased"""
     strict: bool = False
-    """whether a broken plugin that the settings name keeps the engine from starting"""
+    """whether the engine refuses to start if a plugin that the settings name is broken"""
     plugins_dir: str | None = None
     """folder of plugins that are one file each, for trying out; relative to settings.toml"""
     backoff_first: Duration = timedelta(seconds=5)
     """first pause after a symbol failed; doubles with every further failure"""
     backoff_last: Duration = timedelta(seconds=120)
-    """longest such pause"""
+    """longest pause after a failure"""
 
 
 class ListenerSettings(Section):
-    """Where a listener binds, and its TLS. Files are in PEM; relative names are next to ``settings.toml``."""
+    """Where a listener binds, and its TLS. Files are PEM; names are relative to the folder of ``settings.toml``."""
 
     host: str = "127.0.0.1"
     """address of the public listener, which accepts webhooks and nothing else"""
     port: Port = 8787
-    """its port; 0 lets the system choose"""
+    """its port; 0 lets the operating system choose"""
     trusted_proxies: tuple[str, ...] = ()
-    """addresses or networks of your reverse proxy, whose X-Forwarded-For is believed"""
+    """addresses or networks of your reverse proxy, whose X-Forwarded-For is trusted"""
     certificate: str | None = None
-    """file in PEM; with it the listener speaks TLS itself"""
+    """PEM file; with it the listener serves TLS itself"""
     key: str | None = None
-    """file in PEM with its private key, unless the certificate's file contains it"""
+    """PEM file with the private key, unless the certificate's file contains it"""
     client_certificate: Literal["tradingview"] | None = None
-    """ask senders for TradingView's client certificate, on top of the token"""
+    """require TradingView's client certificate from senders, in addition to the token"""
     client_ca: str | None = None
-    """file in PEM with the authority that signed it; without one the system's authorities count"""
+    """PEM file with the authority that signed it; unset, the system's authorities are used"""
 
     @model_validator(mode="after")
     def _networks(self) -> Self:
@@ -143,12 +145,12 @@ class ListenerSettings(Section):
     def _certified(self) -> Self:
         for name in ("key", "client_certificate", "client_ca"):
             if getattr(self, name) is not None and self.certificate is None:
-                raise ValueError(f"{name} is of no use without certificate")
+                raise ValueError(f"{name} has no effect without certificate: set certificate, or remove it")
         return self
 
 
 def is_loopback(host: str) -> bool:
-    """Tell whether a listening address can only be reached from this machine."""
+    """Return whether a listening address can only be reached from this machine."""
     if host == "localhost":
         return True
     try:
@@ -158,16 +160,16 @@ def is_loopback(host: str) -> bool:
 
 
 class PrivateListenerSettings(Section):
-    """The API of ``te status`` and friends."""
+    """The listener for the API that ``te status`` and other commands call."""
 
     host: str = "127.0.0.1"
-    """address of the private listener: state, health, what te status reads"""
+    """address of the private listener, which serves state, health and the API that te uses"""
     port: Port = 8788
-    """its port; 0 lets the system choose"""
+    """its port; 0 lets the operating system choose"""
     token: SecretStr | None = None
-    """asked for by everything but health; the first start makes one. Outside loopback 24 characters or more"""
+    """required by everything but health; the first start creates one. Outside loopback 24 characters or more"""
     socket: str | None = None
-    """name of a Unix socket in the state folder, instead of host and port"""
+    """name of a Unix socket in the state folder, used instead of host and port"""
 
     @model_validator(mode="after")
     def _guarded(self) -> Self:
@@ -182,7 +184,7 @@ class PrivateListenerSettings(Section):
 
 
 class ListenSettings(Section):
-    """The public listener takes webhooks only; the private one has the API and health."""
+    """The public listener accepts webhooks only; the private one serves the API and health."""
 
     public: ListenerSettings = ListenerSettings()
     private: PrivateListenerSettings = PrivateListenerSettings()
@@ -192,31 +194,31 @@ class LogSettings(Section):
     """What is logged, and where."""
 
     level: Literal["TRACE", "DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
-    """what is logged: this and everything more serious"""
+    """least serious level that is logged"""
     format: Literal["text", "json"] = "text"
-    """readable lines, or one JSON object a line"""
+    """readable lines, or one JSON object per line"""
     file: str | None = None
     """also log to this file, rotated at 10 MB"""
 
 
 class TracingSettings(Section):
-    """Spans of each alert's way, sent by OTLP over HTTP; needs the extra ``otel``."""
+    """Traces of each alert's path through the engine, sent by OTLP over HTTP; needs the extra ``otel``."""
 
     enabled: bool = False
-    """send a trace of each alert's way through the engine"""
+    """send a trace of each alert's path through the engine"""
     endpoint: Annotated[str, Field(pattern=r"^https?://[^@\s]+$")] | None = None
-    """address of a collector for traces; unset, that of the standard OTEL_ variables"""
+    """address of a trace collector; unset, the standard OTEL_ variables apply"""
 
 
 class JournalSettings(Section):
-    """What must survive, and for how long."""
+    """Where the journal is stored, and for how long."""
 
     file: str = "journal.sqlite3"
     """the SQLite file, relative to the state folder"""
     keep: Duration = timedelta(days=90)
-    """age after which what no longer counts is deleted"""
+    """age after which records that are no longer active are deleted"""
     quarantine: Annotated[int, Field(ge=0, le=100_000)] = 500
-    """how many refused inputs are kept to be looked at"""
+    """number of refused inputs that are stored for inspection"""
 
 
 class PluginSwitch(Section):
@@ -229,52 +231,52 @@ class PluginSwitch(Section):
 class SourceSettings(PluginSection):
     """A signal source. ``symbols`` maps its spellings to the engine's.
 
-    ``max_age``: a signal older than this has expired (None: never). ``on_expiry``: keep its depth, let it shrink
-    to nothing over another ``max_age``, or take it as flat. ``expect_every``: a source that says nothing for so long is
-    silent, and its signals have expired. ``price_factor``: a price further away from the last one that is known of its
-    symbol is refused; a flat signal never is.
+    ``max_age``: age at which a signal expires (None: never). ``on_expiry``: keep its depth, shrink it to zero over
+    another ``max_age``, or treat it as flat. ``expect_every``: a source without any message for this long is silent,
+    and its signals have expired. ``price_factor``: a signal is refused if its price is further than this factor from
+    the last known price of its symbol; a flat signal never is.
     """
 
     symbols: dict[str, SymbolName] = Field(
-        default_factory=dict, description="the source's spellings of symbols, and yours"
+        default_factory=dict, description="the source's spellings of symbols, and the engine's"
     )
-    max_age: Duration | None = Field(default=None, description="a signal older than this has expired")
+    max_age: Duration | None = Field(default=None, description="age at which a signal expires")
     on_expiry: Literal["hold", "decay", "flat"] = Field(
         default="hold",
-        description="what becomes of an expired signal: kept, shrinking over another max_age, or flat",
+        description="depth of an expired signal: unchanged, shrinking to zero over another max_age, or flat",
     )
     expect_every: Annotated[Duration, Field(gt=timedelta(0))] | None = Field(
         default=None,
-        description="a source that says nothing for so long is silent, and its signals have expired",
+        description="a source without any message for this long is silent, and its signals have expired",
     )
     price_factor: Annotated[Decimal, Field(gt=1, allow_inf_nan=False)] = Field(
         default=Decimal(10),
-        description="a price that is more than so many times the last known one of its symbol is refused, as is one "
-        "that is less than that part of it",
+        description="a signal is refused if its price is more than this many times the last known price of its symbol, "
+        "or less than that fraction of it",
     )
 
 
 class NotifierSettings(PluginSection):
-    """Who is told what happens, how often, and when not."""
+    """Which events a notifier sends, how often, and when not."""
 
     kinds: tuple[str, ...] = ()
-    """only events of these kinds, such as outage or drift; empty: all but filled and position_changed; *: all"""
+    """kinds of events to send, such as outage or drift; empty: all except filled and position_changed; *: all"""
     mute: tuple[str, ...] = ()
-    """events of these kinds are never told"""
+    """kinds of events that are never sent"""
     gather: Duration = timedelta(seconds=5)
-    """what happens within so long is told together; 0: each event on its own"""
+    """events within this time are sent in one notice; 0: each event on its own"""
     per_hour: Annotated[int, Field(ge=0, le=3600)] = 60
-    """notices within an hour, a sixth of them at once; what is more is told together later; 0: no limit"""
+    """largest number of notices per hour, a sixth of them at once; the rest is sent together later; 0: no limit"""
     quiet_hours: tuple[HoursText, ...] = ()
-    """hours of the week in which only critical kinds are told; the rest is told together at their end"""
+    """hours of the week in which only critical kinds are sent; the rest is sent together afterwards"""
     critical: tuple[str, ...] = ("blocked", "breaker", "flatten", "halt", "identity", "key")
-    """kinds that are told at once, also in quiet hours and above the limit"""
+    """kinds that are sent at once, even in quiet hours and above the limit"""
     control: bool = False
-    """whether the plugin may ask and command the engine for those who write to it"""
+    """whether the plugin may query and command the engine for users who write to it"""
 
 
 def _level(value: object) -> object:
-    """Turn ``"3%"`` or ``120`` into an exit: percent of a price, or a difference of prices."""
+    """Turn ``"3%"`` or ``120`` into an exit: percent of a price, or a price difference."""
     if isinstance(value, Exit):
         return value
     text = str(value).strip() if isinstance(value, str | int | float | Decimal) and value is not True else ""
@@ -284,7 +286,7 @@ def _level(value: object) -> object:
         return Exit(value=number, unit=unit)
     except (ArithmeticError, SignalRejected):
         raise ValueError(
-            "a level is a share of the price such as '3%', or a difference of prices such as 120"
+            "expected a share of the price such as '3%', or a price difference such as 120"
         ) from None
 
 
@@ -292,31 +294,33 @@ Level = Annotated[Exit, BeforeValidator(_level)]
 
 
 class StopSettings(Section):
-    """Where a position is left: ``"3%"`` of the price, or a difference of prices; what a signal states goes first."""
+    """Where a position is closed: ``"3%"`` of the price, or a price difference. A signal's levels take precedence."""
 
     loss: Level | None = None
-    """where a losing position is left, from its entry: 3% of the price, or a difference of prices"""
+    """distance from the entry at which a losing position is closed: 3% of the price, or a price difference"""
     profit: Level | None = None
-    """where a winning position is left, from its entry"""
+    """distance from the entry at which a winning position is closed"""
     trailing: Level | None = None
-    """how far the stop stays behind the best price since the position was opened"""
+    """distance of the stop from the best price since the position was opened"""
     activation: Level | None = None
-    """how far the price must have gone in the position's favour before trailing counts"""
+    """how far the price must move in the position's favour before trailing starts"""
     break_even: Level | None = None
-    """how far the price must have gone until the stop is moved to the entry"""
+    """how far the price must move in the position's favour before the stop is moved to the entry"""
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
         if self.activation is not None and self.trailing is None:
-            raise ValueError("activation is of no use without trailing")
+            raise ValueError("activation has no effect without trailing: set trailing, or remove it")
         for name in ("loss", "trailing"):
             level = getattr(self, name)
             if level is not None and level.unit is ExitUnit.PERCENT and level.value >= 100:
-                raise ValueError(f"{name} = {level.value:f} % is all of the price: it could never be reached")
+                raise ValueError(
+                    f"{name} = {level.value:f} % is the whole price or more and can never be reached"
+                )
         return self
 
     def exits(self) -> Exits:
-        """Return it as the rules take it."""
+        """Return the settings as the value that the rules accept."""
         return Exits(
             take_profit=(self.profit,) if self.profit is not None else (),
             stop_loss=self.loss,
@@ -327,43 +331,43 @@ class StopSettings(Section):
 
 
 class AccountSettings(PluginSection):
-    """An exchange account. A disabled one closes what the engine opened there, then rests."""
+    """An exchange account. A disabled one closes what the engine opened there, then stays idle."""
 
     shadow_of: Name | None = None
-    """another account whose settings hold here too, except for what this section states; on paper only"""
+    """another account whose settings apply here too, except for those in this section; paper accounts only"""
     observe: bool | None = None
-    """whether everything is read and shown, and nothing sent; unset, a new live account does so until te go"""
+    """whether the account only reads and shows and sends nothing; unset, a new live account does so until te go"""
     equity: Literal["wallet", "total"] = "wallet"
-    """what depths are fractions of: the wallet balance, or with unrealised profit"""
+    """what a depth (target exposure) is a fraction of: the wallet balance, or that plus unrealised profit"""
     drift: Literal["reduce", "heal", "alert"] = "reduce"
-    """when others changed a position: cut what is too much, also restore what is missing, or only report it"""
+    """after a change from outside: only cut the excess, also restore what is missing, or only report it"""
     adopt: bool = False
     """whether positions that the engine never opened are taken over"""
     below_minimum: Literal["skip", "raise"] = "skip"
     """a size below the exchange's minimum: stay flat, or trade the minimum"""
     minimum_order: Positive | None = None
-    """least value of an order in quote currency, where the exchange accepts less; closing is never held up"""
+    """least value of an order in quote currency, if higher than the exchange's; closing is never held back"""
     margin_mode: MarginMode = MarginMode.ISOLATED
     """margin mode of every position; changed only while flat"""
     leverage: Annotated[int, Field(ge=1)] | None = None
-    """leverage instead of what signals and symbols ask for"""
+    """leverage that replaces the one of signals and symbols"""
     rebalance: Literal["on_change", "band"] = "on_change"
-    """whether sizes change with targets only, or also when equity and price moved them far enough"""
+    """whether sizes change only with the target, or also when equity and price moved them far enough"""
     band: Annotated[Share, Field(gt=0)] = Decimal("0.05")
-    """how far that is, as a share of the size: 0.05 is 5 %"""
+    """for rebalance = band, the deviation that is far enough, as a share of the size: 0.05 is 5 %"""
     concurrency: Annotated[int, Field(ge=1, le=100)] = 10
-    """symbols of this account that are worked on at the same time"""
+    """number of symbols of this account that are processed at the same time"""
     no_increases: tuple[HoursText, ...] = ()
     """hours of the week in which nothing is increased here"""
     stop: StopSettings | None = None
-    """where every position is left; what its symbol or its signal states goes before it"""
+    """where every position is closed; levels of its symbol or its signal take precedence"""
     stops: Literal["exchange", "engine", "off"] = "exchange"
-    """who holds the stops of settings and signals: the exchange where its plugin can, the engine, or nobody"""
+    """who enforces the stops of settings and signals: the exchange if its plugin can, the engine, or nobody"""
     limits: LimitSettings = LimitSettings()
     breakers: BreakerSettings = BreakerSettings()
 
     def shadowing(self, live: AccountSettings) -> AccountSettings:
-        """Return this section with what it does not state taken from another."""
+        """Return this section with unset keys filled in from the live account's section."""
         theirs = [name for name in LimitSettings.model_fields if name not in self.limits.model_fields_set]
         limits = self.limits.model_copy(update={name: getattr(live.limits, name) for name in theirs})
         own = {*self.model_fields_set, *PluginSection.model_fields, "shadow_of", "observe", "limits"}
@@ -374,8 +378,8 @@ class AccountSettings(PluginSection):
 class SymbolSettings(Section):
     """``weights``: the largest share of an account that each source may steer here; together at most 1.
 
-    ``leverage`` is used when no source states one. ``no_increases``: hours of the week in which it is not increased.
-    ``stop``: where its positions are left, before what accounts say.
+    ``leverage`` applies if no source states one. ``no_increases``: hours of the week in which it is not increased.
+    ``stop``: where its positions are closed; takes precedence over the account's.
     """
 
     leverage: Annotated[int, Field(ge=1)] = 1
@@ -388,7 +392,7 @@ class SymbolSettings(Section):
     def _at_most_one(cls, weights: dict[str, Decimal]) -> dict[str, Decimal]:
         total = sum(weights.values(), Decimal(0))
         if total > 1:
-            raise ValueError(f"weights add up to {total}: together they may be 1 at most")
+            raise ValueError(f"weights add up to {total}: the sum must not exceed 1")
         return weights
 
 
@@ -409,7 +413,7 @@ class Settings(Section):
     accounts: dict[Name, AccountSettings] = Field(default_factory=dict)
     symbols: dict[SymbolName, SymbolSettings] = Field(default_factory=dict)
     groups: dict[GroupName, tuple[SymbolName, ...]] = Field(default_factory=dict)
-    """symbols that count together in group_share"""
+    """symbols whose positions are added up for group_share"""
     notifiers: dict[Name, NotifierSettings] = Field(default_factory=dict)
     risk_checks: dict[Name, RiskCheckSettings] = Field(default_factory=dict)
     observers: dict[Name, ObserverSettings] = Field(default_factory=dict)
@@ -419,7 +423,7 @@ class Settings(Section):
     @field_validator("accounts")
     @classmethod
     def _shadows(cls, accounts: dict[str, AccountSettings]) -> dict[str, AccountSettings]:
-        """Fill in what shadows take from their accounts."""
+        """Fill in the keys that shadows inherit from their accounts."""
         shadows = {name: of for name, section in accounts.items() if (of := section.shadow_of) is not None}
         parts: list[tuple[Path, str]] = []
         for name, of in shadows.items():
@@ -428,7 +432,7 @@ class Settings(Section):
             elif of not in accounts:
                 reason = f"there is no [accounts.{of}]{nearest(of, accounts.keys() - {name})}"
             elif of in shadows:
-                reason = f"accounts.{of} is a shadow itself: name the account that it is a shadow of"
+                reason = f"accounts.{of} is itself a shadow: name the account that it shadows"
             else:
                 continue
             parts.append((("accounts", name, "shadow_of"), reason))
@@ -486,17 +490,17 @@ class Settings(Section):
 
     @property
     def origin(self) -> Origin:
-        """Where the keys stand; empty when the settings were not read from files."""
+        """Return where the keys are defined; empty if the settings were not read from files."""
         return self._origin
 
     def with_origin(self, origin: Origin) -> Self:
-        """Give the same settings, knowing where their keys stand."""
+        """Return the same settings with the locations of their keys."""
         copy = self.model_copy()
         copy._origin = origin  # noqa: SLF001 - a copy of this very class
         return copy
 
     def plugin_enabled(self, plugin: str) -> bool:
-        """Tell whether instances of a plugin may run; plugins are on unless switched off."""
+        """Return whether instances of a plugin may run; plugins are enabled by default."""
         switch = self.plugins.get(plugin)
         return switch is None or switch.enabled
 
@@ -506,11 +510,11 @@ class Settings(Section):
         return beside / FilePath(folder).expanduser() if folder else None
 
     def pinned_plugins(self) -> dict[str, str]:
-        """Return the package that a plugin has to come from, by its name."""
+        """Return the distribution that each pinned plugin must come from, by plugin name."""
         return {name: switch.distribution for name, switch in self.plugins.items() if switch.distribution}
 
     def plugins_in_use(self) -> tuple[str, ...]:
-        """Name the plugins to load: of all sources and accounts, and of what else is enabled, unless switched off.
+        """Return the plugins to load: of all sources and accounts, and of what else is enabled, unless switched off.
 
         A disabled account still closes what the engine opened there, and a disabled source still listens.
         """

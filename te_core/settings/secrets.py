@@ -1,6 +1,6 @@
-"""Makes the secrets that a source needs and the operator did not choose: there is no default password.
+"""Generate the secrets that a source needs and the operator did not choose: there is no default password.
 
-Commands that only ask the engine import this for its randomness: what is heavy is imported where it is used.
+Commands that only call the engine import this for its randomness, so heavy imports are made where they are used.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ MODE = 0o600
 
 
 def random_secret() -> str:
-    """Give 256 random bits in letters, digits, ``-`` and ``_``, fit for a URL."""
+    """Return 256 random bits as letters, digits, ``-`` and ``_``, safe in a URL."""
     return secrets.token_urlsafe(32)
 
 
 def missing_secrets(settings: Settings, registry: Registry) -> Iterator[tuple[str, str]]:
-    """Name (source, option) of the secrets that enabled sources lack and the engine may choose."""
+    """Return (source, option) of each secret that an enabled source lacks and the engine may generate."""
     from te_core.settings.references import refers
 
     for name, section in settings.sources.items():
@@ -45,19 +45,19 @@ def missing_secrets(settings: Settings, registry: Registry) -> Iterator[tuple[st
 def generate_missing(
     file: Path, settings: Settings, registry: Registry, *, generate: Callable[[], str] = random_secret
 ) -> tuple[str, ...]:
-    """Write what is missing into ``.secrets.toml`` beside ``file``; give the keys that were written.
+    """Write missing secrets to ``.secrets.toml`` next to ``file``; return the keys that were written.
 
-    The operator's comments and order stay. The file is replaced in one step and can be read by its owner
-    only, whatever its mode was. Raises ``OSError`` when it cannot be written.
+    The operator's comments and order are preserved. The file is replaced in one step and becomes readable by its
+    owner only, whatever its mode was. Raise `OSError` if it cannot be written.
     """
     missing = [("sources", *named) for named in missing_secrets(settings, registry)]
     return _write(file, {path: generate() for path in missing})
 
 
 def private_token(file: Path, settings: Settings, *, generate: Callable[[], str] = random_secret) -> str:
-    """Return the token of the private listener, made and written as ``generate_missing`` does where there is none.
+    """Return the token of the private listener; generate and write one as ``generate_missing`` does if there is none.
 
-    Raises ``OSError`` when it cannot be written.
+    Raise `OSError` if it cannot be written.
     """
     given = settings.listen.private.token
     if given is not None and given.get_secret_value():
@@ -74,7 +74,7 @@ def _write(file: Path, values: Mapping[tuple[str, ...], str]) -> tuple[str, ...]
         path = file.with_name(SECRETS_FILE).resolve()
         try:
             document = tomlkit.parse(path.read_bytes().decode("utf-8-sig") if path.exists() else "")
-        except ValueError:  # it is being edited this moment: once it is whole, it is read again
+        except ValueError:  # it is being edited right now; once it is valid, it is read again
             return ()
         for (*tables, option), value in values.items():
             table: Tree = document
@@ -92,4 +92,4 @@ def _table(parent: Tree, key: str) -> Tree:
     if key not in parent:
         # An inline table can only hold inline ones.
         parent[key] = tomlkit.inline_table() if isinstance(parent, InlineTable) else tomlkit.table()
-    return cast("Tree", parent[key])  # the settings were read from it: it is a table, or looks like one
+    return cast("Tree", parent[key])  # the settings were read from it, so it is a table or behaves like one

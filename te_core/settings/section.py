@@ -1,4 +1,4 @@
-"""What tables of the settings file have in common."""
+"""The base classes of the tables of the settings file."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class PluginSection(Section):
 
     plugin: str
     enabled: bool = True
-    """false: a source has no opinion, an account closes what the engine opened, the others are not called"""
+    """false: a source is not counted, an account closes what the engine opened, the others are not called"""
     options: dict[str, Any] = Field(default_factory=dict, exclude=True, repr=False)
 
     @model_validator(mode="before")

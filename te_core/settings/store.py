@@ -1,4 +1,4 @@
-"""Holds the settings in force. An edit either gives a difference to apply, or is refused and changes nothing."""
+"""Holds the active settings. An edit either yields a difference to apply, or is refused and changes nothing."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from te_core.settings.secrets import generate_missing
 
 
 class SettingsStore:
-    """``current``: the last good settings. ``refused``: why the files, as they are now, are not in force.
+    """``current``: the last valid settings. ``refused``: why the files in their present state are not active.
 
-    ``generate`` makes secrets that sources lack; without it none is ever written.
+    ``generate`` generates secrets that sources lack; without it none is ever written.
     """
 
     def __init__(
@@ -40,17 +40,16 @@ class SettingsStore:
         self._seen: Texts | None = None
 
     async def load(self) -> Resolved:
-        """Read the settings for the first time. Raises ``SettingsInvalid``."""
+        """Read the settings for the first time. Raise `SettingsInvalid` if they cannot be applied."""
         self._seen = layers.read(self._file)
         self.current = await self._resolved()
         return self.current
 
     async def reload(self, *, again: bool = False) -> Difference | SettingsInvalid | None:
-        """Read again; None when the files say what they said last time.
+        """Read the settings again; return None if the files are unchanged.
 
-        A difference is in force when it is returned; it is empty when the edit changes nothing that counts,
-        or puts right what was refused. ``again``: also look when the files are the same, because a plugin
-        was loaded late.
+        A returned difference is already active; it is empty if the edit changes nothing that matters, or only corrects
+        what was refused. ``again``: validate even if the files are unchanged, because a plugin was loaded late.
         """
         texts = layers.read(self._file)
         if texts == self._seen and not again:
@@ -80,18 +79,18 @@ class SettingsStore:
         return settings_from(self._seen, self._env)
 
     def _refuse_half_a_file(self, new: Settings) -> None:
-        """Refuse a text that has lost all symbols, accounts or sources: at its word, it would close everything."""
+        """Refuse a file that lost all symbols, accounts or sources: applied literally, it would close everything."""
         old = self.current.settings if self.current else new
         gone = [
             key for key in ("sources", "accounts", "symbols") if getattr(old, key) and not getattr(new, key)
         ]
         if gone:
-            reason = "none is there any more, as in a file that is half written: "
+            reason = "every entry is gone, as in a half-written file, so the edit is refused: "
             reason += "to stop trading, set enabled = false in each account"
             raise SettingsInvalid(ConfigError(reason, key=key, file=str(self._file)) for key in gone)
 
     def _keep_running(self, new: Resolved) -> None:
-        """Refuse an edit that would stop what runs only because its new plugin or secrets are not there."""
+        """Refuse an edit that would stop a running instance only because its new plugin or secrets are missing."""
         if self.current is None:
             return
         running = [f"sources.{name}" for name in self.current.source_options]
@@ -101,7 +100,7 @@ class SettingsStore:
         for name in self.current.account_options:
             section = new.settings.accounts.get(name)
             if section and new.settings.plugin_enabled(section.plugin) and name not in new.account_options:
-                lost.setdefault(f"accounts.{name}", "lacks what it takes to close its positions")
+                lost.setdefault(f"accounts.{name}", "lacks what is needed to close its positions")
         if lost:
             raise SettingsInvalid(
                 ConfigError(reason, key=key, file=str(self._file)) for key, reason in lost.items()

@@ -1,8 +1,8 @@
-"""Tells of edits to the settings files, however an editor or a deployment writes them.
+"""Detect edits of the settings files, however an editor or a deployment writes them.
 
-The kernel reports most edits at once, but not those that reach a file by another way than its folder: through a hard
-link, where the file was bind-mounted from, on another machine of a network file system. So the files' times, sizes and
-numbers are compared with each heartbeat, too: ``enabled = false`` always arrives.
+The kernel reports most edits at once, but not those that reach a file other than through its folder: through a hard
+link, at the origin of a bind mount, or on another machine of a network file system. So the files' times, sizes and
+inode numbers are also compared with each heartbeat: ``enabled = false`` always arrives.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from watchfiles import Change, awatch
 from te_core.settings.layers import SECRETS_FILE
 
 QUIET_MS = 100
-"""Milliseconds without a further change after which a file counts as written."""
+"""Milliseconds without a further change after which a file is considered completely written."""
 LONGEST = 1_000
-"""Milliseconds after which endless changes are looked at anyway."""
+"""Milliseconds after which changes are processed even if they do not stop."""
 HEARTBEAT = 1_000
-"""Milliseconds after which a quiet watch makes sure that it still watches the right folders, and compares the files."""
+"""Milliseconds after which a quiet watch checks that it still watches the right folders, and compares the files."""
 UNWATCHED = 60
-"""Heartbeats that only compare where the kernel does not watch (too many watches), until it is asked again."""
+"""Heartbeats that only compare if the kernel refuses to watch (too many watches), before it is retried."""
 
 Stamps = tuple[tuple[int, ...] | None, ...]
 
@@ -39,19 +39,19 @@ async def watch(file: Path, changed: Callable[[], Awaitable[object]]) -> None:
         locations = _watched_paths(file)
         if folders := _folders(locations):
             try:
-                with suppress(FileNotFoundError), _held(folders):  # a folder went in between
+                with suppress(FileNotFoundError), _held(folders):  # a folder was removed in between
                     await _watch(file, locations, folders, changed)
             except (OSError, RuntimeError):  # watchfiles raises either
                 await _compare(file, changed)
         else:
             await changed()
-            await asyncio.sleep(HEARTBEAT / 1000)  # the folder is gone; it may come back
+            await asyncio.sleep(HEARTBEAT / 1000)  # the folder is gone but may come back
 
 
 async def _watch(
     file: Path, locations: set[Path], folders: dict[Path, int], changed: Callable[[], Awaitable[object]]
 ) -> None:
-    """Watch those folders until others have to be watched."""
+    """Watch those folders until the set of folders to watch changes."""
 
     def concerns_us(_: Change, path: str) -> bool:
         return Path(path) in locations
@@ -68,7 +68,7 @@ async def _watch(
     seen: Stamps | None = None
     async with aclosing(watching) as batches:
         async for batch in batches:
-            # Compared the first time anyhow: an edit may have come before the watch began. Stamped before it is read.
+            # Always compared the first time: an edit may precede the watch. Stamped before the files are read.
             now = _stamps(file)
             if batch or now != seen:
                 seen = now
@@ -78,7 +78,7 @@ async def _watch(
 
 
 async def _compare(file: Path, changed: Callable[[], Awaitable[object]]) -> None:
-    """Do without the kernel for a while."""
+    """Poll the files for a while instead of relying on the kernel."""
     seen: Stamps | None = None
     for _ in range(UNWATCHED):
         if (now := _stamps(file)) != seen:
@@ -88,7 +88,7 @@ async def _compare(file: Path, changed: Callable[[], Awaitable[object]]) -> None
 
 
 def _stamps(file: Path) -> Stamps:
-    """Return what differs between a file and its next edit. No links left: it was replaced where it is mounted from."""
+    """Return what distinguishes a file from its next edit. Without links left, it was replaced behind its mount."""
     return tuple(map(_stamp, (file, file.with_name(SECRETS_FILE))))
 
 
@@ -101,7 +101,7 @@ def _stamp(file: Path) -> tuple[int, ...] | None:
 
 
 def _watched_paths(file: Path) -> set[Path]:
-    """Give both files with every symbolic link on the way to them, as absolute paths."""
+    """Return both files and every symbolic link on the way to them, as absolute paths."""
     return {path for name in (file, file.with_name(SECRETS_FILE)) for path in _steps(name.absolute(), 40)}
 
 
@@ -120,7 +120,7 @@ def _steps(path: Path, links_left: int) -> Iterator[Path]:
 
 @contextmanager
 def _held(folders: Mapping[Path, int]) -> Iterator[None]:
-    """Keep folders open: the number of one that was deleted goes to the next that is made, most likely in its place."""
+    """Hold folders open, so that the inode number of a deleted one is not reused by the folder that replaces it."""
     with ExitStack() as held:
         for folder in folders:
             held.callback(os.close, os.open(folder, os.O_RDONLY))
@@ -128,7 +128,7 @@ def _held(folders: Mapping[Path, int]) -> Iterator[None]:
 
 
 def _folders(locations: set[Path]) -> dict[Path, int]:
-    """Give the folders to watch, with what tells one from another of the same name made later."""
+    """Return the folders to watch with their inode numbers, which distinguish one from a later folder of that name."""
     found = {}
     for folder in sorted({path.parent for path in locations}):
         try:

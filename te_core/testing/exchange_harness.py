@@ -166,4 +166,4 @@ class ExchangeHarness(ABC):
         """End every failure that is still active."""
 
     def close(self) -> None:
-        """Stop what the emulator runs outside the test's event loop; called after each case, once that loop has ended."""
+        """Stop what the emulator runs outside the test's event loop; called after each case, when that has ended."""

@@ -192,7 +192,7 @@ def test_run_offers_it_at_a_terminal_and_names_it_elsewhere(
 ) -> None:
     refused = empty.te("run")
     assert refused.exit_code == 2
-    assert "make one with te init" in refused.stderr
+    assert "create one with te init" in refused.stderr
     monkeypatch.setattr(init, "_at_a_terminal", lambda: True)
     ran = []
     monkeypatch.setattr("te_core.app.process.run_to_the_end", lambda _, main: ran.append(main.close()))

@@ -106,7 +106,7 @@ def test_why_tells_an_orders_story(traded: Any) -> None:
     assert 0 < story["latency"]["cause_to_sent_ms"] < 10_000
     unknown = traded.te("why", "99999999")
     assert unknown.exit_code == 1
-    assert "takes a number, a client order id or its beginning" in unknown.stderr
+    assert "use a number, a client order id or the beginning of one" in unknown.stderr
 
 
 def test_profit_comes_to_the_same_however_it_is_added_up(traded: Any) -> None:

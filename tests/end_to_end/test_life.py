@@ -235,12 +235,12 @@ def used_state(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize(
     ("spoil", "told"),
     [
-        (damaged_header, "this is no journal"),
+        (damaged_header, "this is not a journal"),
         (damaged_pages, "the file is damaged"),
         (cut_short, "the file is damaged"),
         (of_the_future, "upgrade te-core"),
         (of_another_program, "journal"),
-        (no_database, "this is no journal"),
+        (no_database, "this is not a journal"),
     ],
 )
 def test_a_journal_that_cannot_be_used_is_refused_and_left_as_it_is(
@@ -309,7 +309,7 @@ def test_without_a_settings_file_the_way_to_name_one_is_told(home: Home, start: 
     home.settings.unlink()
     assert start(home).exit_code() == INVALID
     assert (
-        f"{home.settings}: there is no such file: make one with te init, or name it with --settings or TE_SETTINGS"
+        f"{home.settings}: no such file: create one with te init, or name it with --settings or TE_SETTINGS"
         in home.log()
     )
     assert not home.state.exists()

@@ -92,7 +92,7 @@ async def test_decimals_keep_every_digit_and_times_every_microsecond(tmp_path: P
 async def test_all_entries_of_an_append_are_kept_or_none(tmp_path: Path) -> None:
     journal = open_journal(tmp_path)
     await journal.append(intent("o1"))
-    with pytest.raises(JournalError, match="o1: an intent of this client order id was recorded before"):
+    with pytest.raises(JournalError, match="o1: an intent with this client order id is already recorded"):
         await journal.append(target(), event(), intent("o1"))
     assert journal.events(9) == []
     assert journal.snapshot().books == {}
@@ -175,7 +175,7 @@ async def test_an_intent_is_recorded_once_whatever_became_of_it(tmp_path: Path, 
     journal = open_journal(tmp_path)
     await journal.append(intent("o1"))
     await journal.append(order_outcome("o1", state))
-    with pytest.raises(EntryRefused, match="o1: an intent of this client order id was recorded before"):
+    with pytest.raises(EntryRefused, match="o1: an intent with this client order id is already recorded"):
         await journal.append(intent("o1", quantity=Decimal("0.02")))
     (record,) = journal.intents(9)
     assert (record.intent, record.state) == (intent("o1"), state)

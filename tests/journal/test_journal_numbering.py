@@ -116,7 +116,7 @@ async def test_an_append_waits_until_its_outcome_is_known(
     await asyncio.sleep(0)
     for _ in range(times - 2):  # each append asks again; the first ask was the failed commit's own
         assert not waiting.done()
-        assert "whether the last entries were kept is not known yet" in journal.problem()
+        assert "it is not known yet whether the last entries were stored" in journal.problem()
         with pytest.raises(JournalError, match="nothing else is written"):
             await journal.append(event("never"))
     assert not waiting.done()
@@ -169,7 +169,7 @@ async def test_closing_leaves_nobody_waiting_for_what_is_in_doubt(
     disk.fail(keeps=True, times=100)
     waiting = journal.append(event("in doubt"))
     journal.close()
-    with pytest.raises(JournalError, match="whether the last entries were kept is not known yet"):
+    with pytest.raises(JournalError, match="it is not known yet whether the last entries were stored"):
         await waiting
     disk.works = True
     again = open_journal(tmp_path)
@@ -187,7 +187,7 @@ async def test_a_program_that_writes_past_the_lock_is_noticed_before_anything_is
     other.commit()
     other.close()
     for _ in range(2):
-        with pytest.raises(JournalError, match="another program has written it meanwhile") as failure:
+        with pytest.raises(JournalError, match="another program has written to the journal") as failure:
             await journal.append(event("a"), event("b"))
         assert not isinstance(failure.value, EntryRefused)
     assert "another program" in journal.problem()
@@ -215,7 +215,7 @@ async def test_a_writer_that_has_stopped_is_a_problem(
 
     monkeypatch.setattr(journal._committer, "_execute", broken)
     for _ in range(2):
-        with pytest.raises(JournalError, match="restart the engine, which then knows what was kept"):
+        with pytest.raises(JournalError, match="which then knows which of the last entries were stored"):
             await journal.append(event())
         assert "has stopped" in journal.problem()
     journal.close()

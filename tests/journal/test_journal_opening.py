@@ -124,7 +124,7 @@ async def test_a_log_without_its_journal_is_refused(tmp_path: Path) -> None:
     journal.close()
     (tmp_path / "journal.sqlite3").unlink()
     (tmp_path / "copy-journal.sqlite3-wal").rename(tmp_path / "journal.sqlite3-wal")
-    with pytest.raises(JournalError, match="put the journal back beside it"):
+    with pytest.raises(JournalError, match="put the journal back next to it"):
         open_journal(tmp_path)
 
     (tmp_path / "copy-journal.sqlite3").rename(tmp_path / "journal.sqlite3")
@@ -211,7 +211,7 @@ async def test_damage_met_while_running_is_an_error_that_says_so(tmp_path: Path)
     connection.execute("UPDATE signals SET depth = '17', detail = '{'")
     connection.commit()
     connection.close()
-    with pytest.raises(JournalError, match=r"makes no sense.*restore a copy"):
+    with pytest.raises(JournalError, match=r"has invalid values.*restore a copy"):
         reader.snapshot()
     reader.close()
     journal.close()

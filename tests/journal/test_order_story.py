@@ -137,8 +137,8 @@ async def test_orders_are_found_by_number_id_or_its_beginning(journal: Journal) 
     numbers = {name: story(journal, name)["order"]["number"] for name in ("abcd-1", "abcd-2", "7000")}
     for name, number in numbers.items():
         assert story(journal, str(number))["order"]["client_order_id"] == name
-    with pytest.raises(NoSuchOrder, match="fits several orders: abcd-1, abcd-2"):
+    with pytest.raises(NoSuchOrder, match="matches several orders: abcd-1, abcd-2"):
         story(journal, "abcd")
     for nothing in ("abc", "9" * 30, "zzzz", "", "abcd_1", "%"):
-        with pytest.raises(NoSuchOrder, match="takes a number"):
+        with pytest.raises(NoSuchOrder, match="use a number"):
             story(journal, nothing)

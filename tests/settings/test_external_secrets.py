@@ -97,13 +97,13 @@ def test_the_keyring_is_asked_by_service_and_user(
     ("keys", "told"),
     [
         ('api_key_file = "nowhere"', "nowhere: No such file or directory"),
-        ('api_key_file = "empty"', "empty: it is empty"),
-        ("api_key_file = 3", "expected a text that names where the secret is kept"),
+        ('api_key_file = "empty"', "empty is empty"),
+        ("api_key_file = 3", "expected a text that names where the secret is stored"),
         ('api_key_file = "."', "Is a directory"),
         ('api_key_file = "large"', "longer than 65536 bytes"),
-        ('api_key_keyring = "main"', "write it as SERVICE/USER"),
-        ('api_key_keyring = "te/nobody"', "has no such entry: keyring set te nobody"),
-        ('api_key_file = "empty"\napi_key = "x"', "api_key is given, too"),
+        ('api_key_keyring = "main"', "expected SERVICE/USER"),
+        ('api_key_keyring = "te/nobody"', "no such entry in the keyring; run: keyring set te nobody"),
+        ('api_key_file = "empty"\napi_key = "x"', "api_key is set as well"),
     ],
 )
 def test_what_cannot_be_fetched_leaves_one_section_out(
@@ -157,8 +157,8 @@ def test_a_secret_that_is_kept_elsewhere_is_not_warned_of(
     [
         (".secrets.toml", 0o640, "others on this machine may read it; run: chmod 600"),
         (".secrets.toml", 0o604, "others on this machine may read it; run: chmod 600"),
-        ("settings.toml", 0o646, "anybody on this machine may change what is traded; run: chmod o-w"),
-        (".", 0o777, "anybody on this machine may replace settings.toml; run: chmod o-w"),
+        ("settings.toml", 0o646, "any user of this machine may change what is traded; run: chmod o-w"),
+        (".", 0o777, "any user of this machine may replace settings.toml; run: chmod o-w"),
     ],
 )
 def test_what_others_may_do_to_the_files_is_warned_of(

@@ -32,7 +32,7 @@ def the_only(load: Load, settings: str = SETTINGS, secrets: str | None = None, *
 
 def test_a_missing_file(folder: Folder) -> None:
     with pytest.raises(
-        SettingsInvalid, match="there is no such file: make one with te init, or name it with --settings"
+        SettingsInvalid, match="no such file: create one with te init, or name it with --settings"
     ):
         folder.load()
 
@@ -294,4 +294,4 @@ def test_a_share_of_a_group_that_is_not_listed_is_refused(load: Load) -> None:
 )
 def test_hours_that_cannot_be_read_are_refused_with_examples(load: Load, hours: str) -> None:
     problem = the_only(load, f"[symbols.BTCUSDT]\nno_increases = ['{hours}']\n")
-    assert "no time zone" in problem.reason or "write '22:00-06:00'" in problem.reason
+    assert "unknown time zone" in problem.reason or "write '22:00-06:00'" in problem.reason

@@ -83,7 +83,7 @@ async def test_a_bad_edit_is_refused_and_changes_nothing(
 async def test_a_deleted_file_is_refused_and_welcome_back(folder: Folder, registry: Registry) -> None:
     store = await opened(folder, registry)
     folder.file.unlink()
-    assert "there is no such file" in str(await refusal(store))
+    assert "no such file" in str(await refusal(store))
     folder.write()
     assert await store.reload() == Difference()
     assert store.refused is None
@@ -140,7 +140,7 @@ async def test_half_a_file_is_refused_though_it_is_valid_in_itself(
     folder.write(SETTINGS[: SETTINGS.index(f"[{lost}.")])
     refused = await store.reload()
     assert isinstance(refused, SettingsInvalid)
-    assert f"settings.toml: {lost}: none is there any more" in str(refused)
+    assert f"settings.toml: {lost}: every entry is gone" in str(refused)
     assert store.current is in_force
     folder.write(SETTINGS)
     assert await store.reload() == Difference()

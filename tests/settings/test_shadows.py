@@ -83,7 +83,7 @@ def test_an_edit_of_the_account_is_an_edit_of_its_shadow(apply: Callable[[str], 
         (SHADOW.replace('"main"', '"shadow"'), "an account cannot be a shadow of itself"),
         (
             LIVE + SHADOW + '[accounts.second]\nplugin = "acme"\nshadow_of = "shadow"\n',
-            "accounts.shadow is a shadow itself: name the account that it is a shadow of",
+            "accounts.shadow is itself a shadow: name the account that it shadows",
         ),
     ],
 )
@@ -104,7 +104,7 @@ def test_only_an_account_on_paper_is_a_shadow(apply: Callable[[str], Resolved], 
         apply(LIVE + SHADOW)
     (problem,) = refused.value.problems
     assert (problem.key, problem.line is not None) == ("accounts.shadow.shadow_of", True)
-    assert problem.reason == 'plugin acme sends real orders: a shadow needs plugin = "paper"'
+    assert problem.reason == 'plugin acme sends real orders: a shadow account needs plugin = "paper"'
 
 
 def test_accounts_on_paper_may_share_a_secret_which_is_nobodys_key(apply: Callable[[str], Resolved]) -> None:

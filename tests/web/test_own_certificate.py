@@ -228,7 +228,7 @@ async def test_a_certificate_that_cannot_be_used_is_named(
 
 def test_without_a_certificate_its_companions_are_refused() -> None:
     for name, value in (("key", "a"), ("client_ca", "a"), ("client_certificate", "tradingview")):
-        with pytest.raises(ValidationError, match="of no use without certificate"):
+        with pytest.raises(ValidationError, match="no effect without certificate"):
             ListenSettings.model_validate({"public": {name: value}})
 
 

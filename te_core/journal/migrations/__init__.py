@@ -1,1 +1,1 @@
-"""Alembic's environment: how an older journal becomes a newer one."""
+"""Alembic's environment, which upgrades an older journal to the current schema."""

@@ -1,4 +1,4 @@
-"""Run by Alembic: upgrades the connection that the journal gives it, in the transaction that is open there."""
+"""Run by Alembic: upgrade the journal's connection within its open transaction."""
 
 from alembic import context
 

@@ -1,4 +1,4 @@
-"""What orders cost, what came and went besides, samples of the value, breakers, and causes."""
+"""Add the cost of orders, payments without an order, equity samples, breakers, and causes."""
 
 from typing import Any
 
@@ -26,7 +26,7 @@ def _time(name: str, *, nullable: bool = False) -> sa.Column[int]:
 
 
 def upgrade() -> None:
-    """Make the tables; what was ordered before has no cause, and was never asked what it cost."""
+    """Create the tables; earlier orders have no cause, and their cost was never requested."""
     for table in ("targets", "intents"):
         op.add_column(table, _text("cause", nullable=True))
         op.add_column(table, _time("caused_at", nullable=True))

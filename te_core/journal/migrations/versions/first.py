@@ -1,4 +1,4 @@
-"""The first tables. Written out, because a migration must not change when the tables do."""
+"""Create the first tables. They are written out, because a migration must not change when the tables do."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ _NUMBER = "n:number! "
 
 
 def _table(name: str, columns: str) -> None:
-    """Make a table of ``type:name`` words; ``!`` marks the primary key, ``?`` what may be missing."""
+    """Create a table from ``type:name`` words; ``!`` marks the primary key, ``?`` a nullable column."""
     made = []
     for column in columns.split():
         kind, title = column.split(":")
@@ -36,7 +36,7 @@ def _table(name: str, columns: str) -> None:
 
 
 def upgrade() -> None:
-    """Make every table and index."""
+    """Create every table and index."""
     _table("meta", "w:key! w:value")
     _table("latest_signals", "w:source! w:symbol! n:number")
     _table("books", "w:account! w:symbol! n:revision? n:target? n:goal? n:confirmation?")

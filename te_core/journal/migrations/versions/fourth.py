@@ -1,4 +1,4 @@
-"""Standing commands of the operator."""
+"""Add standing commands of the operator."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -8,7 +8,7 @@ down_revision = "0003"
 
 
 def upgrade() -> None:
-    """Make the table of controls; nothing was halted, paused or set by hand before."""
+    """Create the table of controls; earlier versions could not halt, pause or set anything by hand."""
     op.create_table(
         "controls",
         *(

@@ -1,4 +1,4 @@
-"""Accounts by who they are; commits numbered by their writer."""
+"""Add accounts by their identity at the exchange, and commits numbered by their writer."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -8,7 +8,7 @@ down_revision = "0001"
 
 
 def upgrade() -> None:
-    """Make the table of accounts; number the commits from 0."""
+    """Create the table of accounts; number the commits from 0."""
     op.create_table(
         "accounts",
         sa.Column("book", sa.Text(), primary_key=True, nullable=False),

@@ -1,4 +1,4 @@
-"""What symbols and accounts came to, hour by hour, and what each fill did by average cost."""
+"""Add the hourly results of symbols and accounts, and the result of each fill by average cost."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ def _key(name: str, kind: sa.types.TypeEngine[Any]) -> sa.Column[Any]:
 
 
 def upgrade() -> None:
-    """Add the column and the table; of what was earned before nothing is known by symbol."""
+    """Add the column and the table; earlier results are not known by symbol."""
     op.add_column("fills", sa.Column("gained", sa.Text(), nullable=True))
     op.add_column("accounts", sa.Column("paper", sa.Boolean(), nullable=False, server_default=sa.false()))
     op.add_column("accounts", sa.Column("currency", sa.Text(), nullable=False, server_default=""))

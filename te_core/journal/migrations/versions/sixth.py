@@ -1,4 +1,4 @@
-"""Stop orders among the intents, and the best prices by which stops trail."""
+"""Add stop orders to the intents, and the best prices that trailing stops follow."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -8,7 +8,7 @@ down_revision = "0005"
 
 
 def upgrade() -> None:
-    """Add the column and the table; no order of before was a stop."""
+    """Add the column and the table; no earlier order was a stop."""
     op.add_column("intents", sa.Column("stop", sa.Text(), nullable=True))
     op.create_table(
         "best_prices",

@@ -1,4 +1,4 @@
-"""Exits that a signal states, and the step up to which a position was confirmed."""
+"""Add the exits that a signal states, and the step up to which a position was confirmed."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -8,6 +8,6 @@ down_revision = "0002"
 
 
 def upgrade() -> None:
-    """Add the columns; signals of before state none, confirmations of before are ordered by their times."""
+    """Add the columns; earlier signals state no exits, earlier confirmations are ordered by their times."""
     op.add_column("signals", sa.Column("exits", sa.Text(), nullable=True))
     op.add_column("confirmations", sa.Column("step", sa.Integer(), nullable=True))
