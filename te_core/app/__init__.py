@@ -1,1 +1,1 @@
-"""Puts everything together into one process."""
+"""Assemble everything into one process."""

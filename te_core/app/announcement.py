@@ -1,4 +1,4 @@
-"""How other processes find the running engine: it announces its addresses in the state folder."""
+"""The file in the state folder by which other processes find the running engine."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ ANNOUNCEMENT = "engine.json"
 
 @dataclass(frozen=True, slots=True)
 class Announcement:
-    """What a running engine says of itself. ``public`` and ``private`` are addresses without trailing slash.
+    """What a running engine announces. ``public`` and ``private`` are addresses without a trailing slash.
 
-    ``nonce``: what it proves itself with, see ``te_core.web.identity``; the file is its owner's alone.
+    ``nonce``: proves the engine's identity, see ``te_core.web.identity``; only the file's owner can read it.
     """
 
     pid: int
@@ -23,24 +23,24 @@ class Announcement:
     nonce: str = field(repr=False)
 
     def write(self, state: Path) -> None:
-        """Announce; the file is replaced as a whole."""
+        """Write the announcement; the file is replaced in one step."""
         made = state / f".{ANNOUNCEMENT}.new"
         made.write_text(json.dumps(asdict(self)))
         made.replace(state / ANNOUNCEMENT)
 
     @staticmethod
     def left_behind(state: Path) -> bool:
-        """Return whether an engine that has ended, as the journal's lock is free, did not withdraw its own."""
+        """Return whether an earlier engine did not withdraw its announcement; call it with the journal locked."""
         return (state / ANNOUNCEMENT).exists()
 
     @staticmethod
     def withdraw(state: Path) -> None:
-        """Say that the engine has stopped."""
+        """Remove the announcement of an engine that has stopped."""
         (state / ANNOUNCEMENT).unlink(missing_ok=True)
 
     @classmethod
     def read(cls, state: Path) -> Announcement | None:
-        """Return what an engine announced, not yet believed: a killed one leaves its file behind."""
+        """Return an announcement that is not verified yet: a killed engine leaves its file behind."""
         try:
             data = json.loads((state / ANNOUNCEMENT).read_text())
             announced = cls(data["pid"], data["public"], data["private"], data["nonce"])

@@ -1,4 +1,4 @@
-"""Everything that makes up a running engine, put together, kept at its settings, and taken apart in order."""
+"""Assemble everything that makes up a running engine, keep it at its settings, and shut it down in order."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ PRUNING = timedelta(hours=1)
 
 
 class Application:
-    """One engine with its settings, plugins, journal and listeners. Is what the listeners ask."""
+    """One engine with its settings, plugins, journal and listeners. Answers the requests of the listeners."""
 
     def __init__(
         self,
@@ -90,9 +90,9 @@ class Application:
         self._reloading = asyncio.Lock()
         self._warned: tuple[str, ...] = ()
         self._edits = 0
-        """Edits of the settings that were looked at, refused ones included."""
+        """Number of edits of the settings that were processed, including refused ones."""
         self._applied: tuple[str, ...] = ()
-        """What the newest of them changed."""
+        """What the newest edit changed."""
         self._plugin_notices: dict[str, str] = {}
         self._running: AsyncExitStack | None = None
         self._actions = Actions(self, clock, new_secret)
@@ -104,9 +104,9 @@ class Application:
     # -- life
 
     async def start(self) -> None:
-        """Start everything. Raises ``ConfigError``, ``JournalError``; then nothing is left running.
+        """Start everything. Raise `ConfigError` or `JournalError` if that fails; nothing is left running then.
 
-        What only one engine can have, journal and addresses, comes first: meanwhile senders are told to come again.
+        What only one engine can have, the journal and the addresses, comes first; senders are asked to retry meanwhile.
         """
         self._loop = asyncio.get_running_loop()
         async with AsyncExitStack() as started:
@@ -141,10 +141,12 @@ class Application:
             self._running = started.pop_all()
 
     async def stop(self) -> None:
-        """Refuse new alerts, let orders under way be answered, then close everything."""
+        """Refuse new alerts, wait for orders in flight, then close everything."""
         if self._running is not None:
             self.servers.drain()
-            text = "the engine stops; what is held stays as it is, and nobody follows it meanwhile"
+            text = (
+                "the engine is stopping; positions stay as they are and are not managed until it runs again"
+            )
             self._started.record(Event(at=self._clock.now(), kind="stopped", text=text))
             await self._running.aclose()
 
@@ -164,8 +166,8 @@ class Application:
         except OSError as error:
             token = self._new_secret()  # trading does not depend on it
             logger.error(
-                "listen.private.token cannot be written ({}): te status and others cannot ask this engine; set it in "
-                ".secrets.toml or TE_LISTEN__PRIVATE__TOKEN",
+                "cannot write listen.private.token ({}): te status and other commands cannot query this engine; set it "
+                "in .secrets.toml or TE_LISTEN__PRIVATE__TOKEN",
                 error.strerror,
             )
         self.redactor.add((token, self._nonce))
@@ -199,14 +201,12 @@ class Application:
         try:
             resolved = await self._store.load()
         except OSError as error:
-            raise ConfigError(
-                f"secrets cannot be written: {error.strerror}", file=str(error.filename)
-            ) from None
+            raise ConfigError(f"cannot write secrets: {error.strerror}", file=str(error.filename)) from None
         self._learn(resolved)
         if resolved.settings.engine.strict and resolved.unavailable:
             problems = [ConfigError(reason, key=key) for key, reason in resolved.unavailable.items()]
             raise SettingsInvalid(
-                [*problems, ConfigError("refuses to start without them", key="engine.strict")]
+                [*problems, ConfigError("the engine does not start without them", key="engine.strict")]
             )
         return resolved
 
@@ -216,7 +216,9 @@ class Application:
         try:
             from te_core.app.traces import Traces  # an extra, and slow to import
         except ModuleNotFoundError as error:
-            logger.error("tracing is off: {} is missing: pip install 'trade-engine[otel]'", error.name)
+            logger.error(
+                "tracing is off: package {} is missing: pip install 'trade-engine[otel]'", error.name
+            )
             return OFF
         traces = Traces(
             settings.tracing, clock=self._clock, on_problem=partial(self._output_changed, "traces")
@@ -242,7 +244,7 @@ class Application:
         sources, accounts = (", ".join(found) or "none" for found in (settings.sources, settings.accounts))
         text = f"version {__version__}, sources: {sources}, accounts: {accounts}"
         if killed:
-            text += "; the last run was not stopped: it was killed, or the machine went down"
+            text += "; the last run was not stopped cleanly: it was killed, or the machine went down"
         self._started.record(Event(at=self._clock.now(), kind="started", text=text))
 
     def _announce(self, started: AsyncExitStack) -> None:
@@ -254,7 +256,7 @@ class Application:
 
     @property
     def settings(self) -> Settings:
-        """The settings in force."""
+        """The active settings."""
         assert self._store.current is not None
         return self._store.current.settings
 
@@ -263,7 +265,7 @@ class Application:
         self._supervise("following the settings", lambda: watch(self.paths.settings, self._reload))
 
     def _supervise(self, what: str, run: Callable[[], Awaitable[None]]) -> None:
-        """Keep something running beside the engine."""
+        """Keep a coroutine running alongside the engine."""
         supervisor = Supervisor(
             health=Health(self._clock),
             outages=self._outages(),
@@ -278,7 +280,7 @@ class Application:
         return Outages(self._clock, logger, self._started.record, redact=self.redactor.redact)
 
     def _start_summaries(self) -> None:
-        """Begin to sum up days, and to show a sign of life."""
+        """Start the daily summary and the heartbeat."""
         self._daily = DailySummary(self._clock, lambda: self.settings.notices, self._send_daily_summary)
         self._sign_of_life = SignOfLife(
             settings=lambda: self.settings.notices,
@@ -296,19 +298,19 @@ class Application:
         self._started.notify(Event(at=self._clock.now(), kind="daily_summary", text=text, detail=found))
 
     async def _reload(self, *, again: bool = False) -> None:
-        """Apply an edit as a difference, or say why it is refused."""
+        """Apply an edit as a difference, or report why it is refused."""
         async with self._reloading:
             try:
                 outcome = await self._store.reload(again=again)
             except OSError as error:
-                logger.error("settings: secrets cannot be written: {}", error)
+                logger.error("settings: cannot write secrets: {}", error)
                 return
             if isinstance(outcome, SettingsInvalid):
                 for problem in outcome.problems:
-                    logger.error("settings refused; the last good ones stay active: {}", problem)
+                    logger.error("settings refused; the last valid ones stay active: {}", problem)
                 self._applied = ()
                 reasons = "; ".join(map(str, outcome.problems))
-                self._record_settings(f"refused; the last good ones stay active: {reasons}")
+                self._record_settings(f"refused; the last valid ones stay active: {reasons}")
             elif outcome is not None and self._store.current is not None:
                 self._applied = tuple(outcome.lines())
                 logger.info("settings: {}", "; ".join(self._applied) or "nothing has changed")
@@ -329,7 +331,7 @@ class Application:
         self._started.record(event)
 
     def _learn(self, resolved: Resolved) -> None:
-        """Learn the secrets before anything can be said about them, and write logs as told."""
+        """Add the secrets to the redactor before anything can be logged about them, and configure the logs."""
         self.redactor.learn(resolved.secrets, *(resolved.options(kind) for kind in get_args(Kind)))
         self._configure_logs(resolved.settings)
         self._warn(resolved)
@@ -337,14 +339,14 @@ class Application:
             logger.warning("{}: {}", key, reason)
 
     def _warn(self, resolved: Resolved) -> None:
-        """Warn of what was not warned of with the settings before these."""
+        """Log the warnings that the previous settings did not have."""
         for warning in resolved.warnings:
             if warning not in self._warned:
                 logger.warning("{}", warning)
         self._warned = resolved.warnings
 
     def _remember_plugins(self) -> None:
-        """Remember where plugins came from, and report where another package offers one."""
+        """Store which package each plugin came from, and report if another package offers one."""
         for name, reason in self.registry.notices.items():
             if self._plugin_notices.get(name) != reason:
                 logger.warning("{}", reason)
@@ -354,7 +356,7 @@ class Application:
             used_plugins.remember(self.paths.state, self.registry.used)
             last_run.remember(self.paths.state, last_run.present(self.registry))
         except OSError as error:
-            logger.warning("{} cannot be written: {}", error.filename, error.strerror)
+            logger.warning("cannot write {}: {}", error.filename, error.strerror)
 
     def _configure_logs(self, settings: Settings) -> None:
         for chatty in ("alembic", "watchfiles"):
@@ -372,7 +374,7 @@ class Application:
             logger.error("logs.file: {}", error)
 
     def _output_changed(self, name: str, problem: str) -> None:
-        """Pass it on to the loop; the thread that writes an output calls this, or whoever logs."""
+        """Forward the problem to the loop; called from the output's writer thread, or from the thread that logs."""
         with suppress(RuntimeError):  # the loop is closed
             self._loop.call_soon_threadsafe(self._report_output, name, problem)
 
@@ -388,7 +390,7 @@ class Application:
             try:
                 await journal.prune(self.settings.journal.keep)
             except JournalError as error:
-                logger.error("old history could not be deleted: {}", error)
+                logger.error("cannot delete old history: {}", error)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         self._tasks = [task for task in self._tasks if not task.done()]
@@ -402,7 +404,7 @@ class Application:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    # -- what the listeners ask
+    # -- requests of the listeners
 
     @property
     def _started(self) -> Engine:
@@ -415,25 +417,25 @@ class Application:
         return Queries(self._started)
 
     def screen(self, source: str, request: WebhookRequest) -> WebhookResponse | None:
-        """Answer a request by its head alone; None: read its body. Raises ``NotReady``."""
+        """Return the response to a request's head, or None if the body is needed. Raise `NotReady` while starting."""
         return self._started.screen(source, request)
 
     def report_event(self, kind: str, text: str) -> None:
-        """Log what happened at a listener, and pass it to the notifiers."""
+        """Log an event of a listener, and pass it to the notifiers."""
         logger.warning("{}", text)
         if self.engine is not None:
             self.engine.record(Event(at=self._clock.now(), kind=kind, text=text))
 
     def on_webhook(self, source: str, request: WebhookRequest) -> Awaitable[WebhookResponse]:
-        """Hand a request to a source. Raises ``NotReady``, ``JournalError``."""
+        """Return a source's response. Raise `NotReady` while starting, `JournalError` if the alert is not stored."""
         return self._started.on_webhook(source, request)
 
     def state(self) -> dict[str, Any]:
-        """Give the engine's state, with the plugins and what is wrong with the settings as they are now."""
+        """Return the engine's state, with the plugins and the problems of the settings as they are now."""
         return at_once(self.state_steps())
 
     def state_steps(self) -> Steps[dict[str, Any]]:
-        """Give the same, an account a step."""
+        """Return the same in steps, one per account."""
         state = yield from self._queries.state_steps(self._shown)
         return {**state, **self._shown(self._state_of_this())}
 
@@ -454,15 +456,15 @@ class Application:
         }
 
     async def plan(self, sections: Mapping[str, SymbolSettings | None] | None = None) -> dict[str, Any]:
-        """Return what would be ordered now, or if symbols had other sections."""
+        """Return what would be ordered now, or with other sections for some symbols."""
         return self._shown(await self._queries.plan(sections))
 
     async def instruments(self, symbols: Sequence[str]) -> dict[str, Any]:
-        """Return per account which of the symbols its exchange offers."""
+        """Return, per account, which of the symbols its exchange lists."""
         return self._shown(await self._queries.instruments(symbols))
 
     async def doctor(self) -> dict[str, Any]:
-        """Check every running account, the machine, and what the listeners leave open."""
+        """Check every running account, the machine, and the exposure of the listeners."""
         here = Machine.here(
             settings=self.paths.settings, state=self.paths.state, env=self._env, now=self._clock.now()
         )
@@ -471,24 +473,24 @@ class Application:
         return self._shown({**accounts, "machine": [show(finding) for finding in findings]})
 
     def explain(self, symbol: str) -> dict[str, Any]:
-        """Give the arithmetic of a symbol. Raises ``KeyError``."""
+        """Return the arithmetic of a symbol. Raise `KeyError` if no account has a target for it."""
         return self._shown(self._queries.explain(symbol))
 
     def report(self, source: str) -> dict[str, Any]:
-        """Give what a source reports at length. Raises ``KeyError``."""
+        """Return a source's detailed report. Raise `KeyError` if no such source is running."""
         return self._shown(self._queries.report(source))
 
     def resume(self, kind: str, name: str) -> dict[str, Any]:
-        """Try an instance at once that waits for its next try. Raises ``KeyError``."""
+        """Retry a waiting instance immediately. Raise `KeyError` if there is no such instance."""
         runner = self._started.resume(cast("Kind", kind), name)
-        logger.info("{}.{}: asked to try again now", kind, name)
+        logger.info("{}.{}: retry requested", kind, name)
         health = runner.health
         return self._shown(
             {"name": name, "resumed": runner.running, "status": str(health.status), "reason": health.reason}
         )
 
     async def command(self, command: Command, *, preview: bool) -> dict[str, Any]:
-        """Carry out an operator's command, or show what it would do. Raises ``CommandRefused``, ``JournalError``."""
+        """Execute an operator's command, or return what it would do. Raise `CommandRefused` or `JournalError`."""
         commands = self._started.commands
         if preview:
             return self._shown(outcome_state(*await commands.preview(command), scopes=commands.scopes()))
@@ -497,7 +499,7 @@ class Application:
         return done
 
     async def summary(self, since: datetime) -> dict[str, Any]:
-        """Return what each account came to since then, and what needs attention. Raises ``JournalError``."""
+        """Return each account's results since then, and what needs attention. Raise `JournalError` on a failed read."""
         engine = self._started
         books = {name: runner.worker.book for name, runner in engine.accounts.items()}
         before = await asyncio.to_thread(read_since, self._journal, books, since)
@@ -507,15 +509,15 @@ class Application:
         return self._shown(found)
 
     async def metrics(self, accept: str) -> tuple[bytes, str]:
-        """Return all metrics, and their content type. Raises ``NotReady``."""
+        """Return all metrics, and their content type. Raise `NotReady` while starting."""
         return await exposition(self._started, accept)
 
     def readiness(self) -> dict[str, Any]:
-        """Say whether everything that is wanted runs. Raises ``NotReady`` before that can be said."""
+        """Return whether everything that must run is running. Raise `NotReady` while starting."""
         return self._shown(self._queries.readiness())
 
     def _shown(self, answer: dict[str, Any]) -> dict[str, Any]:
-        """Take out secrets: a plugin's own words, such as why it stopped, may hold them."""
+        """Redact an answer: a plugin's texts, such as why it stopped, may contain secrets."""
         shown: dict[str, Any] = redacted(answer, self.redactor.redact_long)
         return shown
 

@@ -1,4 +1,4 @@
-"""Sums up each day for the notifiers, at the time of day that the settings name."""
+"""Send the notifiers a summary of each day, at the time of day in the settings."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ DAY = timedelta(days=1)
 
 
 class DailySummary:
-    """``send`` sums up what was since then, and hands it to the notifiers."""
+    """Calls ``send`` once a day with the start of the day to sum up."""
 
     def __init__(
         self,
@@ -29,11 +29,11 @@ class DailySummary:
         self._changed = asyncio.Event()
 
     def settings_changed(self) -> None:
-        """Look at the settings again."""
+        """Read the settings again."""
         self._changed.set()
 
     async def run(self) -> None:
-        """Sum up day after day, until cancelled."""
+        """Send summaries until cancelled."""
         while True:
             self._changed.clear()
             section, now = self._settings(), self._clock.now()
@@ -42,5 +42,7 @@ class DailySummary:
                 async with asyncio.timeout(None if due is None else (due - now).total_seconds()):
                     await self._changed.wait()
                     continue
-            if due is not None and self._clock.now() >= due:  # else the wall clock was put back meanwhile
+            if (
+                due is not None and self._clock.now() >= due
+            ):  # otherwise the wall clock was set back meanwhile
                 await self._send(due - DAY)

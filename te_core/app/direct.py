@@ -1,7 +1,7 @@
-"""A flatten without a running engine: this process takes the journal's lock and closes with the engine's own means.
+"""Flatten without a running engine: this process takes the journal's lock and closes with the engine's own code.
 
-Orders under way are looked up first and new ones are journaled before they leave, as ever: nothing doubles, and the
-next engine goes on where this ends.
+As always, orders in flight are looked up first and new ones are journaled before they are sent: nothing is doubled,
+and the next engine continues where this ends.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from te_core.runtime.instances import AccountRunner
 from te_core.runtime.supervisor import Running
 
 CONNECTING = 15.0
-"""Seconds that accounts get to connect and be read before the plan is shown."""
+"""Seconds allowed for accounts to connect and be read before the plan is shown."""
 REPORT_EVERY = 3.0
 """Seconds between two reports of what is still open."""
 POLL = 0.1
 
 Ask = Callable[[Mapping[str, Any]], Awaitable[None]]
-"""Shows the plan and asks; raises when it is not wanted."""
+"""Shows the plan and asks for confirmation; raises if the operator declines."""
 
 
 class DirectFlatten:
@@ -40,7 +40,7 @@ class DirectFlatten:
     async def run(self, ask: Ask, report: Callable[[str], None]) -> None:
         """Show the plan, ask, close, and return when nothing is open any more.
 
-        Raises ``JournalLocked`` while an engine runs, ``ConfigError``, ``JournalError``, ``CommandRefused``.
+        Raise `JournalLocked` while an engine runs; also `ConfigError`, `JournalError` and `CommandRefused`.
         """
         with exclusive_access(self._given) as opened:
             resolved = await opened.resolved()
@@ -65,14 +65,14 @@ class DirectFlatten:
                 await engine.stop()
 
     async def _connected(self, engine: Engine) -> None:
-        """Wait until every account was read; one that cannot be is shown as such in the plan."""
+        """Wait until every account is read; the plan shows the ones that cannot be read."""
         for _ in range(int(CONNECTING / POLL)):
             if not any(map(_comes_up, engine.accounts.values())):
                 break
             await asyncio.sleep(POLL)
 
     async def _closed(self, engine: Engine, report: Callable[[str], None]) -> None:
-        """Wait until nothing is open, and tell what is whenever that changes."""
+        """Wait until nothing is open, and report what is still open whenever that changes."""
         told: list[str] = []
         report_at = self._clock.monotonic() + REPORT_EVERY
         while left := list(_still_open(engine)):
@@ -91,5 +91,5 @@ def _comes_up(runner: AccountRunner) -> bool:
 
 def _still_open(engine: Engine) -> Iterator[str]:
     for name, runner in engine.accounts.items():
-        if runner.running and not runner.worker.observing:  # there nothing is ever closed
+        if runner.running and not runner.worker.observing:  # an observing account closes nothing
             yield from (f"{name}: {line}" for line in runner.worker.still_open)

@@ -1,4 +1,4 @@
-"""What a command works with that takes the engine's place: the settings, the log, and the journal under its lock."""
+"""Resources of a command that takes the engine's place: the settings, the log, and the journal with its lock."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from te_core.settings.store import SettingsStore
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommandContext:
-    """What a command is given. ``inline``: the journal is written on the event loop, for tests on the virtual clock."""
+    """Inputs of a command. ``inline``: write the journal on the event loop, for tests on the virtual clock."""
 
     paths: Paths
     env: Mapping[str, str]
@@ -34,7 +34,7 @@ class CommandContext:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExclusiveAccess:
-    """What is open while the command works."""
+    """The open resources while the command runs."""
 
     settings: Settings
     journal: Journal
@@ -42,7 +42,7 @@ class ExclusiveAccess:
     given: CommandContext
 
     async def resolved(self) -> Resolved:
-        """Return the settings with the plugins that they name; secrets are known to the log from then on."""
+        """Return the settings with the plugins that they name; from then on the log redacts their secrets."""
         given = self.given
         resolved = await SettingsStore(given.paths.settings, env=given.env, registry=given.registry).load()
         self.redactor.learn(
@@ -53,7 +53,7 @@ class ExclusiveAccess:
 
 @contextmanager
 def exclusive_access(given: CommandContext) -> Iterator[ExclusiveAccess]:
-    """Open it. Raises ``JournalLocked`` while an engine runs, ``ConfigError``, ``JournalError``."""
+    """Open the resources. Raise `JournalLocked` while an engine runs; also `ConfigError` and `JournalError`."""
     settings, redactor = load_settings(given.paths.settings, given.env), Redactor()
     file = given.paths.state / settings.journal.file
     state_folder.prepare(given.paths.state, file)

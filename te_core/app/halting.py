@@ -1,4 +1,4 @@
-"""A halt while no engine runs: it goes into the journal, and the next engine starts with it."""
+"""A halt while no engine is running: it is written to the journal, and the next engine starts with it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ from te_core.runtime.commands import Outcome
 
 
 async def halt_offline(given: CommandContext, command: Command) -> dict[str, Any]:
-    """Persist a halt; returns what the engine would answer. Raises ``JournalLocked``, ``CommandRefused``."""
+    """Persist a halt and return what the engine would answer.
+
+    Raise `JournalLocked` while an engine runs, `CommandRefused` for an unknown account or symbol.
+    """
     with exclusive_access(given) as opened:
         snapshot, settings = opened.journal.snapshot(), opened.settings
         met = sorted(snapshot.accounts, key=lambda record: record.seen_at)

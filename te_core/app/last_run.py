@@ -1,4 +1,4 @@
-"""Which version last ran here, with which plugins and defaults: so that an upgrade can say what it changes."""
+"""Which version last ran here, with which plugins and defaults, so that an upgrade can report what it changes."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ _CORE: Mapping[str, type[BaseModel]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LastRun:
-    """``plugins``: versions by name. ``defaults``: of every key, in words; of a plugin as ``accounts.bybit:settle``."""
+    """``plugins``: versions by name. ``defaults``: by key, as text; keys of a plugin as ``accounts.bybit:settle``."""
 
     version: str
     plugins: Mapping[str, str]
@@ -61,7 +61,7 @@ class LastRun:
 
 
 def present(registry: Registry) -> LastRun:
-    """Return what this version would record, of the core and of the plugins that are loaded."""
+    """Return the record of this version, for the core and the loaded plugins."""
     defaults: dict[str, str] = {}
     for prefix, model in _CORE.items():
         defaults |= {f"{prefix}.{name}": value for name, value in _defaults(model)}
@@ -96,7 +96,7 @@ def _in_words(value: Any) -> str:
 
 
 def read(state: Path) -> LastRun | None:
-    """Return what was recorded; None where nothing was, or it cannot be read."""
+    """Return the stored record; None if there is none, or it cannot be read."""
     try:
         return LastRun(**json.loads((state / FILE).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
@@ -104,6 +104,6 @@ def read(state: Path) -> LastRun | None:
 
 
 def remember(state: Path, run: LastRun) -> None:
-    """Record it, if it changed. Raises ``OSError``."""
+    """Store a record, if it changed. Raise `OSError` if it cannot be written."""
     if read(state) != run:
         replace_file(state / FILE, json.dumps(asdict(run), indent=1, sort_keys=True) + "\n", mode=0o600)

@@ -1,4 +1,4 @@
-"""Which files a command is about: ``--settings``, ``TE_SETTINGS`` and ``TE_HOME`` decide."""
+"""Which files a command uses, according to ``--settings``, ``TE_SETTINGS`` and ``TE_HOME``."""
 
 from __future__ import annotations
 
@@ -12,14 +12,18 @@ import typer
 
 @dataclass(frozen=True, slots=True)
 class Paths:
-    """Both paths are absolute."""
+    """The settings file and the state folder, as absolute paths."""
 
     settings: Path
     state: Path
 
     @classmethod
     def find(cls, given: Path | None, env: Mapping[str, str] = os.environ) -> Paths:
-        """Settings: the option, else ``TE_SETTINGS``, else in ``TE_HOME``, else here. State: ``TE_HOME`` or beside."""
+        """Return the paths of a command.
+
+        Settings: the option, or ``TE_SETTINGS``, or in ``TE_HOME``, or in the current folder. State: in ``TE_HOME``, or
+        next to the settings.
+        """
         home = env.get("TE_HOME")
         settings = given or Path(env.get("TE_SETTINGS") or Path(home or ".") / "settings.toml")
         settings = settings.expanduser().absolute()
@@ -28,7 +32,7 @@ class Paths:
 
     @classmethod
     def of(cls, context: typer.Context) -> Paths:
-        """Give the place that the command line chose."""
+        """Return the paths that the command line selected."""
         paths = context.find_root().obj
         assert isinstance(paths, cls)
         return paths

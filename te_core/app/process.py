@@ -1,4 +1,4 @@
-"""An engine as a process: started, told to stop by signals, gone in time."""
+"""Run an engine as a process that stops on signals, within a time limit."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ from te_core.plugins.registry import Registry
 from te_core.settings.secrets import random_secret
 
 _GRACE = 1.4
-"""Seconds after a signal at which the process ends whatever it is doing; pm2 kills after 1.6."""
+"""Seconds after a signal at which the process ends, whatever it is doing; pm2 kills after 1.6."""
 
 _LAST_LINES = 0.2
-"""Seconds that the end waits for the last lines to be written, where an output is stuck."""
+"""Seconds that the end waits for the last log lines if an output is stuck."""
 
 _IMPORT = 3.0
-"""Seconds that the start waits for one plugin's import; a slower one is taken up when it is there."""
+"""Seconds that the start waits for one plugin's import; a slower one is added once it is imported."""
 
 
 def run_to_the_end(loop: asyncio.AbstractEventLoop, main: Coroutine[Any, Any, None]) -> None:
-    """Run the engine until it ends by itself.
+    """Run the engine until it ends on its own.
 
-    A plugin's own task or callback that raises ``SystemExit`` or ``KeyboardInterrupt`` would end the loop, and with it
-    everybody's trading. Once signals are handled neither means that somebody wants to stop the engine.
+    A task or callback of a plugin that raises ``SystemExit`` or ``KeyboardInterrupt`` would end the loop, and with it
+    all trading. Once signals are handled, neither exception means that the operator wants to stop the engine.
     """
     task = loop.create_task(main)
     while True:
@@ -48,7 +48,7 @@ def run_to_the_end(loop: asyncio.AbstractEventLoop, main: Coroutine[Any, Any, No
                 raise
             last = traceback.extract_tb(error.__traceback__)[-1]
             logger.error(
-                "{} raised in {}:{} ({}): a plugin's task ended; the engine goes on, only a signal stops it",
+                "{} raised in {}:{} ({}): a plugin's task ended; the engine continues, only a signal stops it",
                 type(error).__name__,
                 last.filename,
                 last.lineno,
@@ -57,11 +57,11 @@ def run_to_the_end(loop: asyncio.AbstractEventLoop, main: Coroutine[Any, Any, No
 
 
 _FILES = 65_536
-"""Open files that the process asks for, as far as it may: a burst of connections is accepted before any gives way."""
+"""Limit of open files that the process requests, so that a burst of connections is accepted before any is dropped."""
 
 
 def allow_many_files() -> None:
-    """Raise the limit of open files. With the usual 1,024, a flood would stop every connection for a second."""
+    """Raise the limit of open files. With the usual 1,024, a flood would block every connection for a second."""
     try:
         import resource
     except ImportError:  # not a Unix
@@ -73,9 +73,9 @@ def allow_many_files() -> None:
 
 
 async def serve(paths: Paths, *, new_id: Callable[[], str], observe: str = "") -> None:
-    """Run an engine until a signal comes. Raises what ``Application.start`` raises.
+    """Run an engine until a signal arrives. Errors of ``Application.start`` are raised.
 
-    ``observe``: why no account sends anything; empty when they may.
+    ``observe``: why no account sends anything; empty if they may send.
     """
     _stop_on_signals()
     allow_many_files()
@@ -94,7 +94,7 @@ async def serve(paths: Paths, *, new_id: Callable[[], str], observe: str = "") -
         await until_connected(application, 30)
         _collect_what_comes()
         await asyncio.Event().wait()
-    except asyncio.CancelledError:  # a signal came
+    except asyncio.CancelledError:  # a signal arrived
         await application.stop()
         print_lines("stopped")
     finally:
@@ -102,12 +102,13 @@ async def serve(paths: Paths, *, new_id: Callable[[], str], observe: str = "") -
 
 
 def _collect_what_comes() -> None:
-    """Look for garbage again, but only in what is made from now on.
+    """Enable garbage collection again, but only for objects created from now on.
 
-    The hundred thousands of objects that a start makes, exchanges' client and instruments among them, are here to stay:
-    going through them stops everything for a tenth of a second. What an alert makes is freed without a search, so that
-    a search in every 700 allocations (the default) finds next to nothing. What survives one is searched once more with
-    that of two others: with that of ten, the default, it stops everything for 80 ms while thousands of orders are sent.
+    The hundreds of thousands of objects created at the start, such as exchange clients and instruments, live as long
+    as the process: a collection that scans them blocks everything for a tenth of a second. The objects of an alert are
+    freed by reference counting, so a collection every 700 allocations (the default) finds almost nothing. Survivors are
+    scanned again with those of two more collections: with ten, the default, that blocks everything for 80 ms while
+    thousands of orders are sent.
     """
     gc.freeze()
     gc.set_threshold(10_000, 2, 50)
@@ -115,7 +116,7 @@ def _collect_what_comes() -> None:
 
 
 def _stop_on_signals() -> None:
-    """Let the first SIGINT or SIGTERM end this task. What then takes too long is cut off: the journal allows it."""
+    """Cancel this task on the first SIGINT or SIGTERM. A stop that takes too long is cut off; the journal allows it."""
     loop, running = asyncio.get_running_loop(), asyncio.current_task()
     assert running is not None
     stopping = False
@@ -123,7 +124,7 @@ def _stop_on_signals() -> None:
     def stop() -> None:
         nonlocal stopping
         if stopping:
-            return  # cancelling once more would break off the stop that is under way
+            return  # cancelling again would abort the stop in progress
         stopping = True
         deadline = threading.Timer(_GRACE, _force_exit)
         deadline.daemon = True
@@ -138,6 +139,6 @@ def _stop_on_signals() -> None:
 
 
 def _force_exit() -> None:
-    logger.error("not stopped after {} s; ending now, the next start resolves what is open", _GRACE)
+    logger.error("did not stop within {} s; exiting now, the next start resolves open orders", _GRACE)
     flush_logs(0.1)
     os._exit(1)

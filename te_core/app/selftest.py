@@ -1,7 +1,7 @@
-"""The smallest trade there is on one symbol of an account: open, turn round at another leverage, close.
+"""The smallest possible trade on one symbol of an account: open, flip at another leverage, close.
 
-The engine's own worker does it, with intents in the journal; only what it wants comes from here. Whatever fails, what
-was opened is closed again, and what is left is said. What a killed run leaves, the next engine closes.
+The engine's own worker trades, with intents in the journal; only the targets come from here. Whatever fails, what was
+opened is closed again, and anything left open is reported. What a killed run leaves open, the next engine closes.
 """
 
 from __future__ import annotations
@@ -40,19 +40,19 @@ from te_core.settings.resolution import Resolved
 
 BY = "te selftest"
 SPECK = Decimal("1E-12")
-"""A depth that no account is large enough for, so that the smallest order is taken instead."""
+"""A depth too small for any account, so that the smallest order is used instead."""
 ORDERS = 4
-"""Of one size each: open, close and open on the other side, close."""
+"""Number of orders, all of one size: open, close and open on the other side, close."""
 RESERVE = Decimal("1.1")
-"""What has to be free, as a multiple of the margin and the fees."""
+"""The required free funds, as a multiple of the margin and the fees."""
 LEG, CLOSING = 60.0, 180.0
-"""Seconds that one leg gets, and that closing gets after something failed."""
+"""Seconds allowed for one leg, and for closing after a failure."""
 POLL = 0.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Costs:
-    """What it would send and cost. Money in quote currency; None where the exchange does not say."""
+    """The orders and costs of a self-test. Money in quote currency; None if the exchange does not report it."""
 
     account: str
     identity: str
@@ -72,7 +72,7 @@ class Costs:
 
     @property
     def margin(self) -> Decimal:
-        """What is bound at most."""
+        """The largest margin in use at any time."""
         return self.notional / min(self.leverages)
 
     @property
@@ -82,25 +82,25 @@ class Costs:
 
     @property
     def spreads(self) -> Decimal | None:
-        """What crossing the spread costs: half of it with each order."""
+        """The cost of crossing the spread: half of it with each order."""
         return None if self.spread is None else self.spread / 2 * self.quantity * ORDERS
 
 
 Ask = Callable[[Costs], Awaitable[None]]
-"""Shows the costs and asks; raises when it is not wanted."""
+"""Shows the costs and asks for confirmation; raises if the operator declines."""
 
 
 class SelfTest:
-    """One run. ``symbol``: empty for the one of the settings whose smallest order is the cheapest."""
+    """One run. ``symbol``: empty for the symbol of the settings whose smallest order is the cheapest."""
 
     def __init__(self, given: CommandContext, account: str, symbol: str = "") -> None:
         self._given, self._name, self._symbol = given, account, symbol
         self._clock = given.clock
 
     async def run(self, ask: Ask, report: Callable[[str], None]) -> None:
-        """Look, ask, trade. Raises ``CommandRefused`` where nothing was begun, or when something is left open.
+        """Check, ask, trade. Raise `CommandRefused` if the test cannot start, fails, or leaves something open.
 
-        Raises ``JournalLocked`` while an engine runs, and what connecting raises.
+        Raise `JournalLocked` while an engine runs, and any error of the connection.
         """
         with exclusive_access(self._given) as opened:
             resolved = await opened.resolved()
@@ -146,11 +146,11 @@ class SelfTest:
 
 
 class _Failed(Exception):
-    """A leg did not get where it should; the text says why."""
+    """A leg did not reach its target; the message states why."""
 
 
 class _Run:
-    """What is done on a connected account."""
+    """The part of a run that needs a connected account."""
 
     def __init__(
         self,
@@ -167,7 +167,7 @@ class _Run:
         self._live = not capabilities.simulated
 
     async def trade(self, symbol: str, ask: Ask, report: Callable[[str], None]) -> None:
-        """Look, ask, trade."""
+        """Check, ask, trade."""
         identity, book = await self._identify()
         snapshot = self._journal.snapshot()
         costs = await self._costs(identity, book, snapshot, symbol)
@@ -212,7 +212,7 @@ class _Run:
         )
         return str(found), book
 
-    # -- what it would cost
+    # -- costs
 
     async def _costs(self, identity: str, book: str, snapshot: JournalSnapshot, symbol: str) -> Costs:
         symbols = [symbol] if symbol else list(self._resolved.settings.symbols)
@@ -224,7 +224,7 @@ class _Run:
         for name in symbols:
             instrument, price, position = listed.get(name), prices.get(name), held.get(name)
             if instrument is None or price is None or price <= 0:
-                reasons[name] = "is not offered, or has no price"
+                reasons[name] = "is not listed, or has no price"
             elif position is not None and (position.quantity or position.obstacle):
                 reasons[name] = position.obstacle or f"has a position of {position.quantity:f}"
             elif why := self._taken(book, name, snapshot):
@@ -255,13 +255,13 @@ class _Run:
         raise CommandRefused(f"no symbol to test {self._name} with: {why or 'the settings have no symbols'}")
 
     def _taken(self, book: str, symbol: str, snapshot: JournalSnapshot) -> str:
-        """Return why the engine's own business on a symbol is in the way; empty when it is not."""
+        """Return why the engine's own activity on a symbol prevents the test; empty if it does not."""
         controls, scopes = Controls.of(snapshot.controls), (self._name, scope_of_book(book))
         halt = controls.halt(scopes, symbol)
         if halt is not None and halt.state in HALTING:
             return f"is {described(halt)}"
         if any(one.account == book and one.symbol == symbol for one in snapshot.open_intents):
-            return "has an order of ours whose outcome is not known: start the engine once"
+            return "has an order of the engine with an unknown outcome: start the engine once"
         record = snapshot.books.get((book, symbol))
         if record is not None and record.target.depth and record.goal is not None and record.goal.quantity:
             return f"is traded by the engine, which wants {record.goal.quantity:f}"
@@ -303,14 +303,14 @@ class _Run:
         try:
             held = (await self._account.positions()).value.get(symbol)
         except TradeEngineError as error:
-            return f"what is held cannot be read ({error}): look at the exchange"
+            return f"cannot read what is held ({error}): check the exchange"
         if held is None or not held.quantity:
             return ""
         return f"left open: {held.quantity:f} {symbol}; close it at the exchange, or start the engine, which does"
 
 
 class _Trial:
-    """The three legs on one worker, and the way back."""
+    """The three legs on one worker, and closing again after a failure."""
 
     def __init__(
         self,
@@ -326,11 +326,11 @@ class _Trial:
         self._task: asyncio.Task[None] | None = None
 
     async def run(self, report: Callable[[str], None]) -> str:
-        """Trade, and return why it failed; empty when it did not. Nothing is left open if that can be had."""
+        """Trade, and return why it failed; empty if it did not. Leave nothing open if possible."""
         first, second = self._costs.leverages
         legs: Sequence[tuple[str, Decimal, int]] = (
             ("long", SPECK, first),
-            ("turned round to short", -SPECK, second),
+            ("flipped to short", -SPECK, second),
             ("closed", Decimal(0), first),
         )
         failed = ""
@@ -351,7 +351,7 @@ class _Trial:
         return failed
 
     async def _close(self) -> None:
-        """Want nothing, and try until that is reached or the time is over."""
+        """Set a flat target, and retry until it is reached or the time is over."""
         self._want(Decimal(0), self._costs.leverages[0])
         try:
             await self._reached(self._monotonic() + CLOSING, patient=True)
@@ -364,12 +364,12 @@ class _Trial:
         self._worker.retarget({blend.symbol: blend})
 
     async def _reached(self, until: float, *, patient: bool) -> None:
-        """Wait until what is wanted is held. Impatient, the first failure ends it. Raises ``_Failed``."""
+        """Wait until the target is reached. Raise `_Failed` at the deadline, or unless ``patient`` on a failure."""
         while True:
             self._run_worker(again=patient)
             keeper = self._worker.keepers.get(self._costs.symbol)
             if keeper is None or (keeper.target is None and patient):
-                return  # nothing was ever begun
+                return  # nothing was ever started
             if keeper.confirmed and keeper.task is None and not keeper.orders.open:
                 if keeper.reached:
                     return
@@ -397,15 +397,15 @@ def _free(equity: Equity) -> Decimal:
 
 
 def _affordable(costs: Costs) -> Costs:
-    """Return it. Raises ``CommandRefused`` where the account cannot pay for it."""
+    """Return the costs. Raise `CommandRefused` if the account cannot pay them."""
     needed = (costs.margin + (costs.fees or 0) + (costs.spreads or 0)) * RESERVE
     if costs.free < needed:
         raise CommandRefused(
-            f"{costs.account} has {costs.free:f} free, and the smallest order of {costs.symbol} takes "
-            f"{needed:.2f} with its fees: move funds there, or choose another --symbol"
+            f"{costs.account} has {costs.free:f} free, but the smallest order of {costs.symbol} needs "
+            f"{needed:.2f} including fees: move funds there, or choose another --symbol"
         )
     return costs
 
 
 def _ignore(_done: object) -> None:
-    """Nobody waits for it."""
+    """Drop a future that is not awaited."""

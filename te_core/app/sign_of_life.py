@@ -1,4 +1,4 @@
-"""A sign of life: an address is asked for again and again while the engine is ready, and not while it is not."""
+"""The heartbeat: request an address at regular intervals while the engine is ready, and not otherwise."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from loguru import Logger
 
 TIMEOUT = 10.0
-"""Seconds that an answer may take."""
+"""Seconds that a response may take."""
 
 
 class SignOfLife:
-    """Whoever listens at the address raises the alarm when it is asked for no more; all that fails here is logged."""
+    """Sends heartbeats to a service that raises an alarm when they stop; failures here are only logged."""
 
     def __init__(
         self,
@@ -40,11 +40,11 @@ class SignOfLife:
         self._silent = False
 
     def settings_changed(self) -> None:
-        """Look at the settings again."""
+        """Read the settings again."""
         self._changed.set()
 
     async def run(self) -> None:
-        """Ask until cancelled."""
+        """Send heartbeats until cancelled."""
         while True:
             self._changed.clear()
             section = self._settings()
@@ -64,18 +64,18 @@ class SignOfLife:
             return
         self._silent = False
         if reason := await self._ask(url):
-            self._outages.failing("heartbeat", f"{urlsplit(url).hostname}: {reason}; trading goes on")
+            self._outages.failing("heartbeat", f"{urlsplit(url).hostname}: {reason}; trading continues")
         else:
             self._outages.well("heartbeat")
 
     async def _ask(self, url: str) -> str:
-        """Return why it failed; empty when it did not."""
+        """Request the address; return why that failed, or an empty text."""
         from aiohttp import ClientError, ClientTimeout
 
         try:
             async with self._http().get(url, timeout=ClientTimeout(total=TIMEOUT)) as response:
                 return "" if response.status < 300 else f"answered {response.status}"
         except TimeoutError:
-            return f"no answer within {TIMEOUT:g} s"
+            return f"no response within {TIMEOUT:g} s"
         except (ClientError, OSError, ValueError) as error:
             return f"cannot be reached: {type(error).__name__}"

@@ -1,4 +1,4 @@
-"""The state folder: made for its owner alone, and refused where somebody else could put files into it."""
+"""The state folder: created for its owner only, and refused if other users could put files into it."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from te_core.errors import ConfigError
 
 
 def prepare(state: Path, journal: Path) -> None:
-    """Make the folder if it is not there. Raises ``ConfigError`` where it cannot be made, or is not ours alone.
+    """Create the folder if it does not exist. Raise `ConfigError` if that fails, or if other users may write to it.
 
-    Whoever may write there can replace the journal, or have the engine write wherever a symbolic link leads.
+    A user who may write there can replace the journal, or make the engine write wherever a symbolic link leads.
     """
     try:
         state.mkdir(parents=True, exist_ok=True, mode=0o700)
         problem = next(_problems(state, journal), "")
     except OSError as error:
-        problem = f"the state folder cannot be made: {error.strerror}; TE_HOME names another place"
+        problem = f"cannot create the state folder: {error.strerror}; choose another one with TE_HOME"
     if problem:
         raise ConfigError(problem, file=str(state))
 
@@ -31,15 +31,15 @@ def _problems(state: Path, journal: Path) -> Iterator[str]:
         mode = stat.S_IMODE(found.st_mode)
         if found.st_uid != os.geteuid():
             yield (
-                f"the state folder belongs to user {found.st_uid}, and the engine runs as user {os.geteuid()}: "
+                f"the state folder belongs to user {found.st_uid}, but the engine runs as user {os.geteuid()}: "
                 f"run it as that user, or: chown -R {os.geteuid()} {state}"
             )
         if mode & (stat.S_IWGRP | stat.S_IWOTH):
             yield f"the state folder has mode {mode:04o}: others may write there; run: chmod go-w {state}"
     for link in [*_links(state), *([journal] if journal.is_symlink() else [])]:
         yield (
-            f"{link} is a symbolic link to {link.readlink()}: the engine writes files of its own only; put the "
-            "file itself there, or name another folder with TE_HOME"
+            f"{link} is a symbolic link to {link.readlink()}: the engine does not write through links; put the "
+            "file itself there, or choose another folder with TE_HOME"
         )
 
 
@@ -47,7 +47,7 @@ _KINDS = ("accounts", "sources", "notifiers", "risk_checks", "observers")
 
 
 def _links(state: Path) -> Iterator[Path]:
-    """Find links where the engine or a plugin writes: in the folder, and for the folders of the instances."""
+    """Return the links where the engine or a plugin writes: in the state folder and in those of the instances."""
     for folder in (state, *(state / kind for kind in _KINDS)):
         if folder.is_dir():
             yield from (Path(entry.path) for entry in os.scandir(folder) if entry.is_symlink())

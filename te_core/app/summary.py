@@ -1,4 +1,4 @@
-"""What ``te run`` prints at the start: what is running, and how to send it a first alert."""
+"""What ``te run`` prints at the start: what is running, and how to send a first alert."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from te_core.logs import print_lines
 from te_core.web.encoding import encode
 
 _POLL = 0.02
-"""Seconds between two looks whether the accounts have been read."""
+"""Seconds between two checks whether the accounts have been read."""
 
 
 async def summarise(application: Application) -> None:
-    """Print what runs, once the accounts have been read or a second has passed."""
+    """Print what is running, once the accounts have been read or a second has passed."""
     await until_connected(application, 1)
     print_lines(*_summary(application))
 
 
 async def until_connected(application: Application, seconds: float) -> None:
-    """Wait until every account has been read or has failed, for that long at most."""
+    """Wait until every account has been read or has failed, at most ``seconds``."""
     for _ in range(int(seconds / _POLL)):
         if all(_is_connected(account) for account in application.state()["accounts"].values()):
             break
@@ -78,7 +78,7 @@ def _first_alert(application: Application, state: Any) -> Iterator[str]:
 
 
 def first_alert(paths: Paths, source: str, webhook: WebhookSpec[Any], symbol: str) -> str:
-    """Return a complete command that sends a source an alert. It asks for the token when it is pasted."""
+    """Return a complete command that sends an alert to a source. It fetches the token when it is run."""
     example = encode(webhook.example(symbol))
     return (
         f'curl -sS -X POST "$({this_command(paths)} source url {source})"'
@@ -87,7 +87,7 @@ def first_alert(paths: Paths, source: str, webhook: WebhookSpec[Any], symbol: st
 
 
 def this_command(paths: Paths) -> str:
-    """Spell this very ``te`` with this very place, so that it works in another shell."""
+    """Return the command line of this ``te`` with these paths, so that it works in any shell."""
     program = Path(sys.argv[0]).absolute()
     if program.name != "te":
         program = Path(sys.executable).with_name("te")

@@ -1,4 +1,4 @@
-"""Sends the spans of alerts to a collector by OTLP over HTTP. The SDK is an extra: imported where tracing is on."""
+"""Send the spans of alerts to a collector by OTLP over HTTP. The SDK is an extra, imported only if tracing is on."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ from te_core.settings.schema import TracingSettings
 from te_core.tracing import NOTHING, Alert, Span, Tracer
 
 MOST = 1000
-"""Alerts whose way is remembered; the oldest are forgotten."""
+"""Largest number of alerts whose trace context is stored; the oldest are dropped."""
 LAST_SPANS = 0.3
-"""Seconds that a stop waits until the last spans are sent."""
+"""Seconds that a stop waits for the last spans to be sent."""
 
 
 def _nanoseconds(at: datetime) -> int:
@@ -46,12 +46,12 @@ class RecordedSpan(Span):
         self._holding = ExitStack()
 
     def set_attribute(self, name: str, value: str | int) -> None:
-        """Add what is known by now."""
+        """Set an attribute on every span."""
         for span in self.spans:
             span.set_attribute(name, value)
 
     def end(self) -> None:
-        """End it."""
+        """End every span."""
         at = _nanoseconds(self._clock.now())
         for span in self.spans:
             span.end(end_time=at)
@@ -64,7 +64,7 @@ class RecordedSpan(Span):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace_: TracebackType | None
     ) -> None:
-        if kind is not None:  # what it says may hold anything; its name does not
+        if kind is not None:  # its message may contain secrets; its type does not
             self.set_attribute("error.type", kind.__name__)
             for span in self.spans:
                 span.set_status(trace.StatusCode.ERROR)
@@ -82,10 +82,10 @@ class AlertTracer(Tracer):
         self._clock = clock
         self._ways: OrderedDict[Alert, Context] = OrderedDict()
         self._newest: dict[str, Alert] = {}
-        """By symbol: the alert that was not blended yet."""
+        """By symbol: the newest alert that was not blended yet."""
 
     def begin(self, name: str, *, root: bool = False, **what: str | int) -> Span:
-        """Begin a span within the one that holds this task, if any."""
+        """Start a span within the current one of this task; without one only if ``root``."""
         if not root and not trace.get_current_span().get_span_context().is_valid:
             return NOTHING
         return self._begun(name, [None], None, what)
@@ -93,18 +93,18 @@ class AlertTracer(Tracer):
     def of_alert(
         self, name: str, alert: Alert | None, *, since: datetime | None = None, **what: str | int
     ) -> Span:
-        """Begin a span of an alert's way."""
+        """Start a span in the trace of an alert."""
         way = self._ways.get(alert) if alert is not None else None
         return NOTHING if way is None else self._begun(name, [way], since, what)
 
     def blending(self, symbols: Iterable[str]) -> Span:
-        """Begin a span for each symbol's newest alert that was not blended yet."""
+        """Start a span for each symbol's newest alert that was not blended yet."""
         alerts = [alert for symbol in symbols if (alert := self._newest.pop(symbol, None)) in self._ways]
         ways = [self._ways[alert] for alert in alerts if alert is not None]
         return self._begun("blend", ways, None, {}) if ways else NOTHING
 
     def journaled(self, alert: Alert, span: Span) -> None:
-        """Remember which way an alert is on: under what holds its journal, else under that itself."""
+        """Store the trace context of an alert: the parent of its journal span, or that span itself."""
         if not isinstance(span, RecordedSpan):
             return
         (journal,) = span.spans
@@ -131,7 +131,7 @@ class AlertTracer(Tracer):
 
 
 class ReportingExporter(SpanExporter):
-    """Passes spans on, and reports once that they cannot be sent, and once that they can again (empty).
+    """Passes spans on. Calls ``on_problem`` once when they cannot be sent, and once with "" when they can be again.
 
     Called in the SDK's own thread.
     """
@@ -143,21 +143,21 @@ class ReportingExporter(SpanExporter):
         self._failing = False
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        """Send."""
+        """Send the spans."""
         result = self._inner.export(spans)
         failing = result is not SpanExportResult.SUCCESS
         if failing != self._failing:
             self._failing = failing
-            self._on_problem(f"{self._where} does not take them" if failing else "")
+            self._on_problem(f"{self._where} does not accept spans" if failing else "")
         return result
 
     def shutdown(self) -> None:
-        """Close."""
+        """Close the inner exporter."""
         self._inner.shutdown()
 
 
 class Traces:
-    """A tracer that sends to the collector of the settings, else to that of the standard ``OTEL_…`` variables."""
+    """A tracer that sends to the collector of the settings, or to that of the standard ``OTEL_…`` variables."""
 
     def __init__(self, settings: TracingSettings, *, clock: Clock, on_problem: Callable[[str], None]) -> None:
         logging.getLogger("opentelemetry").setLevel(logging.CRITICAL)  # it would report every batch
@@ -167,7 +167,7 @@ class Traces:
         self.tracer = AlertTracer(self.provider, clock)
 
     async def close(self) -> None:
-        """Send the last spans, unless that takes too long."""
+        """Send the last spans, for at most ``LAST_SPANS`` seconds."""
         loop = asyncio.get_running_loop()
         sent = asyncio.Event()
 
@@ -195,5 +195,5 @@ def _provider(exporter: SpanExporter) -> TracerProvider:
 def _set_event(loop: asyncio.AbstractEventLoop, event: asyncio.Event) -> Any:
     try:
         loop.call_soon_threadsafe(event.set)
-    except RuntimeError:  # the loop is closed: nobody waits any more
+    except RuntimeError:  # the loop is closed: nothing waits any more
         return

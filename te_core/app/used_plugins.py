@@ -1,4 +1,4 @@
-"""Which package each plugin came from: remembered, so that another one of the same name does not take its place."""
+"""The distribution of each plugin, stored so that another one of the same name does not replace it unnoticed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ FILE = "plugins.json"
 
 
 def read(state: Path) -> dict[str, str]:
-    """Return the distributions by the plugins' names; none where nothing was remembered, or it cannot be read."""
+    """Return the distributions by plugin name; empty if nothing was stored, or it cannot be read."""
     try:
         found = json.loads((state / FILE).read_text(encoding="utf-8"))
         return {str(name): str(distribution) for name, distribution in found.items()}
@@ -21,6 +21,6 @@ def read(state: Path) -> dict[str, str]:
 
 
 def remember(state: Path, used: Mapping[str, str]) -> None:
-    """Write it, if it changed. Raises ``OSError``."""
+    """Store the distributions, if they changed. Raise `OSError` if they cannot be written."""
     if read(state) != used:
         replace_file(state / FILE, json.dumps(used, indent=2, sort_keys=True) + "\n", mode=0o600)

@@ -1,1 +1,1 @@
-"""Instances of plugins: made, identified, supervised, stopped."""
+"""Create, identify, supervise and stop instances of plugins."""

@@ -1,4 +1,4 @@
-"""The accounts of the settings. What is remembered of one hangs on who it is at its exchange, not on its name."""
+"""The accounts of the settings. The state of an account belongs to its identity at the exchange, not to its name."""
 
 from __future__ import annotations
 
@@ -44,18 +44,18 @@ from te_core.settings.resolution import Kind, Resolved
 from te_core.texts import bounded
 
 TARGETS_AT_ONCE = 20
-"""Targets set in one iteration of the event loop: a millisecond, or less where few of them change."""
+"""Targets set in one iteration of the event loop: this takes a millisecond, or less where few of them change."""
 
 
 class Accounts(Instances[AccountRunner]):
-    """All accounts. A worker belongs to a *book*: what the journal keeps of one identity.
+    """All accounts. A worker belongs to a *book*: the journal's records of one identity.
 
-    Workers outlive connections and settings: a book that no section trades any more is kept as it is, its positions
-    count in ``total_exposure``, and whoever connects to its account again goes on with it.
+    Workers outlive connections and settings: a book that no section trades any more is left as it is, its positions
+    count in ``total_exposure``, and a section that connects to its account again continues with it.
 
-    ``trip`` halts a symbol of a section, for a reason; ``stopped`` holds one flat after a stop, given its kind and what
-    happened. ``reviewer``: the risk checks. ``show`` shows observers what is made for them. ``only``: the sections that
-    run, None for all.
+    ``trip`` halts a symbol of a section, with a reason; ``stopped`` holds a symbol flat after a stop, with the kind of
+    the stop and what happened. ``reviewer``: the risk checks. ``show`` passes values to the observers. ``only``: the
+    sections that run, None for all.
     """
 
     kind: ClassVar[Kind] = "accounts"
@@ -85,47 +85,47 @@ class Accounts(Instances[AccountRunner]):
         self._only, self._observe = only, observe
         """The sections that run, None for all; why none of this run sends anything, empty when they may."""
         self._account_met = met
-        """Takes what an account is called, and what was persisted with it when it was first met."""
+        """Called with an account's name, its scopes, and the controls persisted at its first connection."""
         self._ledger = ExposureLedger(facilities.clock.monotonic)
         self._turns = Turns()
         self._snapshot = journal.snapshot()
         self._identities = Identities(self._try_again)
         self._workers: dict[str, AccountWorker] = {}
-        """Those that were ever connected, by book."""
+        """The workers that were ever connected, by book."""
         self._names: dict[str, str] = {}
-        """Book -> the section that its worker was made for."""
+        """Book -> the section that its worker was created for."""
         self.controls = Controls.of(self._snapshot.controls)
-        """The operator's commands as they stand."""
+        """The operator's active commands."""
         self._books = _books_by_name(self._snapshot.accounts)
-        """Section -> the book that it traded last."""
+        """Section -> the last book that it traded."""
         self._newest: dict[str, Blend | None] = {}
-        """Blends that some account has not got yet, by symbol."""
+        """Blends that some account has not received yet, by symbol."""
         self._behind: dict[str, dict[str, None]] = {}
-        """Section -> the symbols whose newest blend it has not got yet."""
+        """Section -> the symbols whose newest blend it has not received yet."""
         self._connected_with: dict[str, BaseModel] = {}
         """Section -> the options of its newest connection."""
         self._outages: dict[str, Outages] = {}
         self._may_withdraw = set[str]()
         self._wanted: dict[str, WorkerSettings] = {}
         self._shadow_of: dict[str, str | None] = {}
-        """Section -> the one that it is a shadow of."""
+        """Section -> the section that it shadows."""
         count_journaled(self._ledger, journal, self._snapshot.books, facilities.clock)
 
     @property
     def symbols(self) -> list[str]:
-        """Every symbol that some account of the settings has or had a target for."""
+        """Return every symbol for which an account of the settings has or had a target."""
         return [symbol for runner in self.runners.values() for symbol in runner.worker.keepers]
 
     def last_price(self, symbol: str) -> Decimal | None:
-        """Return the last price of a symbol that any account saw, whatever its age."""
+        """Return the last price of a symbol that any account received, whatever its age."""
         seen = (runner.worker.beliefs.last_price(symbol) for runner in self.runners.values())
         return next((price for price in seen if price is not None), None)
 
     def retarget(self, blends: Mapping[str, Blend | None]) -> None:
-        """Pass blends on to the accounts that are known to be those of the settings.
+        """Pass blends on to the accounts whose identity is confirmed.
 
-        Each gets all of its blends at once; where accounts are many, the later ones get theirs in the next iterations
-        of the event loop, so that nobody else waits for all of them.
+        Each account gets all of its blends at once; if there are many accounts, the later ones get theirs in the next
+        iterations of the event loop, so that other tasks do not wait for all of them.
         """
         self._newest.update(blends)
         following = bool(self._behind)
@@ -148,7 +148,7 @@ class Accounts(Instances[AccountRunner]):
             self._newest.clear()
 
     def command(self, controls: Controls) -> None:
-        """Apply the operator's commands as they stand by now to every account, connected or not."""
+        """Apply the operator's active commands to every account, connected or not."""
         self.controls = controls
         workers = [*self._workers.values(), *(runner.worker for runner in self.runners.values())]
         for worker in dict.fromkeys(workers):
@@ -160,10 +160,10 @@ class Accounts(Instances[AccountRunner]):
             runner.worker.reviews.ask_again()
 
     def scopes(self) -> Mapping[str, Sequence[str]]:
-        """Return what each account of the settings is called in commands: its section and its book."""
+        """Return the names of each account of the settings in commands: its section and its book."""
         return {name: runner.worker.scopes for name, runner in self.runners.items()}
 
-    # -- what the settings say
+    # -- settings
 
     def _make(self, name: str, resolved: Resolved) -> AccountRunner:
         facilities = self._facilities
@@ -183,11 +183,14 @@ class Accounts(Instances[AccountRunner]):
             return
         if runner.worker in self._workers.values():
             runner.worker.configure(wanted)
-        else:  # it was never connected: it knows no blends, and would take them for withdrawn
+        else:  # it was never connected: it has no blends, and would treat them as withdrawn
             runner.worker = self._presumed(name)
 
     def _is_wanted(self, runner: AccountRunner, name: str, resolved: Resolved) -> bool:
-        """Also a disabled one with other keys than before: what is held there is not known before it is connected."""
+        """Return whether an account must run.
+
+        That includes a disabled account whose keys changed: what it holds is unknown until it is connected.
+        """
         if self._only is not None and name not in self._only:
             return False
         other_keys = (
@@ -219,7 +222,7 @@ class Accounts(Instances[AccountRunner]):
     def _why_idle(self, name: str, resolved: Resolved) -> tuple[Running, str]:
         status, reason = super()._why_idle(name, resolved)
         if status is Running.DISABLED and reason:
-            reason += ": its positions are left as they are"
+            reason += ": its positions are left unchanged"
         return status, reason
 
     async def _stop(self, name: str, runner: AccountRunner, resolved: Resolved) -> None:
@@ -232,11 +235,11 @@ class Accounts(Instances[AccountRunner]):
         self._ledger.group(resolved.settings.groups)
 
     def _count_shadows(self) -> None:
-        """Keep the books of shadows out of the total exposure; which books those are shows when accounts connect."""
+        """Exclude the books of shadows from the total exposure; those books are known once accounts connect."""
         for name, of in self._shadow_of.items():
             self._ledger.shadow(self._books.get(name, name), None if of is None else self._books.get(of, of))
 
-    # -- who it is
+    # -- identity
 
     async def _admit(
         self,
@@ -248,7 +251,7 @@ class Accounts(Instances[AccountRunner]):
         *,
         live: bool,
     ) -> AccountWorker:
-        """Return the worker of the account that was connected to. Raises ``AccountTaken``."""
+        """Return the worker of the connected account. Raise `AccountTaken` if another section trades it."""
         stated = await account.identity()
         if stated is not None and stated.may_withdraw:
             self._warn_of_withdrawals(name)
@@ -282,36 +285,34 @@ class Accounts(Instances[AccountRunner]):
         self._count_shadows()
         if before != book:
             text = (
-                f"this is {identity}, not the account that was here before: its own targets and goals hold; "
+                f"this is {identity}, not the account that was here before: its own targets and goals apply; "
             )
-            await self._report(name, text + "the positions of the other one are left as they are")
+            await self._report(name, text + "the positions of the other one are left unchanged")
         runner.worker = worker = await self._worker(book, name)
         worker.retarget(self._blends(worker.keepers))
         return worker
 
     def _at_first(self, name: str, book: str, *, live: bool) -> Iterable[Control]:
-        """Return what holds for an account that is new here: a live one observes, unless its settings say otherwise.
+        """Return the controls of an account that is new here: a live one observes, unless its settings state otherwise.
 
-        One whose targets are older than identities in the journal is not new.
+        An account with targets from before the journal had identities is not new.
         """
         known = any(key == book for key, _ in self._snapshot.books)
         if live and not known and self._wanted[name].observe != "":
             yield new_here(book, self._facilities.clock.now())
 
     def _warn_of_withdrawals(self, name: str) -> None:
-        """Warn once in a run of the engine, not with each connection."""
+        """Warn once per run of the engine, not with each connection."""
         if name not in self._may_withdraw:
             self._may_withdraw.add(name)
-            text = (
-                "this key may withdraw funds, which the engine never needs: make one without that permission"
-            )
+            text = "this key may withdraw funds, which the engine never needs: create one without that permission"
             self._facilities.log.bind(account=name).warning("{}", text)
             self._facilities.record(
                 Event(at=self._facilities.clock.now(), kind="key", text=text, account=name)
             )
 
     async def _report(self, name: str, text: str) -> None:
-        """Persist an event, and with it whatever was appended before."""
+        """Persist an event, and with it everything appended before."""
         self._facilities.log.bind(account=name).warning("{}", text)
         event = Event(at=self._facilities.clock.now(), kind="identity", text=text, account=name)
         self._facilities.notify(event)
@@ -330,7 +331,7 @@ class Accounts(Instances[AccountRunner]):
     # -- workers
 
     def _presumed(self, name: str) -> AccountWorker:
-        """Return what is shown of a section until it is known which account it connects to."""
+        """Return the worker to show for a section until its account is known."""
         book = self._books.get(name, name)
         known = self._workers.get(book)
         if known is not None and self._names[book] == name:
@@ -343,8 +344,8 @@ class Accounts(Instances[AccountRunner]):
             if known.settings != self._wanted[name]:
                 known.configure(self._wanted[name])
             return known
-        if known is not None:  # the journal has newer records of it than it had at our start
-            await self._report(name, f"goes on with the account that [accounts.{self._names[book]}] traded")
+        if known is not None:  # the journal has newer records of it than at the start
+            await self._report(name, f"continues with the account that [accounts.{self._names[book]}] traded")
             self._snapshot = self._journal.snapshot()
         self._workers[book] = worker = self._new_worker(book, name)
         self._names[book] = name
@@ -382,7 +383,7 @@ class Accounts(Instances[AccountRunner]):
 
 
 def worker_settings(name: str, resolved: Resolved, observe: str = "") -> WorkerSettings:
-    """Return what a section says of its account, with what the settings say of all.
+    """Return the settings of an account: its own section combined with those of all accounts.
 
     ``observe``: why no account of this run sends anything.
     """
@@ -402,5 +403,5 @@ def worker_settings(name: str, resolved: Resolved, observe: str = "") -> WorkerS
 
 
 def _books_by_name(accounts: Iterable[AccountRecord]) -> dict[str, str]:
-    """Return the book that each section traded last."""
+    """Return the last book that each section traded."""
     return {record.name: record.book for record in sorted(accounts, key=lambda record: record.seen_at)}

@@ -1,4 +1,4 @@
-"""Runs the instance of a notifier's plugin that answers those who write, next to the one that tells."""
+"""Run the instance of a notifier's plugin that answers messages, next to the one that sends notices."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from te_core.runtime.supervisor import Running, Up
 
 
 class AnswerRunner(Runner):
-    """Runs one. ``control``: what it may ask and command, until it is stopped."""
+    """Runs one answering instance. ``control``: what it may query and command, until it is stopped."""
 
     stop_timeout = 0.2
 
@@ -24,16 +24,16 @@ class AnswerRunner(Runner):
         self._instance: Notifier | None = None
 
     def start(self, spec: NotifierSpec[Any], context: NotifierContext[Any]) -> None:
-        """Make the instance and keep it running."""
+        """Create the instance and keep it running."""
         self._launch(partial(self._run, spec, replace(context, control=self._control)))
 
     async def stop(self, status: Running, reason: str = "") -> None:
-        """Stop; nothing is taken from whoever writes from now on, however long the plugin takes to end."""
+        """Stop; no further message is accepted, however long the plugin takes to end."""
         self._control.revoke()
         await super().stop(status, reason)
 
     def counters(self) -> dict[str, Any]:
-        """Return what the instance counts, for ``te status``."""
+        """Return the instance's counters, for ``te status``."""
         return {} if self._instance is None else guard.ask("status()", self._instance.status, self._redact)
 
     async def _run(self, spec: NotifierSpec[Any], context: NotifierContext[Any], up: Up) -> None:

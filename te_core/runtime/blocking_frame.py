@@ -1,4 +1,4 @@
-"""What a thread is executing right now, in terms of whose code it is."""
+"""Find out which plugin's or package's code a thread is executing."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _CORE = "te_core"
 
 
 def executing(thread: int) -> str:
-    """Return who a thread of this process works for, as plugin, function, file and line."""
+    """Return what a thread of this process is executing, as plugin, function, file and line."""
     frame = sys._current_frames().get(thread)  # noqa: SLF001 - documented, for debuggers and the like
     return "nobody: the thread has ended" if frame is None else culprit(frame, plugins_by_package())
 
@@ -26,9 +26,9 @@ def plugins_by_package() -> dict[str, str]:
 
 
 def culprit(innermost: FrameType, plugins: Mapping[str, str]) -> str:
-    """Return whose call it is: the innermost of a plugin, else of a library, else of the core.
+    """Return the responsible call: the innermost of a plugin, or else of a library, or else of the core.
 
-    A plugin that blocks does so deep in somebody else's code, which its author has to look for from their own line.
+    A plugin that blocks usually does so deep in other code, which its author can only find from their own line.
     """
     frames = list(_outwards(innermost))
     choices: tuple[Callable[[str], bool], ...] = (

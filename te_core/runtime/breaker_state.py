@@ -1,4 +1,4 @@
-"""The state of a circuit breaker's scope as JSON. Each fill has it journaled, and changes one symbol of it."""
+"""The state of a circuit breaker's scope as JSON. It is journaled with each fill, which changes only one symbol."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from te_core.rules.profit import Money, SymbolMoney
 
 T = TypeVar("T")
 Members = Mapping[str, tuple[T, str]]
-"""By symbol: a value, and its member of a JSON object."""
+"""By symbol: a value, and its encoded member of a JSON object."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +28,7 @@ _SUMS, _MONEY, _SYMBOL = TypeAdapter(Sums), TypeAdapter(Money), TypeAdapter(Symb
 
 
 class StateWriter:
-    """Writes the state of one scope; encodes only the symbols that changed since the last time."""
+    """Encodes the state of one scope; encodes again only the symbols that changed since the last time."""
 
     def __init__(self) -> None:
         self._results: Members[object] = {}
@@ -47,7 +47,7 @@ class StateWriter:
 
 
 def read_state(text: str) -> tuple[Sums, Money | None]:
-    """Return what ``StateWriter.write`` has written. Raises ``ValidationError``."""
+    """Return the values that ``StateWriter.write`` encoded. Raise `ValidationError` if the text is not valid."""
     state = _STATE.validate_json(text)
     return state.sums, state.money
 
@@ -62,6 +62,6 @@ def _members(known: Members[T], values: Mapping[str, T], encode: Callable[[T], s
 
 
 def _object(others: bytes, symbols: Members[T]) -> str:
-    """Return an object with its other members, and ``symbols``."""
+    """Return a JSON object with its other members and ``symbols``."""
     members = ",".join([member for _, member in symbols.values()])
     return f'{others.decode()[:-1]},"symbols":{{{members}}}}}'

@@ -1,7 +1,7 @@
-"""Keeps the circuit breakers: counts what the books report, trips, and remembers it in the journal.
+"""Run the circuit breakers: count what the books report, trip, and persist the state in the journal.
 
-A trip, what it commands and its event are one append: after a crash there is all of it or nothing, and then the sums,
-which are older, trip it again.
+A trip, its commands and its event are one append: after a crash all of it is there, or nothing; then the older sums
+trip the breaker again.
 """
 
 from __future__ import annotations
@@ -57,20 +57,20 @@ Enforce = Callable[[str | None, Trip], tuple[Control, ...]]
 
 @dataclass(slots=True)
 class Scope:
-    """One scope: a book, or all of them. ``name``: the section that trades it now."""
+    """One scope: a book, or all books. ``name``: the section that trades it now."""
 
     name: str = ""
     sums: Sums = field(default_factory=Sums)
     money: Money | None = None
     at: datetime | None = None
     estimate: Change = NOTHING
-    """What prices made of the account since it was valued; nothing of it is counted."""
+    """The change in value by prices since the account was last valued; not included in the sums."""
     writer: StateWriter = field(default_factory=StateWriter)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shown:
-    """A breaker as it stands: ``trip`` where it has tripped, else how near it is. ``account``: empty for all."""
+    """The state of a breaker: ``trip`` if it has tripped, otherwise its ``level``. ``account``: empty for all."""
 
     account: str
     trip: Trip | None = None
@@ -79,7 +79,7 @@ class Shown:
 
 
 class CircuitBreakers:
-    """One per engine. ``enforce`` puts what a trip commands in force, and returns what is to be journaled of it."""
+    """One per engine. ``enforce`` applies the commands of a trip, and returns the controls to be journaled."""
 
     def __init__(
         self,
@@ -111,17 +111,17 @@ class CircuitBreakers:
             sums, money = read_state(record.state)
         except ValidationError as error:
             self._log.error(
-                "what breakers remember of {} cannot be read, they begin anew: {}",
+                "cannot read the stored breaker state of {}; its breakers start from zero: {}",
                 record.scope or "all",
                 error,
             )
             return
         self._scopes[record.scope] = Scope(sums=sums, money=money, at=record.at)
 
-    # -- what the settings say
+    # -- settings
 
     def configure(self, settings: Settings) -> None:
-        """Arm what the settings ask for, and look at once whether it trips."""
+        """Arm the breakers of the settings, and check at once whether one trips."""
         before = self._armed
         self._shadows = frozenset(n for n, one in settings.accounts.items() if one.shadow_of is not None)
         self._armed = {
@@ -137,9 +137,9 @@ class CircuitBreakers:
                     self._check_scope(key, scope)
 
     def counted(self, name: str, book: str) -> Counted:
-        """Return what is known of an account's books, for the section that trades it from now on."""
+        """Return the stored books of an account, for the section that trades it from now on."""
         for other in self._scopes.values():
-            if other.name == name:  # another account stood under that name before
+            if other.name == name:  # another account had this name before
                 other.name = ""
         scope = self._scopes.setdefault(book, Scope())
         scope.name = name
@@ -151,10 +151,10 @@ class CircuitBreakers:
             would_trip=partial(self._would_trip, book),
         )
 
-    # -- what happens
+    # -- reports
 
     def report(self, books: Books) -> None:
-        """Count what changed in an account's books, journal it, and trip what has to."""
+        """Count the changes of an account's books, journal them, and trip the breakers that must trip."""
         if books.rejected is not None:
             self._rejected(books.book)
         scope = self._scopes.setdefault(books.book, Scope())
@@ -186,7 +186,7 @@ class CircuitBreakers:
         return bool(made)
 
     def _would_trip(self, book: str, change: Change) -> bool:
-        """Return whether a breaker would trip if an account's value had changed so, with what others' prices made."""
+        """Return whether a breaker would trip with this change in an account's value, and the others' estimates."""
         scope = self._scopes[book]
         scope.estimate = change
         if scope.name in self._shadows:
@@ -204,7 +204,7 @@ class CircuitBreakers:
         return bool(trips(then, levels(then, breakers, now), now))
 
     def _check_scope(self, key: str, scope: Scope) -> None:
-        """Trip what the sums so far have to, as after a start or an edit of the settings."""
+        """Trip what must trip by the sums so far, as after a start or an edit of the settings."""
         now, breakers = self._clock.now(), self._breakers(key)
         if scope.at is None or not breakers.armed:
             return
@@ -260,12 +260,12 @@ class CircuitBreakers:
 
     def _appended(self, appended: asyncio.Future[None]) -> None:
         if not appended.cancelled() and (error := appended.exception()) is not None:
-            self._log.error("a breaker tripped and is in force, but not persisted: {}", error)
+            self._log.error("a breaker tripped and is active, but not persisted: {}", error)
 
     # -- the operator
 
     def holding(self, command: Command, scopes: Mapping[str, Sequence[str]]) -> list[str]:
-        """Return in words what holds something back that a resume lifts, or that something is let out of."""
+        """Return descriptions of the breakers that require a reason for this resume."""
         if command.action is not Action.RESUME or (command.sources and not command.accounts):
             return []
         names = command.accounts or tuple(scopes)
@@ -279,7 +279,7 @@ class CircuitBreakers:
         ]
 
     def lifted(self, command: Command) -> Mapping[str, list[str]]:
-        """Return by scope what has tripped there that a resume arms again, in words."""
+        """Return, by scope, descriptions of the tripped breakers that a resume arms again."""
         if command.action is not Action.RESUME or (command.sources and not command.accounts):
             return {}
         found = {}
@@ -295,11 +295,11 @@ class CircuitBreakers:
         return found
 
     def rearmed(self, keys: Iterable[str], symbol: str) -> list[BreakerRecord]:
-        """Return what the journal has to say once these scopes are armed again; ``rearm`` does it."""
+        """Return the records to journal when these scopes are armed again; ``rearm`` arms them."""
         return [self._record(key, rearmed(self._scopes[key].sums, symbol)) for key in keys]
 
     def rearm(self, keys: Iterable[str], symbol: str) -> None:
-        """Arm these scopes again: everything is measured from now on."""
+        """Arm these scopes again; everything is measured from now on."""
         for key in keys:
             scope = self._scopes[key]
             scope.sums, scope.at = rearmed(scope.sums, symbol), self._clock.now()
@@ -321,7 +321,7 @@ class CircuitBreakers:
 
 
 def remembered(snapshot: JournalSnapshot) -> list[Shown]:
-    """Return what the journal says has tripped, for when no engine runs."""
+    """Return the tripped breakers according to the journal, for when no engine is running."""
     names = {record.book: record.name for record in snapshot.accounts}
     found = []
     for record in snapshot.breakers:
@@ -335,7 +335,7 @@ def remembered(snapshot: JournalSnapshot) -> list[Shown]:
 
 
 def in_words(name: str, trip: Trip) -> str:
-    """Put into words what tripped, what that does, and how it is lifted."""
+    """Return a description of a trip: what tripped, what it does, and how to lift it."""
     what = {"warn": "only a warning", "halt": "halted", "flatten": "flattened"}[trip.action]
     lift = "te resume" + (f" {name}" if name else "") + (f" --symbol {trip.symbol}" if trip.symbol else "")
     reason = "" if trip.action == "warn" else ' --reason "…"'

@@ -1,7 +1,7 @@
-"""Carries out what the operator commands: halts, flattens, resumes, pauses, depths by hand, going live.
+"""Execute the operator's commands: halt, flatten, resume, pause, depth by hand (target exposure, -1 … 1), go live.
 
-Each of it is journaled. What holds back is in force before it is durable, what lets go only after it: a crash in
-between leaves less open.
+Each command is journaled. One that restricts is active before it is durable, one that loosens only afterwards: a
+crash in between leaves less open.
 """
 
 from __future__ import annotations
@@ -48,16 +48,16 @@ Previews = Mapping[str, "Mapping[str, Decision] | str | BaseException"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What a command changed: the controls that it set, and those that it took back."""
+    """What a command changed: the controls that it set, and those that it lifted."""
 
     set: tuple[Control, ...] = ()
     lifted: tuple[Control, ...] = ()
     rearmed: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    """By scope, what had tripped there and is armed again, in words."""
+    """By scope, descriptions of the breakers that had tripped there and are armed again."""
 
 
 class Commands:
-    """One per engine. ``changed`` is called when what the sources say counts for something else."""
+    """One per engine. ``changed`` is called when the weight of the sources' signals changes."""
 
     def __init__(
         self,
@@ -86,25 +86,25 @@ class Commands:
 
     @property
     def controls(self) -> Controls:
-        """The commands as they stand."""
+        """The active commands."""
         return self._accounts.controls
 
     def scopes(self) -> Mapping[str, Sequence[str]]:
-        """Return what each account of the settings is called in commands."""
+        """Return the names of each account of the settings in commands."""
         return self._accounts.scopes()
 
     def start(self) -> None:
-        """Put pauses of an earlier run in force, and end what has run out meanwhile."""
+        """Activate pauses of an earlier run, and end what has expired meanwhile."""
         self._netting.pauses = _pauses(self.controls)
         self._end_what_ran_out()
 
     def stop(self) -> None:
-        """Wait for nothing any more."""
+        """Cancel the timer."""
         if self._timer is not None:
             self._timer.cancel()
 
     async def execute(self, command: Command) -> Outcome:
-        """Carry a command out. Raises ``CommandRefused``, ``JournalError``."""
+        """Execute a command. Raise `CommandRefused` if it is not valid, `JournalError` if it is not stored."""
         outcome = self._outcome(command)
         self._check_reason(command)
         if not outcome.set and not outcome.rearmed:
@@ -121,7 +121,7 @@ class Commands:
             if not tightens:
                 raise
             raise JournalError(
-                f"in force, but not persisted: it ends when the engine stops ({error})"
+                f"active, but not persisted: it ends when the engine stops ({error})"
             ) from error
         if not tightens:
             self.breakers.rearm(outcome.rearmed, command.symbol)
@@ -130,9 +130,9 @@ class Commands:
         return outcome
 
     async def preview(self, command: Command) -> tuple[Outcome, Previews]:
-        """Return what a command would change, and what each account concerned would order then; nothing is changed.
+        """Return what a command would change, and what each affected account would order then; change nothing.
 
-        Raises ``CommandRefused``.
+        Raise `CommandRefused` if the command is not valid.
         """
         outcome = self._outcome(command)
         self._check_reason(command)
@@ -148,7 +148,7 @@ class Commands:
         return outcome, {**idle, **dict(zip(names, decisions, strict=True))}
 
     def trip(self, account: str, symbol: str, reason: str) -> None:
-        """Halt a symbol of an account because of what was found there; only ``te resume`` lifts it."""
+        """Halt a symbol of an account because of a problem found there; only ``te resume`` lifts it."""
         found = self.controls.halt(self.scopes().get(account, (account,)), symbol)
         if found is not None and found.state in HALTING:
             return
@@ -162,7 +162,7 @@ class Commands:
         self._notify(event)
 
     def met(self, account: str, scopes: Sequence[str], rows: Sequence[Control]) -> None:
-        """Apply what holds for an account from the first time that it is met, and is persisted; then its settings."""
+        """Apply the persisted controls of an account's first connection, then its settings."""
         if rows:
             sequence, self._next_sequence = self._next_sequence, self._next_sequence + len(rows)
             self._apply(rows, sequence)
@@ -174,7 +174,7 @@ class Commands:
         self._follow_settings(account, scopes)
 
     def follow_settings(self) -> None:
-        """End what accounts observe by where their settings say ``observe = false``."""
+        """End the observing of accounts whose settings state ``observe = false``."""
         for name, runner in self._accounts.runners.items():
             if runner.identified:
                 self._follow_settings(name, runner.worker.scopes)
@@ -195,7 +195,7 @@ class Commands:
         self._notify(event)
 
     def enforce(self, account: str | None, trip: Trip) -> tuple[Control, ...]:
-        """Put in force what a circuit breaker commands, and return it for the journal; nothing is ever loosened."""
+        """Apply what a circuit breaker commands and return it for the journal; never loosen anything."""
         action = Action.FLATTEN if trip.action == "flatten" else Action.HALT
         scopes = self.scopes()
         concerned = [scopes.get(account, (account,))] if account is not None else list(scopes.values())
@@ -218,7 +218,7 @@ class Commands:
         return rows
 
     def stopped(self, account: str, symbol: str, kind: str, reason: str) -> None:
-        """Hold a symbol flat whose position a stop closed, until a source speaks or ``te resume`` lifts it."""
+        """Hold a symbol flat whose position a stop closed, until a source sends a signal or ``te resume`` lifts it."""
         scope = self.scopes().get(account, (account,))[-1]
         row = stopped(scope, symbol, kind=kind, reason=reason, at=self._clock.now())
         sequence, self._next_sequence = self._next_sequence, self._next_sequence + 1
@@ -226,7 +226,7 @@ class Commands:
         self._journal.append(row, awaited=False, reduction=True)
 
     def hold_everything(self, by: str) -> None:
-        """Let all accounts only reduce in this run, without persisting it; what is commanded later goes before it."""
+        """Restrict all accounts to reductions in this run, without persisting it; later commands take precedence."""
         sequence, self._next_sequence = self._next_sequence, self._next_sequence + 1
         halt = Control(
             topic=Topic.HALT, scope="", symbol="", state=ControlState.HALTED, at=self._clock.now(), by=by
@@ -234,16 +234,18 @@ class Commands:
         self._apply([halt], sequence)
 
     def signals_came(self, symbols: Iterable[str] | None) -> None:
-        """End depths by hand that counted until a source of their symbol spoke."""
+        """End depths by hand that apply until a source of their symbol sends a signal."""
         waiting = [row for row in self._by_hand() if row.until is None]
         named = None if symbols is None else set(symbols)
         waiting = [row for row in waiting if named is None or row.symbol in named]
         if waiting:
             blends = self._netting.blends({row.symbol for row in waiting})
             now = self._netting.time.now()
-            self._end([row for row in waiting if not counts(row, blends[row.symbol], now)], "a source spoke")
+            self._end(
+                [row for row in waiting if not counts(row, blends[row.symbol], now)], "a source sent a signal"
+            )
 
-    # -- what a command means
+    # -- interpretation of commands
 
     def _outcome(self, command: Command) -> Outcome:
         self._check(command)
@@ -265,11 +267,9 @@ class Commands:
         return Outcome(set=(*halts, *ended, *flat), lifted=lifted, rearmed=self.breakers.lifted(command))
 
     def _check_reason(self, command: Command) -> None:
-        """Refuse to lift what a breaker holds unless somebody says why."""
+        """Refuse to lift a breaker without a reason."""
         if not command.reason.strip() and (found := self.breakers.holding(command, self.scopes())):
-            raise CommandRefused(
-                f'{found[0].partition(";")[0]}: it is lifted with a reason only, --reason "…" says it'
-            )
+            raise CommandRefused(f'{found[0].partition(";")[0]}: lifting it needs a reason: add --reason "…"')
 
     def _check(self, command: Command) -> None:
         accounts, sources = self._accounts.runners, list(self._sources())
@@ -294,7 +294,7 @@ class Commands:
             self._check_symbol(symbol)
 
     def _check_symbol(self, symbol: str) -> None:
-        """Refuse what nothing knows: whoever mistypes a halt must not believe that it holds."""
+        """Refuse an unknown symbol: a mistyped halt must not seem to be active."""
         workers = [runner.worker for runner in self._accounts.runners.values()]
         held = [one for worker in workers for one in (*worker.keepers, *worker.foreign)]
         known = list(dict.fromkeys([*self._netting.symbols, *held]))
@@ -320,15 +320,13 @@ class Commands:
             worker, reason = runner.worker, runner.health.reason
             if worker.settings.observe:
                 raise CommandRefused(
-                    f"{name} observes by {worker.settings.observe}: te go does not lift that"
+                    f"{name} observes because of {worker.settings.observe}: te go does not lift that"
                 )
             if not runner.identified:
                 why = f" ({reason})" if reason else ""
-                raise CommandRefused(
-                    f"{name} is not connected{why}: whose account it is has to be known first"
-                )
+                raise CommandRefused(f"{name} is not connected{why}: its account must be identified first")
             if not worker.observing:
-                raise CommandRefused(f"{name} does not observe: it is live")
+                raise CommandRefused(f"{name} is not observing: it is already live")
 
     def _accepted(self, command: Command, now: datetime) -> Iterator[Control]:
         """Return what is accepted: a symbol, or all that others changed and the engine left so."""
@@ -396,7 +394,7 @@ class Commands:
             },
         )
 
-    # -- in force
+    # -- applying
 
     def _apply(self, rows: Sequence[Control], sequence: int) -> None:
         controls = self.controls.adding(rows, after=sequence)
@@ -424,11 +422,11 @@ class Commands:
     def _end_what_ran_out(self) -> None:
         now = self._netting.time.now()
         over = [row for row in self._by_hand() if row.until is not None and row.until <= now]
-        self._end(over, "its time is over")
+        self._end(over, "its time has expired")
         self._watch_ends()
 
     def _end(self, rows: Sequence[Control], why: str) -> None:
-        """End depths by hand: from now on the signals count."""
+        """End depths by hand: the signals apply again."""
         now = self._clock.now()
         made = [replace(row, state=ControlState.OVER, at=now, by=ENGINE, reason=why) for row in rows]
         sequence, self._next_sequence = self._next_sequence, self._next_sequence + len(made)
@@ -437,7 +435,7 @@ class Commands:
             event = Event(
                 at=now,
                 kind=str(Action.TARGET),
-                text=f"{name} {row.symbol}: {described(row)}; {why}: the signals count again",
+                text=f"{name} {row.symbol}: {described(row)}; {why}: the signals apply again",
                 account=name,
                 symbol=row.symbol,
             )

@@ -1,4 +1,4 @@
-"""Control of the engine as one plugin's instance has it: signed with the plugin's name, and over when it is stopped."""
+"""Control of the engine by one plugin instance: signed with the plugin's name, and revoked when it is stopped."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ LONGEST_REASON = 200
 
 
 class ControlFacade(Protocol):
-    """The engine as those see it who control it from outside."""
+    """The engine's interface for control from outside."""
 
     def state(self) -> Mapping[str, Any]:
         """Return what ``te status`` shows."""
         ...
 
     def explain(self, symbol: str) -> Mapping[str, Any]:
-        """Return the arithmetic of a symbol. Raises ``KeyError``."""
+        """Return the arithmetic of a symbol. Raise `KeyError` if no account has a target for it."""
         ...
 
     async def summary(self, since: datetime) -> Mapping[str, Any]:
-        """Return what each account came to since then."""
+        """Return the results of each account since then."""
         ...
 
     async def command(self, command: Command, *, preview: bool) -> Mapping[str, Any]:
-        """Carry a command out, or show what it would do."""
+        """Execute a command, or return what it would do."""
         ...
 
 
@@ -48,7 +48,7 @@ class Control:
         self._revoked = False
 
     def revoke(self) -> None:
-        """Answer nothing any more."""
+        """Refuse every further call."""
         self._revoked = True
 
     def state(self) -> Mapping[str, Any]:
@@ -82,7 +82,7 @@ class Control:
     @property
     def _engine(self) -> ControlFacade:
         if self._revoked:
-            raise NotReady("this instance was stopped: it controls nothing any more")
+            raise NotReady("this instance was stopped and can no longer control the engine")
         return self._facade
 
     def _signed(self, command: Command) -> Command:

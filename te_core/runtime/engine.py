@@ -1,4 +1,4 @@
-"""The running engine: sources in, targets out, one worker per account. It does what the settings say, no more."""
+"""The running engine: sources in, targets out, one worker per account. It does only what the settings state."""
 
 from __future__ import annotations
 
@@ -47,17 +47,17 @@ if TYPE_CHECKING:
 
 DRAIN = timedelta(seconds=1)
 LAST_WORDS = 0.9
-"""Seconds that notifiers have for what is left to tell when the engine stops."""
+"""Seconds that notifiers have to send pending notices when the engine stops."""
 
 RETRY_AFTER = 5
-"""Seconds after which a sender may try again."""
+"""Seconds after which a sender may retry."""
 
 
 class Engine:
-    """Everything between the sources and the accounts. Made, started, given settings, stopped.
+    """Everything between the sources and the accounts. It is created, started, reconfigured, and stopped.
 
-    ``only``: the accounts that run, and no source does; None runs everything that the settings ask for. ``observe``:
-    why no account of this run sends anything; empty when they may. ``control``: what plugins may control it by.
+    ``only``: run these accounts and no sources; None runs everything in the settings. ``observe``: why no account of
+    this run sends anything; empty if they may send. ``control``: what plugins may control the engine with.
     """
 
     _session: ClientSession | None = None
@@ -107,7 +107,7 @@ class Engine:
         )
         self.commands = self._make_commands(log)
         self._kinds: Mapping[Kind, Instances[Any]] = {
-            "notifiers": self.notifiers,  # first, so that they are there for what the others meet
+            "notifiers": self.notifiers,  # first, so that they exist before the others report anything
             "observers": self.observers,
             "risk_checks": self.risk_checks,
             **({"sources": self._sources} if only is None else {}),
@@ -152,7 +152,7 @@ class Engine:
             clock=self.clock,
             log=log,
             notify=self.notify,
-            enforce=lambda account, trip: self.commands.enforce(account, trip),  # noqa: PLW0108 - made later
+            enforce=lambda account, trip: self.commands.enforce(account, trip),  # noqa: PLW0108 - created later
             rejected=self.refusals.order,
         )
 
@@ -182,13 +182,13 @@ class Engine:
     # -- life
 
     async def start(self, resolved: Resolved) -> None:
-        """Load what the journal has, then start what the settings ask for."""
+        """Load the active state from the journal, then start what the settings define."""
         self.netting.restore(self._journal.snapshot().signals)
         self.commands.start()
         await self.apply(resolved)
 
     async def stop(self) -> None:
-        """Accept no more signals, let orders under way be answered, then stop everything."""
+        """Accept no more signals, wait for orders in flight, then stop everything."""
         self.stopping = True
         self.netting.close_intake()
         self.commands.stop()
@@ -199,7 +199,7 @@ class Engine:
             await self._session.close()
 
     async def apply(self, resolved: Resolved) -> None:
-        """Make what runs follow the settings; what did not change is not touched."""
+        """Apply settings to what is running; leave untouched what did not change."""
         async with self._applying:
             changes = difference(self.resolved, resolved)
             self.resolved = resolved
@@ -208,12 +208,12 @@ class Engine:
                 kind.prepare(resolved)
             self.breakers.configure(resolved.settings)
             self.commands.follow_settings()
-            # Before anything is awaited: while something is slow to stop, the others follow the new settings.
+            # Before anything is awaited: while one instance is slow to stop, the others follow the new settings.
             self._reblend(None)
             await asyncio.gather(*(kind.carry_out(changes, resolved) for kind in self._kinds.values()))
 
     def resume(self, kind: Kind, name: str) -> Runner:
-        """Try an instance at once that waits for its next try. Raises ``KeyError``."""
+        """Retry a waiting instance immediately. Raise `KeyError` if there is no such instance."""
         runner: Runner = self._kinds[kind].runners[name]
         runner.resume()
         return runner
@@ -223,7 +223,7 @@ class Engine:
         return self.resolved.settings.engine
 
     def http(self) -> ClientSession:
-        """Return the session that everything shares which needs none of its own."""
+        """Return the shared HTTP session, for everything that does not need its own."""
         if self._session is None:
             self._session = http_session()
         return self._session
@@ -233,7 +233,7 @@ class Engine:
         return self._journal.problem().removeprefix("journal ")
 
     def journal_changed(self, problem: str) -> None:
-        """Report that the journal cannot be written, or can again (empty): nothing of it is journaled meanwhile."""
+        """Report that the journal cannot be written, or can be again (empty). Nothing is journaled in between."""
         if problem:
             found = problem.removeprefix("journal ")
             self._engine_outages.failing(
@@ -243,9 +243,9 @@ class Engine:
             self._engine_outages.well("journal")
 
     def output_changed(self, name: str, problem: str) -> None:
-        """Report that an output, of the log or of traces, loses what it is given, or no longer does (empty)."""
+        """Report that an output of logs or traces loses data, or has recovered (``problem`` is empty)."""
         if problem:
-            self._engine_outages.failing(name, f"{problem}; trading goes on")
+            self._engine_outages.failing(name, f"{problem}; trading continues")
         else:
             self._engine_outages.well(name)
 
@@ -255,7 +255,7 @@ class Engine:
         self.notify(event)
 
     def journal_size(self) -> int:
-        """Return the bytes of the journal's files."""
+        """Return the size of the journal's files in bytes."""
         return self._journal.size()
 
     def notify(self, event: Event) -> None:
@@ -275,11 +275,11 @@ class Engine:
         self._journal.append(entry, awaited=False)
 
     def _stopped(self, account: str, symbol: str, kind: str, reason: str) -> None:
-        """Hold a symbol flat after a stop: once what found that is done."""
+        """Hold a symbol flat after a stop, once the caller that detected it has finished."""
         asyncio.get_running_loop().call_soon(self.commands.stopped, account, symbol, kind, reason)
 
     def _trip(self, account: str, symbol: str, reason: str) -> None:
-        """Halt a symbol once the decision during which that was found out is over."""
+        """Halt a symbol, once the decision that detected the problem has finished."""
         asyncio.get_running_loop().call_soon(self.commands.trip, account, symbol, reason)
 
     def _met(self, account: str, scopes: Sequence[str], rows: Sequence[Control]) -> None:
@@ -288,11 +288,11 @@ class Engine:
     # -- blends to accounts
 
     def _blends(self, symbols: Iterable[str]) -> dict[str, Blend | None]:
-        """Return the blends of all symbols that have weights, and of others that an account knows."""
+        """Return the blends of all symbols that have weights, and of ``symbols``."""
         return self.netting.blends(dict.fromkeys([*self.netting.symbols, *symbols]))
 
     def _last_price(self, symbol: str) -> Decimal | None:
-        """Return the last known price of a symbol: an exchange's, else the newest that a signal stated."""
+        """Return the last known price of a symbol: from an exchange, or else the newest that a signal stated."""
         price = self._accounts.last_price(symbol)
         stated = self.netting.intake.price(symbol) if price is None else None
         return stated.value if stated is not None else price
@@ -305,15 +305,15 @@ class Engine:
         self.commands.signals_came(symbols)
         self.netting.watch_expiry()
 
-    # -- what listeners ask for
+    # -- requests of the listeners
 
     def screen(self, source: str, request: WebhookRequest) -> WebhookResponse | None:
-        """Answer a request by its head alone, or return None to have its body read. Raises ``NotReady``."""
+        """Return the response to a request's head, or None if the body is needed. Raise `NotReady` if it is down."""
         runner = self.sources.get(source)
         return _NO_SOURCE if runner is None else runner.screen(request)
 
     async def on_webhook(self, source: str, request: WebhookRequest) -> WebhookResponse:
-        """Hand a request to a source. Raises ``JournalError``."""
+        """Return a source's response to a request. Raise `JournalError` if the alert is not stored."""
         runner = self.sources.get(source)
         if runner is None:
             return _NO_SOURCE
@@ -335,7 +335,9 @@ class Engine:
         except NotReady as error:
             return _refusal(503, error.reason, retry_after=max(RETRY_AFTER, int(error.retry_after or 0)))
         if answer.status == 200 and source in self.netting.pauses:
-            return replace(answer, body={**answer.body, "note": "no say at present: the source is paused"})
+            return replace(
+                answer, body={**answer.body, "note": "not counted at present: the source is paused"}
+            )
         return answer
 
 
@@ -344,4 +346,4 @@ def _refusal(status: int, reason: str, *, retry_after: int | None = None) -> Web
 
 
 _NO_SOURCE = _refusal(404, "there is no such source")
-"""Its name is not repeated: a token takes its place when an address was put together wrongly."""
+"""The name is not repeated: in a wrongly composed address it may be a token."""

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 class Facilities:
     """``record`` persists an event and passes it to the notifiers; ``persist`` and ``notify`` do one of the two.
 
-    ``engine`` returns the present settings of the engine, ``http`` the shared client session.
+    ``engine`` returns the current settings of the engine, ``http`` the shared client session.
     """
 
     clock: Clock
@@ -41,19 +41,19 @@ class Facilities:
     http: Callable[[], ClientSession]
     metrics: Metrics
     time: Callable[[], datetime]
-    """The present time by which signals and depths by hand end."""
+    """Returns the time by which signals and depths by hand expire."""
     control: ControlFacade | None = None
-    """What controls the engine from outside; None where nothing may."""
+    """The interface to control the engine from outside; None if that is not allowed."""
     tracer: Tracer = OFF
     redact: Redact = str
-    """Takes secrets out of every text that comes from a plugin."""
+    """Redacts every text that comes from a plugin."""
 
     def folder(self, kind: str, name: str) -> Path:
-        """Return an instance's own folder; its runner makes it, so that a failure stays with the instance."""
+        """Return an instance's own folder; its runner creates it, so that a failure only affects that instance."""
         return self.state_dir / kind / name
 
     def runner(self, log: Logger, outages: Outages) -> dict[str, Any]:
-        """Return what every runner takes."""
+        """Return the arguments that every runner accepts."""
         return {
             "clock": self.clock,
             "log": log,

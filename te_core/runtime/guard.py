@@ -1,4 +1,4 @@
-"""Calls to plugins: whatever one raises becomes an ordinary error of that call, and of nothing else (I21)."""
+"""Calls to plugins: whatever one raises becomes an ordinary error of that call, and affects nothing else (I21)."""
 
 from __future__ import annotations
 
@@ -32,18 +32,18 @@ CLOSE_TIMEOUT = 10.0
 """Seconds that a plugin's ``close`` may take."""
 
 DEEPEST, LARGEST = 12, 20_000
-"""Levels and values that a plugin's ``status`` or ``report`` may have."""
+"""Maximum levels and values of a plugin's ``status`` or ``report``."""
 
 ENDINGS = (SystemExit, KeyboardInterrupt)
-"""What ends the process when core code raises it. A real signal never arrives as one: ``app/process.py`` handles it."""
+"""Exceptions that end the process if core code raises them. Real signals are handled in ``app/process.py`` instead."""
 
 
 async def call(what: str, work: Callable[[], Awaitable[T]], redact: Redact = str) -> T:
     """Call a plugin's method and await what it returns.
 
-    Raises ``PluginDefect`` for a cancellation that is not ours, for an exit, and for a method that is not async. Our
-    own cancellation goes on where a plugin swallows it: nothing may follow from what it returns then. Whatever else is
-    raised comes out without secrets, which an exchange's answer may hold.
+    Raise `PluginDefect` for an exit, for a cancellation that is not the engine's, and for a method that is not async.
+    If a plugin swallows the engine's own cancellation, it is raised again: the plugin's result must not be used then.
+    Any other error is raised with secrets redacted, which an exchange's answer may contain.
     """
     task = asyncio.current_task()
     before = task.cancelling() if task is not None else 0
@@ -71,7 +71,7 @@ async def call(what: str, work: Callable[[], Awaitable[T]], redact: Redact = str
 
 
 def redact_error(error: BaseException, redact: Redact) -> None:
-    """Take secrets out of an error and out of those that led to it: out of every text that it holds."""
+    """Redact every text in an error and in its causes."""
     waiting: list[BaseException | None] = [error]
     seen: set[int] = set()
     while waiting:
@@ -79,7 +79,7 @@ def redact_error(error: BaseException, redact: Redact) -> None:
         if each is None or id(each) in seen:
             continue
         seen.add(id(each))
-        with suppress(Exception):  # a plugin's own class may forbid it; what is written is redacted once more
+        with suppress(Exception):  # a plugin's own class may forbid it; output is redacted once more
             each.args = tuple(redacted(part, redact) if _may_hold_text(part) else part for part in each.args)
             for name, part in {**vars(each), "strerror": getattr(each, "strerror", None)}.items():
                 if isinstance(part, str) and (shown := redact(part)) != part:
@@ -93,7 +93,7 @@ def _may_hold_text(value: object) -> bool:
 
 
 def make(factory: Callable[[C], T], context: C, kind: type[T] | None = None) -> T:
-    """Make an instance. Raises ``PluginDefect`` for one that is not of the kind that the contract names."""
+    """Create an instance. Raise `PluginDefect` if it is not of the type that the contract requires."""
     try:
         with own_arithmetic():
             made: T = factory(context)
@@ -109,18 +109,18 @@ def make(factory: Callable[[C], T], context: C, kind: type[T] | None = None) -> 
 
 
 def attempt(question: Callable[[], T]) -> T | None:
-    """Return a plugin's answer to a question that it need not answer; None when it fails."""
+    """Return a plugin's answer to an optional query; None if it fails."""
     try:
         with own_arithmetic():
             return question()
     except GeneratorExit:
         raise
-    except BaseException:  # noqa: BLE001 - a plugin's defect ends here: it shows again where an answer is needed
+    except BaseException:  # noqa: BLE001 - a plugin's defect ends here: it reappears where an answer is needed
         return None
 
 
 async def within(seconds: float, what: str, work: Callable[[], Awaitable[T]]) -> T:
-    """Call a plugin's method, for so long at most. Raises ``NotReady`` or another of our errors."""
+    """Call a plugin's method with a timeout. Raise `NotReady` for any failure but a `TradeEngineError`."""
     try:
         async with asyncio.timeout(seconds):
             return await call(what, work)
@@ -133,7 +133,7 @@ async def within(seconds: float, what: str, work: Callable[[], Awaitable[T]]) ->
 
 
 async def close(what: str, closing: Callable[[], Awaitable[None]], log: Logger) -> None:
-    """Release an instance. What fails or hangs is logged; nothing is raised but our own cancellation."""
+    """Release an instance. Errors and timeouts are logged; only the engine's own cancellation is raised."""
     try:
         async with asyncio.timeout(CLOSE_TIMEOUT):
             await call(what, closing)
@@ -146,14 +146,14 @@ async def close(what: str, closing: Callable[[], Awaitable[None]], log: Logger) 
 
 
 def ask(what: str, question: Callable[[], Mapping[str, Any]], redact: Redact = str) -> dict[str, Any]:
-    """Return a plugin's answer as JSON values; instead of a failing or unusable one, ``{"error": reason}``."""
+    """Return a plugin's answer as JSON values, or ``{"error": reason}`` if it fails or is unusable."""
     try:
         with own_arithmetic():
             found: dict[str, Any] = redacted(_checked(question(), defined_at(question)), redact)
             return found
     except GeneratorExit:
         raise
-    except BaseException as error:  # noqa: BLE001 - a plugin's defect ends here: others are asked as well
+    except BaseException as error:  # noqa: BLE001 - a plugin's defect ends here: the others are still asked
         return {"error": redact(f"{what} failed: {described(error)}")}
 
 
@@ -166,7 +166,7 @@ def _checked(answer: object, at: str) -> dict[str, Any]:
 
 
 def _problems(answer: Mapping[Any, Any]) -> Iterator[str]:
-    """Find what is no JSON value; stops at the first, and at what is too large to be shown."""
+    """Yield what is not a JSON value; stop at a structure that is too large to be shown."""
     waiting: list[tuple[str, object, int]] = [("", answer, 0)]
     seen = 0
     while waiting:

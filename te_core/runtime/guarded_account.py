@@ -1,4 +1,4 @@
-"""An exchange account whose calls are contained: the core never meets what a plugin may not raise or return."""
+"""An exchange account whose calls are contained: nothing that a plugin must not raise or return reaches the core."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ FUNDING_TIMEOUT = 60.0
 
 
 class GuardedAccount(ExchangeAccount):
-    """Passes every call on to ``inner``. Raises ``PluginDefect`` for a stray cancellation, an exit, a wrong type.
+    """Passes every call on to ``inner``. Raises `PluginDefect` for a stray cancellation, an exit or a wrong type.
 
-    What an exchange says is redacted here, where it enters: in errors, findings and reports. Nothing that changes
-    something leaves while ``observing`` returns why not: whatever asks for it comes by here (I14).
+    Texts of an exchange are redacted here, where they enter: in errors, findings and reports. No request that changes
+    something is sent while ``observing`` returns a reason: every such request passes here (I14).
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class GuardedAccount(ExchangeAccount):
         clock: Clock | None = None,
         observe: Callable[[str, str, float], None] | None = None,
     ) -> None:
-        """``observe`` is told of each call: its kind, how it ended, and how many seconds it took."""
+        """``observe`` is called for each request with its method, its result, and its duration in seconds."""
         self.inner = inner
         self._redact = redact
         self._observing = observing
@@ -83,12 +83,12 @@ class GuardedAccount(ExchangeAccount):
         await self._call("close()", self.inner.close)
 
     async def identity(self) -> AccountIdentity | None:
-        """Return who this account is."""
+        """Return the identity of this account."""
         answer = await self._call("identity()", self.inner.identity)
         return checked(check.identity, answer, self.inner.identity)
 
     async def instruments(self, symbols: Sequence[str]) -> Mapping[str, Instrument]:
-        """Return the instruments of those symbols that the exchange has."""
+        """Return the instruments of those symbols that the exchange lists."""
         answer = await self._call("instruments()", self.inner.instruments, symbols)
         return checked(check.instruments, answer, self.inner.instruments)
 
@@ -103,13 +103,13 @@ class GuardedAccount(ExchangeAccount):
         return checked(check.positions, answer, self.inner.positions)
 
     async def prices(self, symbols: Sequence[str]) -> Known[Mapping[str, Decimal]]:
-        """Return present prices."""
+        """Return current prices."""
         answer = await self._call("prices()", self.inner.prices, symbols)
         return checked(check.prices, answer, self.inner.prices)
 
     async def funding(self, symbols: Sequence[str]) -> Mapping[str, FundingRate] | None:
-        """Return what is announced for the next funding."""
-        # Read in the background, where nobody meets what is raised: all of it is a failed read.
+        """Return the announced rates of the next funding."""
+        # Read in the background, where errors are not handled: each of them counts as a failed read.
         asked = partial(within, FUNDING_TIMEOUT, "funding()", partial(self.inner.funding, symbols))
         answer = await self._call("funding()", asked)
         return checked(check.funding, answer, self.inner.funding)
@@ -130,7 +130,7 @@ class GuardedAccount(ExchangeAccount):
         return self._report("place_order()", await self._call("place_order()", self.inner.place_order, order))
 
     async def find_order(self, symbol: str, client_order_id: str) -> OrderReport | None:
-        """Look up an order."""
+        """Return the report of an order, or None if the exchange does not know it."""
         found = await self._call("find_order()", self.inner.find_order, symbol, client_order_id)
         return None if found is None else self._report("find_order()", found)
 
@@ -140,12 +140,12 @@ class GuardedAccount(ExchangeAccount):
         return None if found is None else self._report("order_cost()", found)
 
     async def cash_flows(self, since: datetime) -> Sequence[CashFlow]:
-        """Return what came or went without an order."""
+        """Return payments without an order."""
         answer = await self._call("cash_flows()", self.inner.cash_flows, since)
         return checked(check.cash_flows, answer, self.inner.cash_flows)
 
     def request_budgets(self) -> Mapping[str, float]:
-        """Return what is left of the plugin's request limits; nothing where it does not answer as it should."""
+        """Return what is left of the plugin's request limits; empty if its answer is unusable."""
         return check.budgets(attempt(self.inner.request_budgets))
 
     def _report(self, method: str, answer: object) -> OrderReport:
@@ -154,12 +154,12 @@ class GuardedAccount(ExchangeAccount):
         return replace(report, reason=self._redact(report.reason)) if report.reason else report
 
     async def trading_terms(self, symbol: str) -> TradingTerms:
-        """Return what an order would cost."""
+        """Return the fee and spread that an order would cost."""
         answer = await self._call("trading_terms()", self.inner.trading_terms, symbol)
         return checked(check.terms, answer, self.inner.trading_terms)
 
     async def place_stop(self, stop: StopRequest) -> None:
-        """Have a stop order rest."""
+        """Place a stop order."""
         check_sending(self._observing)
         await self._call("place_stop()", self.inner.place_stop, stop)
 
@@ -169,28 +169,28 @@ class GuardedAccount(ExchangeAccount):
         await self._call("cancel_stop()", self.inner.cancel_stop, symbol, client_order_id)
 
     async def find_stop(self, symbol: str, client_order_id: str) -> OrderReport | None:
-        """Look up a stop order."""
+        """Return the report of a stop order, or None if the exchange does not know it."""
         found = await self._call("find_stop()", self.inner.find_stop, symbol, client_order_id)
         return None if found is None else self._report("find_stop()", found)
 
     async def stops(self) -> Sequence[RestingStop]:
-        """Return every stop order that rests."""
+        """Return every resting stop order."""
         answer = await self._call("stops()", self.inner.stops)
         return checked(check.stops, answer, self.inner.stops)
 
     async def diagnose(self) -> Sequence[Finding]:
-        """Return what only this exchange knows."""
+        """Return findings that only this exchange can report."""
         answer = await self._call("diagnose()", self.inner.diagnose)
         found = checked(check.findings, answer, self.inner.diagnose)
         return [replace(one, text=self._redact(one.text), remedy=self._redact(one.remedy)) for one in found]
 
     async def watch(self, stream: AccountStream) -> None:
-        """Pass on what the exchange pushes."""
+        """Forward what the exchange pushes to ``stream``."""
         await call("watch()", partial(self.inner.watch, GuardedStream(stream)), self._redact)
 
 
 def checked(check: Callable[[object], T], answer: object, method: object) -> T:
-    """Check what a method returned; what is wrong with it is reported with the line where the method is defined."""
+    """Check what a method returned; report a wrong result with the line where the method is defined."""
     try:
         return check(answer)
     except NotReady as error:
@@ -200,39 +200,39 @@ def checked(check: Callable[[object], T], answer: object, method: object) -> T:
 
 
 class GuardedStream(AccountStream):
-    """Passes pushes on to ``inner``. Raises ``NotReady`` for values that the contract does not allow."""
+    """Passes pushes on to ``inner``. Raises `NotReady` for values that the contract does not allow."""
 
     def __init__(self, inner: AccountStream) -> None:
         self._inner = inner
 
     def up(self, *feeds: Feed) -> None:
-        """Pass on what is pushed from now on."""
+        """Forward that these feeds are up."""
         self._inner.up(*feeds)
 
     def alive(self, *feeds: Feed) -> None:
-        """Pass on whose connection is alive."""
+        """Forward that the connection of these feeds is alive."""
         self._inner.alive(*feeds)
 
     def down(self, *feeds: Feed) -> None:
-        """Pass on what is no longer pushed."""
+        """Forward that these feeds are down."""
         self._inner.down(*feeds)
 
     def changed(self) -> None:
-        """Pass on that something changed."""
+        """Forward that something changed."""
         self._inner.changed()
 
     def position(self, position: Position) -> None:
-        """Pass on a pushed position."""
+        """Check and forward a pushed position."""
         self._inner.position(check.pushed_position(position))
 
     def equity(self, equity: Equity) -> None:
-        """Pass on a pushed account value."""
+        """Check and forward a pushed account value."""
         self._inner.equity(check.pushed_equity(equity))
 
     def price(self, symbol: str, price: Decimal) -> None:
-        """Pass on a pushed price."""
+        """Check and forward a pushed price."""
         self._inner.price(symbol, check.pushed_price(symbol, price))
 
     def order(self, client_order_id: str, symbol: str) -> None:
-        """Pass on that an order changed."""
+        """Forward that an order changed."""
         self._inner.order(str(client_order_id), str(symbol))

@@ -1,4 +1,4 @@
-"""Who an account really is, and which section of the settings trades it (I20)."""
+"""The identity of an account at its exchange, and which section of the settings trades it (I20)."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from te_core.journal.journal import Journal
 from te_core.settings.credentials import credentials
 
 KEY = "key:"
-"""Begins a uid that is a fingerprint, which means nothing to the operator."""
+"""Prefix of a uid that is a fingerprint, which means nothing to the operator."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
-    """One real account, whatever the settings call it."""
+    """One real account, whatever its name in the settings."""
 
     plugin: str
     host: str
@@ -28,7 +28,7 @@ class Identity:
 
     @property
     def key(self) -> tuple[str, str, str]:
-        """What the journal knows it by."""
+        """The key by which the journal identifies it."""
         return self.plugin, self.host, self.uid
 
     def __str__(self) -> str:
@@ -38,18 +38,18 @@ class Identity:
 
 
 class AccountTaken(ConfigError):
-    """Another section trades this very account."""
+    """Another section already trades this account."""
 
 
 def told(uid: str) -> bool:
-    """Whether an exchange told this, rather than that it is a fingerprint of credentials."""
+    """Return whether an exchange reported this uid; otherwise it is a fingerprint of credentials."""
     return not uid.startswith(KEY)
 
 
 def fingerprint(plugin: str, name: str, options: BaseModel) -> Identity:
-    """Return who an account is, by its credentials.
+    """Return the identity of an account by its credentials.
 
-    Where there are none, as with paper accounts, it is the section that makes the account.
+    If there are none, as with paper accounts, the section identifies the account.
     """
     parts = (plugin, *(credentials(options) or ("", name)))
     digest = blake2b("\0".join(parts).encode(), digest_size=16).hexdigest()
@@ -66,35 +66,37 @@ async def identified(
     seen_keys: set[Identity],
     silent: set[Identity],
 ) -> Identity:
-    """Return who an account is. Raises ``NotReady`` where that was told before and is not now: it may be anybody.
+    """Return the identity of an account.
 
-    ``heard``: credentials of which it was told in this run, those of sections that were refused included. ``silent``:
-    those of which it was not told the last time: where the plugin tells it of other accounts, that counts when it is
-    so twice.
+    Raise `NotReady` if it was reported before and is not now: it may be any account.
+
+    ``seen_keys``: credentials whose identity was reported in this run, including those of refused sections. ``silent``:
+    credentials whose identity was not reported the last time; if the plugin reports it for other accounts, the absence
+    is accepted only when it is repeated.
     """
     met = {(record.plugin, record.host, record.uid): record for record in journal.accounts()}
     if stated is None:
         if by_key in seen_keys or any(
             who[0] == by_key.plugin and told(who[2]) and met[who].name == name for who in met
         ):
-            raise NotReady("the exchange does not say which account this is, as it did before")
+            raise NotReady("the exchange does not report which account this is, although it did before")
         if by_key not in silent and any(who[0] == by_key.plugin and told(who[2]) for who in met):
             silent.add(by_key)
             raise NotReady(
-                "the exchange does not say which account this is, as it does of others: asked once more"
+                "the exchange does not report which account this is, although it does for others; asking once more"
             )
         return by_key
     seen_keys.add(by_key)
     silent.discard(by_key)
     identity = Identity(plugin=by_key.plugin, host=stated.host, uid=stated.uid)
     before = met.get(by_key.key)
-    if before is not None and identity.key not in met:  # it was only known by its key until now
+    if before is not None and identity.key not in met:  # so far it was only known by its credentials
         await journal.append(replace(before, name=name, host=identity.host, uid=identity.uid, seen_at=now))
     return identity
 
 
 class Identities:
-    """Which section holds which account. A section holds one, from when it connects until it is stopped for good.
+    """Which section holds which account. A section holds one account from its connection until it is stopped for good.
 
     ``on_free`` is called with each section that was refused an account which is free now.
     """
@@ -104,25 +106,25 @@ class Identities:
         self._held: dict[str, Identity] = {}
         self._refused: dict[str, Identity] = {}
         self.seen_keys: set[Identity] = set()
-        """Credentials of which an exchange told in this run which account they open."""
+        """Credentials whose account an exchange reported in this run."""
         self.silent: set[Identity] = set()
-        """Credentials of which it did not, though it does of others."""
+        """Credentials whose account it did not report, although it does for others."""
 
     def claim(self, name: str, identity: Identity) -> None:
-        """Let a section hold an account, and no other. Raises ``AccountTaken``."""
+        """Assign an account to a section, which releases any other. Raise `AccountTaken` if it is already assigned."""
         if self._held.get(name) != identity:
             self.release(name)
         for other, held in self._held.items():
             if held == identity and other != name:
                 self._refused[name] = identity
                 raise AccountTaken(
-                    f"{identity} is traded by [accounts.{other}] already, so [accounts.{name}] sends nothing: "
+                    f"{identity} is already traded by [accounts.{other}], so [accounts.{name}] sends nothing: "
                     "remove one of the two sections, or give it the keys of another account"
                 )
         self._held[name] = identity
 
     def release(self, name: str) -> None:
-        """Let a section's account go."""
+        """Release a section's account."""
         self._refused.pop(name, None)
         freed = self._held.pop(name, None)
         for other in [other for other, wanted in self._refused.items() if wanted == freed]:

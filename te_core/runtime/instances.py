@@ -1,4 +1,4 @@
-"""Runs one instance of a plugin: a source, an account."""
+"""Run one instance of a plugin: a source or an account."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ from te_core.signals.publisher import Publisher
 if TYPE_CHECKING:
     from loguru import Logger
 
-LISTENING = "listening: alerts are persisted, and have no say until the source is enabled"
+LISTENING = "listening: alerts are persisted, but not counted until the source is enabled"
 
 Admit = Callable[[ExchangeAccount], Awaitable[AccountWorker]]
-"""Returns the worker of the account that was connected to. Raises ``ConfigError`` when it may not be traded."""
+"""Returns the worker of the connected account. Raises `ConfigError` if it must not be traded."""
 
 
 class Runner:
     """Starts, stops and resumes one supervised instance.
 
-    ``stop_timeout``: seconds that a stop waits; a plugin that never ends delays nobody else's settings.
+    ``stop_timeout``: seconds that a stop waits; a plugin that never ends must not delay the settings of others.
     """
 
     stop_timeout = 15.0
@@ -73,18 +73,18 @@ class Runner:
 
     @property
     def health(self) -> Health:
-        """Where the instance stands; follows from its task."""
+        """The status of the instance, derived from its task."""
         if self._task is not None and self._task.done():
             self._health.set(Running.FAILING, "its task was cancelled from outside; te resume starts it")
         return self._health
 
     @property
     def running(self) -> bool:
-        """Whether it is kept running, be it between two tries."""
+        """Whether it is kept running, including the pause between two attempts."""
         return self._task is not None and not self._task.done()
 
     def resume(self) -> bool:
-        """Try at once what is waiting for its next try. Returns whether the instance is kept running at all."""
+        """Retry immediately instead of waiting for the next attempt. Return whether the instance is kept running."""
         if self._task is not None and self._task.done() and self._run_once is not None:
             self._launch(self._run_once)
         if self._health.status is not Running.RUNNING:
@@ -92,7 +92,7 @@ class Runner:
         return self.running
 
     async def stop(self, status: Running, reason: str = "") -> None:
-        """Stop and wait until everything is released, or the timeout is over."""
+        """Stop and wait until everything is released, at most until the timeout."""
         task, self._task = self._task, None
         if task is not None:
             task.cancel()
@@ -112,19 +112,19 @@ class Runner:
 
 
 CONNECT_TIMEOUT = 60.0
-"""Seconds within which an account has to be connected and identified."""
+"""Seconds within which an account must be connected and identified."""
 
 
 def make_folder(folder: Path) -> None:
-    """Make an instance's own folder. Raises ``NotReady``: it is tried again, as whatever else an instance needs."""
+    """Create an instance's own folder. Raise `NotReady` if that fails, so that the instance is retried."""
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
-        raise NotReady(f"its folder {folder} cannot be made: {error.strerror or error}") from error
+        raise NotReady(f"cannot create its folder {folder}: {error.strerror or error}") from error
 
 
 class SourceRunner(Runner):
-    """Runs one signal source. One that is not ``enabled`` may listen all the same: its alerts have no say."""
+    """Runs one signal source. One that is not ``enabled`` may still listen; its alerts are not counted."""
 
     instance: SignalSource | None = None
     enabled = True
@@ -142,23 +142,23 @@ class SourceRunner(Runner):
     def start(
         self, spec: SignalSourceSpec[Any], context: SourceContext[Any], publisher: Publisher | None = None
     ) -> None:
-        """Make the instance and keep it running. ``publisher``: what it speaks through."""
+        """Create the instance and keep it running. ``publisher``: what it publishes through."""
         self._publisher = publisher
         self._launch(partial(self._run, spec, context))
 
     async def stop(self, status: Running, reason: str = "") -> None:
-        """Stop; nothing is accepted from the instance from now on, however long it takes to end."""
+        """Stop; nothing more is accepted from the instance, however long it takes to end."""
         if self._publisher is not None:
             self._publisher.revoke()
         await super().stop(status, reason)
 
     def screen(self, request: WebhookRequest) -> WebhookResponse | None:
-        """Let the source answer by the head of a request; None where it wants to see the body. Raises ``NotReady``."""
+        """Return the source's response to a request's head, None if it needs the body. Raise `NotReady` if down."""
         screened: object = guard.attempt(partial(self._running_instance().screen, request))
         return screened if isinstance(screened, WebhookResponse) else None
 
     async def on_webhook(self, request: WebhookRequest) -> WebhookResponse:
-        """Let the source answer. Raises ``NotReady``, ``JournalError``."""
+        """Return the source's response. Raise `NotReady` or `JournalError` if the alert could not be accepted."""
         instance = self._running_instance()
         try:
             response = await self._answer(instance, request)
@@ -177,7 +177,9 @@ class SourceRunner(Runner):
             return replace(response, body=redacted(response.body, self._redact))
         if self.enabled:
             return response
-        return replace(response, body={**response.body, "note": "no say at present: the source is disabled"})
+        return replace(
+            response, body={**response.body, "note": "not counted at present: the source is disabled"}
+        )
 
     def _running_instance(self) -> SignalSource:
         if self.instance is None:
@@ -194,11 +196,11 @@ class SourceRunner(Runner):
         return response
 
     def counters(self) -> dict[str, Any]:
-        """Return what the source counts, for ``te status``."""
+        """Return the source's counters, for ``te status``."""
         return {} if self.instance is None else guard.ask("status()", self.instance.status, self._redact)
 
     def report(self) -> dict[str, Any] | None:
-        """Return what the source reports at length; None when it does not run."""
+        """Return the source's detailed report; None if it is not running."""
         return None if self.instance is None else guard.ask("report()", self.instance.report, self._redact)
 
     async def _run(self, spec: SignalSourceSpec[Any], context: SourceContext[Any], up: Up) -> None:
@@ -221,31 +223,31 @@ class SourceRunner(Runner):
 
 
 class AccountRunner(Runner):
-    """Connects one account and lets its worker reconcile it. The worker outlives the connection.
+    """Connects one account and runs its worker. The worker outlives the connection.
 
-    ``worker`` is that of the account which was there last, until it is known which one is there now.
+    ``worker`` belongs to the last connected account until the present one is identified.
     """
 
     def __init__(self, worker: AccountWorker, **common: Any) -> None:
         super().__init__(**common)
         self.worker = worker
         self.paper: bool | None = None
-        """Whether its money is paper; None before the first try to connect, as is its ``currency``."""
+        """Whether it is a paper account; None before the first attempt to connect, like its ``currency``."""
         self.currency: str | None = None
         self.account: ExchangeAccount | None = None
-        """The present connection; None while there is none."""
+        """The current connection; None while there is none."""
         self.identified = False
-        """Whether ``worker`` is known to be that of the account which the settings name."""
+        """Whether ``worker`` is confirmed to belong to the account that the settings name."""
         self._common = common
 
     def start(
         self, spec: ExchangeSpec[Any], context: AccountContext[BaseModel], admit: Admit | None = None
     ) -> None:
-        """Connect and keep reconciling. ``admit`` chooses the worker; without it the present one is right."""
+        """Connect and keep reconciling. ``admit`` chooses the worker; without it the present one is used."""
         self._launch(partial(self._run, spec, context, admit))
 
     def resume(self) -> bool:
-        """Try at once what is waiting: the connection, or symbols that are held back."""
+        """Retry immediately what is waiting: the connection, or symbols that are held back."""
         if self._health.status is Running.RUNNING:
             self.worker.resume()
         return super().resume()
@@ -294,7 +296,7 @@ class AccountRunner(Runner):
             await guard.close("close()", account.close, self._log)
 
     async def _follow(self, watch: Callable[[AccountStream], Awaitable[None]]) -> None:
-        """Follow the private stream; when it fails the periodic resync still finds everything."""
+        """Follow the private stream; while it is down the periodic resync still finds everything."""
 
         async def following(up: Up) -> None:
             up()
@@ -304,5 +306,5 @@ class AccountRunner(Runner):
         await Supervisor(health=Health(self._common["clock"]), **common).keep_running(following)
 
     async def drain(self, grace: timedelta) -> None:
-        """Let orders under way be answered."""
+        """Wait until orders in flight are answered, at most ``grace``."""
         await self.worker.drain(grace)

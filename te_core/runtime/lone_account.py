@@ -1,4 +1,4 @@
-"""One account without an engine: for commands that ask an exchange before anything runs."""
+"""One account without an engine, for commands that query an exchange before anything runs."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from te_core.runtime.instances import make_folder
 async def opened_account(
     spec: ExchangeSpec[Any], options: Any, *, name: str, folder: Path, clock: Clock
 ) -> AsyncIterator[ExchangeAccount]:
-    """Connect to an account, and close it afterwards. Raises what its plugin raises.
+    """Connect to an account, and close it afterwards. Errors of its plugin are raised unchanged.
 
-    ``folder``: what it may keep; never that of a running engine.
+    ``folder``: where it may store files; never that of a running engine.
     """
     async with http_session() as session:
         make_folder(folder)

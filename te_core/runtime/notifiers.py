@@ -1,4 +1,4 @@
-"""Hands events to the notifiers of the settings. A slow or failing one delays nobody, and says so once."""
+"""Pass events to the notifiers of the settings. A slow or failing one delays nothing, and is reported once."""
 
 from __future__ import annotations
 
@@ -31,19 +31,19 @@ from te_core.settings.resolution import Kind, Resolved
 from te_core.settings.schema import NotifierSettings
 
 NOTIFY_TIMEOUT = 60.0
-"""Seconds that telling of one event may take."""
+"""Seconds that sending one notice may take."""
 
 LONGEST_WAIT = 3600.0
-"""Seconds for which one that asks for patience is left alone at most, whatever it says."""
+"""Longest pause in seconds before a retry, even if the notifier requests a longer one."""
 
 MOST_WAITING = 500
-"""Notices that wait for one notifier; the oldest give way to newer ones."""
+"""Largest number of notices queued for one notifier; the oldest are dropped for newer ones."""
 
 
 class NotifierRunner(Runner):
     """Runs one notifier. ``sent`` and ``dropped`` count notices since the start."""
 
-    stop_timeout = 0.2  # settings that touch trading, and the end of the process, come after it
+    stop_timeout = 0.2  # settings that affect trading, and the end of the process, wait for it
 
     def __init__(self, name: str, section: NotifierSettings, **common: Any) -> None:
         self._what = f"notifier {name}"
@@ -51,7 +51,7 @@ class NotifierRunner(Runner):
         self._common = common
         self._clock = common["clock"]
         self.answering: AnswerRunner | None = None
-        """Runs the instance that answers; None where none is to."""
+        """Runs the instance that answers; None if control is off."""
         self._engine = common["settings"]
         self.sent = 0
         self._dropped = 0
@@ -63,23 +63,23 @@ class NotifierRunner(Runner):
         self.configure(section)
 
     def configure(self, section: NotifierSettings) -> None:
-        """Apply what changes without a restart: what is told, and when."""
+        """Apply what changes without a restart: which events are sent, and when."""
         self.section = section
         self._policy = notice_policy(section)
         self._news.set()
 
     @property
     def waiting(self) -> int:
-        """How many events were not taken yet."""
+        """The number of events that are not sent yet."""
         return len(self._waiting) + self._outbox.waiting
 
     @property
     def dropped(self) -> int:
-        """How many gave way to newer ones, or were refused."""
+        """The number of notices that were dropped for newer ones, or refused."""
         return self._dropped + self._outbox.dropped
 
     def accept(self, event: Event) -> None:
-        """Take an event that happened; what is told of it, and when, is up to the settings."""
+        """Queue an event; the settings decide whether and when it is sent."""
         if not self.running:
             return
         self._outbox = accepted(self._outbox, event, self._policy, self._clock.monotonic())
@@ -88,19 +88,19 @@ class NotifierRunner(Runner):
         self._news.set()
 
     async def empty(self) -> None:
-        """Tell what is gathered without waiting for more; returns when all is told, or cannot be at present."""
+        """Send what is gathered without waiting for more; return when all is sent, or cannot be sent at present."""
         self._policy = replace(self._policy, gather=0.0, per_hour=0)
         self._news.set()
         if self.waiting and self._health.status is Running.RUNNING:
             await self._idle.wait()
 
     def _collect(self) -> float | None:
-        """Put what is due among the notices that wait; return in how many seconds more may be."""
+        """Queue the notices that are due; return the seconds until more may be due."""
         now = self._clock.monotonic()
         self._outbox, told, seconds = due(self._outbox, self._policy, now, self._clock.now())
         for notice in told:
             if len(self._waiting) == MOST_WAITING:
-                del self._waiting[1]  # the first may be on its way
+                del self._waiting[1]  # the first may be in flight
                 self._dropped += 1
             self._waiting.append(notice)
         return seconds
@@ -108,9 +108,9 @@ class NotifierRunner(Runner):
     def start(
         self, spec: NotifierSpec[Any], context: NotifierContext[Any], control: Control | None = None
     ) -> None:
-        """Make the instance and keep it running; what waits goes to the new instance.
+        """Create the instance and keep it running; queued notices go to the new instance.
 
-        ``control``: what another instance may control, which answers.
+        ``control``: what the second instance, which answers messages, may control; None: no such instance.
         """
         self._launch(partial(self._run, spec, context))
         if control is not None:
@@ -127,7 +127,7 @@ class NotifierRunner(Runner):
         await asyncio.gather(*stops)
 
     def resume(self) -> bool:
-        """Try at once what is waiting for its next try."""
+        """Retry immediately instead of waiting for the next attempt."""
         if self.answering is not None:
             self.answering.resume()
         return super().resume()
@@ -152,19 +152,19 @@ class NotifierRunner(Runner):
             await guard.close("close()", instance.close, self._log)
 
     async def _notify(self, instance: Notifier, event: Event) -> None:
-        """Tell of the oldest event. When that fails it stays the next, unless it will never be taken."""
+        """Send the oldest notice. If that fails it remains the next one, unless it was refused for good."""
         try:
             async with asyncio.timeout(NOTIFY_TIMEOUT):
                 await guard.call("notify()", partial(instance.notify, event))
         except TimeoutError:
-            raise NotReady(f"it took longer than {NOTIFY_TIMEOUT:g} s") from None
+            raise NotReady(f"notify() did not return within {NOTIFY_TIMEOUT:g} s") from None
         except NotReady as error:
             if error.retry_after is None:
                 raise
             await self._wait_to_retry(error, error.retry_after)
             return
         except NoticeRefused as error:
-            self._log.warning("an event of kind {} was refused: {}", event.kind, error)
+            self._log.warning("notice of an event of kind {} refused and dropped: {}", event.kind, error)
             self._dropped += 1
         else:
             self.sent += 1
@@ -174,7 +174,7 @@ class NotifierRunner(Runner):
         self._waiting.popleft()
 
     async def _wait_to_retry(self, error: NotReady, seconds: float) -> None:
-        """Wait as one asks that takes so many events at a time: no outage, unless it then asks again."""
+        """Wait as long as a rate-limited notifier requests: not an outage, unless it then requests it again."""
         self._asked += 1
         if self._asked > 1:
             self._health.set(Running.FAILING, str(error), retry_in=self._wait_for(seconds))
@@ -198,7 +198,7 @@ class Notifiers(Instances[NotifierRunner]):
         self._redact = redact
 
     def accept(self, event: Event) -> None:
-        """Take an event that happened; its texts go out without secrets."""
+        """Queue an event for every notifier, with its texts redacted."""
         runners = [runner for runner in self.runners.values() if runner.running]
         if runners:
             detail = redacted(event.detail, self._redact)
@@ -207,7 +207,7 @@ class Notifiers(Instances[NotifierRunner]):
                 runner.accept(event)
 
     async def empty(self, seconds: float) -> None:
-        """Give all of them that time to tell what they were given."""
+        """Wait at most ``seconds`` for all of them to send what is queued."""
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await asyncio.gather(*(runner.empty() for runner in self.runners.values() if runner.running))

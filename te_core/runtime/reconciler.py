@@ -1,7 +1,7 @@
-"""From settings to instances: the one routine that starts, stops and rebuilds sources, accounts and notifiers.
+"""From settings to instances: the only code that starts, stops and rebuilds sources, accounts and notifiers.
 
-``te_core/settings/difference.py`` alone decides what an edit touches; at the start that is the difference from
-nothing. This carries it out.
+``te_core/settings/difference.py`` alone decides what an edit affects; at the start that is the difference from
+empty settings. This module carries it out.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ R = TypeVar("R", bound=Runner)
 
 
 class Instances(ABC, Generic[R]):
-    """All instances of one kind. ``runners`` has one for each section, whether it runs or not."""
+    """All instances of one kind. ``runners`` has one runner for each section, running or not."""
 
     kind: ClassVar[Kind]
 
@@ -30,7 +30,7 @@ class Instances(ABC, Generic[R]):
         self._leaving: dict[str, R] = {}
 
     def prepare(self, resolved: Resolved) -> None:
-        """Take up the settings that need no restart, and the sections that came or went. Nothing is awaited."""
+        """Apply the settings that need no restart, and add or remove sections. Nothing is awaited."""
         sections = resolved.sections(self.kind)
         for name in [name for name in self.runners if name not in sections]:
             self._leaving[name] = self.runners.pop(name)
@@ -49,7 +49,7 @@ class Instances(ABC, Generic[R]):
         )
 
     async def stop(self) -> None:
-        """Stop all."""
+        """Stop all instances."""
         await asyncio.gather(*(runner.stop(Running.STOPPED) for runner in self.runners.values()))
 
     async def _reconcile(self, name: str, runner: R, changes: Changes, resolved: Resolved) -> None:
@@ -79,17 +79,17 @@ class Instances(ABC, Generic[R]):
 
     @abstractmethod
     def _make(self, name: str, resolved: Resolved) -> R:
-        """Make the runner of a section."""
+        """Create the runner of a section."""
 
     @abstractmethod
     def _update(self, runner: R, name: str, resolved: Resolved) -> None:
-        """Apply what needs no restart."""
+        """Apply the settings that need no restart."""
 
     @abstractmethod
     def _launch(self, runner: R, name: str, options: BaseModel, resolved: Resolved) -> None:
         """Start an instance."""
 
     def _is_wanted(self, runner: R, name: str, resolved: Resolved) -> bool:
-        """Whether an instance that could run has anything to do."""
+        """Return whether an instance that could run has anything to do."""
         del runner, name, resolved
         return True

@@ -1,6 +1,6 @@
-"""What a plugin's account answers, checked by type: an answer of another type is a failed call, never a number.
+"""Type checks of the results of a plugin's account: a result of a wrong type is a failed call, never a number.
 
-Each check returns the answer as it is. Reads raise ``NotReady``, an order ``OutcomeUnknown``: it may be executed.
+Each check returns the result unchanged. Reads raise `NotReady`, orders `OutcomeUnknown`, as they may be executed.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from te_core.model.reading import Known
 from te_core.texts import plain
 
 MOST_BUDGETS, LONGEST_NAME = 50, 60
-"""Request limits of one account that are shown, and characters of their names: each is a series of the metrics."""
+"""Maximum number of request limits per account, and characters of their names: each is a series of the metrics."""
 
 
 def identity(result: Any) -> AccountIdentity | None:
@@ -95,7 +95,7 @@ def funding(result: Any) -> Mapping[str, FundingRate] | None:
 
 
 def report(method: str, result: Any) -> OrderReport:
-    """Check what was said of an order."""
+    """Check the report of an order."""
     if not isinstance(result, OrderReport) or not isinstance(result.status, OrderStatus):
         raise OutcomeUnknown(wrong(method, result, "OrderReport"))
     for field in ("filled", "average_price", "fee", "realised"):
@@ -106,7 +106,7 @@ def report(method: str, result: Any) -> OrderReport:
 
 
 def budgets(result: Any) -> Mapping[str, float]:
-    """Return what ``request_budgets`` returned as far as it is what it should be: only metrics are made of it."""
+    """Return the valid part of what ``request_budgets`` returned; it only feeds metrics."""
     if not isinstance(result, Mapping):
         return {}
     found = itertools.islice(result.items(), MOST_BUDGETS)

@@ -1,4 +1,4 @@
-"""How long a thread was ready to run but had no core."""
+"""Measure how long a thread was ready to run but had no core."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ _NANOSECONDS = 1e9
 
 
 def seconds_waited_for_a_core(native_id: int) -> float:
-    """Return the seconds since a thread of this process began that it waited for a core; 0 where nobody counts them.
+    """Return the seconds that a thread of this process has waited for a core so far; 0 if they are not counted.
 
     Linux counts them: https://docs.kernel.org/scheduler/sched-stats.html, second field of a task's ``schedstat``.
     """

@@ -1,4 +1,4 @@
-"""The signal sources of the settings, each with what it may use of the engine."""
+"""The signal sources of the settings, each with the parts of the engine that it may use."""
 
 from __future__ import annotations
 

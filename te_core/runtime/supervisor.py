@@ -1,4 +1,4 @@
-"""Keeps one thing running: whatever it raises is contained here, logged once, and tried again after a pause."""
+"""Keep one run going: whatever it raises is contained here, logged once, and retried after a pause."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ if TYPE_CHECKING:
     from loguru import Logger
 
 STEADY = 60.0
-"""Seconds after which a run counts as having worked: the next failure starts from the first pause again."""
+"""Seconds after which a run counts as healthy: the next failure starts with the first pause again."""
 
 REFUSED_FIRST, REFUSED_LAST = timedelta(minutes=1), timedelta(hours=1)
-"""Pauses after a refusal that only somebody can end: a wrong key, a wrong setting, an account that is taken."""
+"""Pauses after a refusal that only the operator can end: a wrong key, a wrong setting, an account already taken."""
 
 Up = Callable[[], None]
-"""Called by a run when it has begun to work."""
+"""Called by a run when it has started to work."""
 
 
 class Running(StrEnum):
-    """Status of a supervised instance. ``FAILING``: it is tried again, at ``Health.retry_at``."""
+    """Status of a supervised instance. ``FAILING``: it is retried at ``Health.retry_at``."""
 
     STARTING = "starting"
     RUNNING = "running"
@@ -42,7 +42,7 @@ class Running(StrEnum):
 
 
 class Health:
-    """Status of an instance: since when, why, and when it is tried again (UTC; None when nothing is due)."""
+    """Status of an instance: since when, why, and when it is retried (UTC; None if no retry is due)."""
 
     def __init__(self, clock: Clock) -> None:
         self.status = Running.STARTING
@@ -52,7 +52,7 @@ class Health:
         self._clock = clock
 
     def set(self, status: Running, reason: str = "", *, retry_in: timedelta | None = None) -> None:
-        """Change all of it; ``since`` changes with the status."""
+        """Set status, reason and time of the retry; ``since`` changes with the status."""
         now = self._clock.now()
         if status is not self.status:
             self.since = now
@@ -64,7 +64,7 @@ class Health:
 
 
 class _Proof:
-    """Reports that a run works: at once, or if that is ``doubted`` when it has worked for a while."""
+    """Reports that a run is healthy: at once, or, if ``doubted``, after it has worked for a while."""
 
     def __init__(self, well: Callable[[], None], *, doubted: bool) -> None:
         self._well = well
@@ -72,24 +72,24 @@ class _Proof:
         self._timer: asyncio.TimerHandle | None = None
 
     def begin(self) -> None:
-        """Note that it has begun to work."""
+        """Record that the run has started to work."""
         if self._doubted:
             self._timer = asyncio.get_running_loop().call_later(STEADY, self._well)
         else:
             self._well()
 
     def end(self) -> None:
-        """Report nothing any more."""
+        """Cancel a pending report."""
         if self._timer is not None:
             self._timer.cancel()
 
 
 class Supervisor:
-    """Runs one thing for ever; what fails is tried again.
+    """Runs one coroutine function forever and retries it after each failure.
 
-    ``AuthError`` and ``ConfigError`` are tried again slowly, as only somebody can put those right: after a minute,
-    doubled up to an hour. What begins to work and fails again and again is reported as recovered only when it has
-    worked for a while: an outage that comes and goes for hours would otherwise be two lines and two notices each time.
+    After `AuthError` and `ConfigError` it retries slowly, as only the operator can correct those: after a minute,
+    doubled up to an hour. A run that keeps starting and failing is reported as recovered only after it has worked for
+    a while; otherwise an intermittent outage would cause two lines and two notices each time.
     """
 
     def __init__(
@@ -116,7 +116,7 @@ class Supervisor:
         self._resumed = asyncio.Event()
 
     def try_now(self) -> None:
-        """End the pause, or skip the next one."""
+        """End the current pause, or skip the next one."""
         self._resumed.set()
 
     async def keep_running(self, run: Callable[[Up], Awaitable[None]]) -> NoReturn:
@@ -139,7 +139,7 @@ class Supervisor:
         return self._failures > 1 or self._unproven
 
     async def _attempt(self, run: Callable[[Up], Awaitable[None]], up: Up) -> BaseException | None:
-        """Run once, in a task of its own: a run that cancels its task, or the loop's, does not reach this one."""
+        """Run once, in a separate task: a run that cancels its task, or all tasks, must not affect this one."""
         attempt = asyncio.create_task(_contained(self._what, run, up, self._redact))
         try:
             await asyncio.wait([attempt])
@@ -148,13 +148,13 @@ class Supervisor:
                 attempt.cancel()
                 await asyncio.wait([attempt])
             if not attempt.cancelled():
-                attempt.exception()  # retrieved, also where this one is cancelled at the same moment
+                attempt.exception()  # retrieve it even if this task is cancelled at the same moment
         if attempt.cancelled():
             return asyncio.CancelledError("it cancelled itself")
         return attempt.exception()
 
     async def _pause(self, error: BaseException | None) -> None:
-        """Report the failure, then wait until it is due or asked for."""
+        """Report the failure, then wait until the retry is due or requested."""
         engine = self._settings()
         reason = self._reason(error)
         if isinstance(error, AuthError | ConfigError):
@@ -177,7 +177,7 @@ class Supervisor:
 
     def _reason(self, error: BaseException | None) -> str:
         if error is None:
-            return "ended by itself"
+            return "ended on its own"
         if isinstance(error, TradeEngineError) and not isinstance(error, PluginDefect):
             return self._redact(str(error))
         reason = self._redact(f"defect: {described(error)}")

@@ -1,7 +1,7 @@
-"""Names whoever blocks the event loop, while it is blocked: by plugin, file, line and function.
+"""Report what blocks the event loop while it is blocked: plugin, file, line and function.
 
-A plugin that sleeps or computes without awaiting stops alerts, orders and the page for everybody, and nothing on the
-loop can report it. So a thread watches a heartbeat of the loop, and looks at what the loop's thread is executing.
+A plugin that sleeps or computes without awaiting stops all alerts, orders and the page, and nothing on the loop can
+report it. So a thread watches a heartbeat of the loop, and inspects what the loop's thread is executing.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ LIMIT = 1.0
 """Seconds of blocking that are reported."""
 
 QUIET = 600.0
-"""Seconds for which a place that was reported is not reported again."""
+"""Seconds for which a reported location is not reported again."""
 
 
 class BlockedTime:
-    """Adds up for how long the loop has been blocked. Pure: samples go in, seconds come out.
+    """Sums up how long the loop has been blocked. Pure: samples go in, seconds come out.
 
-    Time in which the watching thread did not run either counts for nothing: the process was stopped, the machine was
-    suspended, or all cores were taken. Nor does time that the loop's thread waited for a core.
+    Time in which the watching thread did not run either is not counted: the process was stopped, the machine was
+    suspended, or all cores were busy. Nor is time in which the loop's thread waited for a core.
     """
 
     def __init__(self) -> None:
@@ -44,7 +44,7 @@ class BlockedTime:
         self._waited = 0.0
 
     def sample(self, *, beats: int, elapsed: float, waited: float) -> float:
-        """Return seconds blocked. ``elapsed``: since the last sample; ``waited`` for a core: since the thread began."""
+        """Return seconds blocked. ``elapsed``: since the last sample; ``waited``: for a core since the thread began."""
         starved, self._waited = max(0.0, waited - self._waited), waited
         if beats != self._beats:
             self._beats, self.seconds = beats, 0.0
@@ -70,7 +70,7 @@ class Watchdog:
         record: Callable[[Event], None],
         lag: Callable[[float], None] = lambda _: None,
     ) -> None:
-        """``lag`` is told how many seconds late each heartbeat is."""
+        """``lag`` is called with the delay of each heartbeat in seconds."""
         self._clock = clock
         self._log = log
         self._record = record
@@ -85,14 +85,14 @@ class Watchdog:
         self._watched = self._native = 0
 
     def start(self) -> None:
-        """Begin to watch the thread and the loop that this is called on."""
+        """Start watching the thread and the loop that this is called on."""
         self._watched, self._native = threading.get_ident(), threading.get_native_id()
         self._beaten_at = self._clock.monotonic()
         self._beat()
         self._thread.start()
 
     def stop(self) -> None:
-        """End. Does not wait for the thread: it may itself be waiting to write a line."""
+        """Stop watching. Does not wait for the thread, which may itself be waiting to write a line."""
         self._stopping.set()
         if self._timer is not None:
             self._timer.cancel()
@@ -133,7 +133,7 @@ class Watchdog:
     def _report(self, beats: int, seconds: float) -> None:
         where = executing(self._watched)
         if beats != self._beats:
-            return  # it went on meanwhile: what it executes now is not what blocked it
+            return  # it continued meanwhile: what it executes now is not what blocked it
         now = self._clock.monotonic()
         due = now >= self._quiet_until.get(where, now)
         if due:

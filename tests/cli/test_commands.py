@@ -254,7 +254,7 @@ def test_a_notifier_is_tried_with_one_command(folder: Any) -> None:
     own.write_text("something else")
     nowhere = folder.te("notify", "phone")
     assert nowhere.exit_code == 1
-    assert f"its folder {own} cannot be made" in nowhere.stderr
+    assert f"cannot create its folder {own}" in nowhere.stderr
     own.unlink()
     nobody = folder.te("notify", "phone")
     assert nobody.exit_code == 1

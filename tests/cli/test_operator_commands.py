@@ -160,7 +160,7 @@ def test_a_selftest_says_what_it_costs_and_asks_twice(folder: Any) -> None:
     assert folder.te("selftest", "paper", "--send-orders", given="").exit_code == 1
     sent = folder.te("selftest", "paper", "--symbol", "ethusdt", "--send-orders", given="paper\n")
     assert sent.exit_code == 0, sent.output
-    assert "turned round to short, leverage 1" in sent.stderr
+    assert "flipped to short, leverage 1" in sent.stderr
     assert "passed: flat again" in sent.stderr
 
 
@@ -204,7 +204,7 @@ def test_an_engine_that_does_not_answer_is_asked_to_stop_and_killed_if_that_is_w
     ended = folder.te("flatten", "--direct", "--yes")
     assert silent.wait(timeout=30) == -signal.SIGKILL
     silent.stdout.close()
-    assert "lost its content" in ended.stderr, "this one has no journal to go by"
+    assert "its content lost" in ended.stderr, "this one has no journal to go by"
 
 
 def test_times_are_written_as_people_write_them() -> None:

@@ -26,7 +26,7 @@ def test_a_signal_stops_the_engine_before_its_own_deadline(folder: Any, started:
         assert b"404" in idle.recv(4096)
         assert engine.stop(number) == 0
     assert "stopped" in engine.lines_until("stopped")
-    assert "not stopped after" not in engine.log
+    assert "did not stop within" not in engine.log
     assert "Traceback" not in engine.log
     assert Announcement.read(folder.state) is None
 

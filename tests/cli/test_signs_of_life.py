@@ -68,7 +68,7 @@ async def test_the_start_the_settings_the_day_and_the_end_are_told(folder: Any) 
             await _until(lambda: application.readiness()["ready"] and site.of("started"))
             (started,) = site.of("started")
             assert "sources: tradingview, accounts: paper" in started
-            assert "the last run was not stopped" in started
+            assert "the last run was not stopped cleanly" in started
             folder.edit("leverage = 3", "leverage = 0")
             await _until(lambda: site.of("settings"))
             changed = f'[notices]\nheartbeat_url = "{url}/{SECRET}"\n[symbols.BTCUSDT]\nleverage = 2'
@@ -76,7 +76,7 @@ async def test_the_start_the_settings_the_day_and_the_end_are_told(folder: Any) 
             await _until(lambda: site.beats)
             await _until(lambda: len(site.of("settings")) == 2)
             refused, applied = site.of("settings")
-            assert refused.startswith("refused; the last good ones stay active: ")
+            assert refused.startswith("refused; the last valid ones stay active: ")
             assert "symbols.BTCUSDT.leverage" in refused
             assert applied == "applied: update symbols.BTCUSDT; update notices"
             await application._send_daily_summary(datetime.now().astimezone() - timedelta(days=1))
@@ -137,7 +137,7 @@ async def test_a_heart_beats_while_the_engine_is_ready_and_only_then() -> None:
         await asyncio.sleep(300)
         site.status = 200
         await asyncio.sleep(60)
-        assert site.of("outage") == ["heartbeat: alive.example.org: answered 500; trading goes on"]
+        assert site.of("outage") == ["heartbeat: alive.example.org: answered 500; trading continues"]
         assert len(site.of("recovery")) == 1
         assert SECRET not in str(site.told)
 

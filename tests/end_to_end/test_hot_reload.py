@@ -230,7 +230,7 @@ def test_a_disabled_source_loses_its_share(harness: Harness) -> None:
         {"symbol": BTC, "direction": "short", "size": "50/100", "price": "50000"}
     )
     assert status == 200
-    assert "no say at present" in answer["note"]
+    assert "not counted at present" in answer["note"]
     assert harness.accepted("other") == 1
     harness.until(BTC, "0.02")
 
@@ -251,7 +251,7 @@ def test_an_exchange_plugin_is_switched_off_and_on(harness: Harness) -> None:
     harness.say(BTC, 100)
     harness.until(BTC, "0.12", "paper")
     assert harness.home.log().count(": closed") == 2
-    assert "left as they are" in harness.engine.state()["accounts"]["left"]["reason"]
+    assert "left unchanged" in harness.engine.state()["accounts"]["left"]["reason"]
 
     harness.home.tree["plugins"] = {"witness": {"enabled": True}}
     harness.save()

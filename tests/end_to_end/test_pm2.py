@@ -83,7 +83,7 @@ def test_pm2_starts_restarts_reloads_revives_and_stops_it(pm2: Pm2) -> None:
     assert pm2.app()["status"] == "stopped"
     log = pm2.log()
     assert log.count("stopped") == 3, "each of the asked-for stops came to its end within pm2's patience"
-    assert "not stopped after" not in log
+    assert "did not stop within" not in log
 
 
 REDIRECTED = """

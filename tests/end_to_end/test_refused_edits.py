@@ -168,7 +168,9 @@ def test_what_does_not_hold_is_refused_with_its_place_and_reason(name: str, harn
     assert str(harness.home.settings) in told
     if name != "a plugin that is not installed":
         assert f"settings.toml:{line_of(bad.text, bad.line)}" in told
-    logged = [f"settings refused; the last good ones stay active: {problem}" for problem in harness.refused()]
+    logged = [
+        f"settings refused; the last valid ones stay active: {problem}" for problem in harness.refused()
+    ]
     harness.engine.wait(
         lambda: all(line in harness.home.log() for line in logged)
     )  # the log has a thread of its own
@@ -200,7 +202,7 @@ def test_half_a_file_is_refused_though_it_is_valid_in_itself(lost: str, harness:
     harness.engine.wait(harness.engine.at_rest)
     before = harness.engine.standing()["paper"]["targets"]
     harness.home.settings.write_text(GOOD[: GOOD.index(f"[{lost}.")])
-    harness.until_refused(f"{lost}: none is there any more")
+    harness.until_refused(f"{lost}: every entry is gone")
     assert harness.engine.standing()["paper"]["targets"] == before
     harness.still_trades()
     harness.put_right()
@@ -242,7 +244,7 @@ def test_a_file_renamed_into_place_is_seen_bad_or_good(harness: Harness) -> None
 
 def test_a_deleted_file_changes_nothing_and_a_new_one_is_picked_up(harness: Harness) -> None:
     harness.home.settings.unlink()
-    harness.until_refused("there is no such file")
+    harness.until_refused("no such file")
     harness.still_trades()
     harness.put_right()
 

@@ -32,7 +32,7 @@ def test_what_a_breaker_began_goes_on_after_a_kill_and_is_lifted_with_a_reason_o
         assert engine.state()["breakers"][0]["tripped_at"]
         refused = te(home, "resume", "paper", "--yes")
         assert refused.returncode == 1
-        assert "with a reason only" in refused.stderr
+        assert "lifting it needs a reason" in refused.stderr
         assert engine.position("BTCUSDT") == 0
         lifted = te(home, "resume", "paper", "--yes", "--reason", "looked into it")
         assert lifted.returncode == 0, lifted.stderr

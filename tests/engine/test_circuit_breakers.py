@@ -138,9 +138,9 @@ async def test_a_daily_loss_halts_and_holds_until_it_is_resumed_with_a_reason(
         (event,) = world.events("breaker")
         assert "te resume one --reason" in event.text
         assert "5.15% of 5%" in event.text
-        with pytest.raises(CommandRefused, match="with a reason only"):
+        with pytest.raises(CommandRefused, match="lifting it needs a reason"):
             await world.command(RESUME, "one")
-        with pytest.raises(CommandRefused, match="with a reason only"):
+        with pytest.raises(CommandRefused, match="lifting it needs a reason"):
             await world.command(RESUME, symbol="BTCUSDT", reason="  ")
         await world.restart()
         await asyncio.sleep(86_400)

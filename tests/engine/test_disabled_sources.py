@@ -71,12 +71,12 @@ async def test_a_disabled_source_persists_alerts_and_takes_part_again_from_its_n
         trader.made.clear()
         response = await run.engine.on_webhook("tv", alert(trader, "-1"))
         assert (response.status, response.body["status"]) == (200, "accepted")
-        assert "no say at present" in response.body["note"]
+        assert "not counted at present" in response.body["note"]
         await asyncio.sleep(60)
         assert trader.held() == 0
         shown = Queries(run.engine).state()["sources"]["tv"]
         assert (shown["enabled"], shown["status"]) == (False, "disabled")
-        assert "no say" in shown["reason"]
+        assert "not counted" in shown["reason"]
         assert Queries(run.engine).readiness()["ready"]
         await run.apply(BASE)
         assert trader.made == [], "it listened all the time"

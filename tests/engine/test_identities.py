@@ -209,7 +209,7 @@ async def test_a_section_that_is_nameless_once_is_no_other_account(tmp_path: Pat
         await asyncio.sleep(30)
         bank.nameless = True
         await run.apply(both, wait=2)
-        assert "as it does of others" in Queries(run.engine).state()["accounts"]["again"]["reason"]
+        assert "although it does for others" in Queries(run.engine).state()["accounts"]["again"]["reason"]
         bank.nameless = False
         await asyncio.sleep(600)
         states = Queries(run.engine).state()["accounts"]
@@ -286,7 +286,7 @@ async def test_who_an_account_is_must_not_be_forgotten(tmp_path: Path, bank: Ban
         assert bank.held("alice") == D("0.1")
         state = Queries(run.engine).state()["accounts"]["one"]
         assert state["status"] == "failing"
-        assert "does not say which account this is" in state["reason"]
+        assert "does not report which account this is" in state["reason"]
     async with running(tmp_path, bank, ONE):
         await asyncio.sleep(60)
         assert bank.held("alice") == D("0.1"), "also after a restart"

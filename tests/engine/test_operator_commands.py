@@ -178,7 +178,7 @@ async def test_a_halt_holds_though_it_cannot_be_persisted_and_a_resume_does_not(
             return refused
 
         monkeypatch.setattr(world.journal, "append", failing)
-        with pytest.raises(JournalError, match="in force, but not persisted"):
+        with pytest.raises(JournalError, match="active, but not persisted"):
             await world.command(HALT)
         await world.say("0.8", wait=30)
         assert world.held() == D("0.1")
@@ -428,7 +428,7 @@ async def test_a_depth_by_hand_goes_before_the_signals_and_ends(tmp_path: Path) 
         assert world.held() == D("-0.04")
         await asyncio.sleep(1800)
         assert world.held() == D("0.16")
-        assert "its time is over" in world.events("target")[-1].text
+        assert "its time has expired" in world.events("target")[-1].text
 
 
 async def test_a_halt_goes_before_a_depth_by_hand(tmp_path: Path) -> None:

@@ -140,13 +140,13 @@ async def test_what_is_in_the_way_is_named_and_nothing_is_sent(tmp_path: Path) -
         before = len(main.orders)
         with pytest.raises(CommandRefused, match=r"BTCUSDT has a position of 0\.01; ETHUSDT has 1 open"):
             await here.test()
-        with pytest.raises(CommandRefused, match="XXXUSDT is not offered"):
+        with pytest.raises(CommandRefused, match="XXXUSDT is not listed"):
             await here.test(symbol="XXXUSDT")
         with pytest.raises(CommandRefused, match="no such section"):
             await here.test("other")
         server.exchange.cancel(main, order)
         server.exchange.deposit(main, -main.ledger.wallet + 10)
-        with pytest.raises(CommandRefused, match="free, and the smallest order of ETHUSDT takes"):
+        with pytest.raises(CommandRefused, match="free, but the smallest order of ETHUSDT needs"):
             await here.test()
         assert len(main.orders) == before
         running_engine = here.journal()

@@ -217,4 +217,4 @@ def test_a_collector_that_is_down_is_reported_once() -> None:
     for result in (SpanExportResult.FAILURE, SpanExportResult.FAILURE, SpanExportResult.SUCCESS):
         inner.result = result
         exporter.export([])
-    assert told == ["http://collector does not take them", ""]
+    assert told == ["http://collector does not accept spans", ""]
