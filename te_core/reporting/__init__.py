@@ -1,1 +1,1 @@
-"""What the engine says of itself, and to whom: state, arithmetic, findings, notices. No order depends on it."""
+"""What the engine reports about itself: state, arithmetic, findings, notices. No order depends on it."""

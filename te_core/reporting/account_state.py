@@ -1,4 +1,4 @@
-"""One account as JSON values: what is known of it and how old that is, what it holds, and what fails."""
+"""One account as JSON values: what is known about it and how old that is, what it holds, and what fails."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from te_core.runtime.supervisor import Running
 from te_core.settings.schema import Settings
 
 _TITLE = re.compile(r"[A-Z][A-Za-z0-9.]{1,20}: ")
-"""How plugins begin what an exchange said: with its name. The account's own name says that as well."""
+"""The exchange's name with which plugins start its messages; the account's own name already identifies it."""
 _RAW = re.compile(r" [(\[].*$", re.S)
 OLDER = "read before its newest order"
 """Why what is free, and so the margin, is not known although the equity is."""
 
 
 def account_state(engine: Engine, settings: Settings, name: str, runner: AccountRunner) -> dict[str, Any]:
-    """Show an account. Every age is in seconds; what is not known is None, and ``read`` says why."""
+    """Return an account. Every age is in seconds; unknown values are None, and ``read`` has the reason."""
     section, worker = settings.accounts[name], runner.worker
     steady, now = engine.clock.monotonic(), engine.clock.now()
     view = account_view(runner, steady)
@@ -61,9 +61,9 @@ def account_state(engine: Engine, settings: Settings, name: str, runner: Account
 
 
 def _money_of(engine: Engine, plugin: str, runner: AccountRunner) -> dict[str, Any]:
-    """Show whether it is paper money, and its currency; None while it is not known."""
+    """Return whether it is paper money, and its currency; None while that is unknown."""
     spec = engine.registry.exchanges.get(plugin)
-    if runner.paper is None and spec is not None:  # one that is switched off
+    if runner.paper is None and spec is not None:  # it is switched off
         return {"paper": spec.capabilities.simulated, "currency": runner.currency}
     return {"paper": runner.paper, "currency": runner.currency}
 
@@ -76,7 +76,7 @@ def _equity(worker: AccountWorker) -> str | None:
 
 
 def last_seen(sample: EquitySample | None) -> dict[str, Any] | None:
-    """Show what an account was last seen with, also by an earlier run."""
+    """Return the last equity sample of an account, possibly of an earlier run."""
     if sample is None:
         return None
     figures = ("at", "wallet", "total", "free", "unrealised", "gross", "net")
@@ -84,7 +84,7 @@ def last_seen(sample: EquitySample | None) -> dict[str, Any] | None:
 
 
 def _reads(worker: AccountWorker, view: AccountView, steady: float, now: datetime) -> dict[str, Any]:
-    """Show how old the newest answer of each kind is, with ``unknown`` where it counts no more, and why."""
+    """Return the age of the newest answer of each kind, and in ``unknown`` why it is no longer valid."""
     beliefs, failing = worker.beliefs, worker.failing_reads
     equity, believed = beliefs.equity_seen, beliefs.equity()
     figures: dict[str, str | None] = dict.fromkeys(("wallet", "total", "free"))
@@ -118,7 +118,7 @@ def _read(age: float | None, unknown: str, now: datetime) -> dict[str, Any]:
 
 
 def _positions(worker: AccountWorker, steady: float) -> dict[str, Any]:
-    """Show the last accepted position of every symbol that is not flat."""
+    """Return the last accepted position of every symbol that is not flat."""
     return {
         symbol: {
             "size": text(position.quantity),
@@ -135,12 +135,12 @@ def _positions(worker: AccountWorker, steady: float) -> dict[str, Any]:
 
 
 def _failure(runner: AccountRunner, view: AccountView, now: datetime) -> dict[str, Any] | None:
-    """Show what fails: in a few words, and as the exchange said it."""
+    """Return what fails: in a few words, and in the exchange's words."""
     health, outages = runner.health, runner.outages
     reasons = outages.reasons()
     failing = sorted(
         reasons, key=lambda part: part not in READS
-    )  # a stream only follows what a read shows, too
+    )  # reads first: a stream only duplicates what they show
     if health.status not in (Running.DISABLED, Running.RUNNING):
         return _told(health.reason or str(health.status), health.since, health.retry_at, failing)
     if failing:
@@ -165,7 +165,7 @@ def _told(
 
 
 def cause(reason: str) -> str:
-    """Return what a reason comes to: without the exchange's name, what was asked, and what it answered word by word."""
+    """Return the short form of a reason: without the exchange's name, the request, and the literal response."""
     short = _RAW.sub("", _TITLE.sub("", reason, count=1)) or reason
     for part in ("account", "positions", "equity", "prices", "instruments"):
         short = short.removeprefix(f"{part}: ")

@@ -1,4 +1,4 @@
-"""Where an account stands by its task and its last reads, and what its symbols are doing."""
+"""The state of an account by its task and its last reads, and the state of its symbols."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from te_core.runtime.supervisor import Running
 from te_core.texts import plain
 
 READS = ("positions", "equity", "prices", "instruments")
-"""What must be readable of an account that is connected; it can be traded without its stream."""
+"""What must be readable of a connected account; it can be traded without its stream."""
 
 NOT_YET = "not read yet"
 OBSERVING = "observing"
 
 READ_TIME = 15.0
-"""Seconds that a regular read may be late before what it showed counts as too old."""
+"""Seconds that a regular read may be late before its result is considered too old."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,20 +28,20 @@ class AccountView:
     """One account at one moment."""
 
     status: str
-    """As its instance's; ``starting`` until it was read, ``unreadable`` while it runs and cannot be, ``observing``."""
+    """The instance's; ``starting`` until it is read, ``unreadable`` while it runs and reads fail, or ``observing``."""
     reason: str
     unready: str
-    """Why it is not ready; empty when it is, or need not be."""
+    """Why it is not ready; empty if it is ready, or does not have to be."""
     unreadable: str
-    """Why its positions are not known at present; empty when they are."""
+    """Why its positions are unknown at present; empty if they are known."""
     read_age: float | None
-    """Seconds since its positions were last read; None: not yet."""
+    """Seconds since its positions were last read; None if not yet."""
     fresh_for: float
-    """Seconds for which a read shows how things stand."""
+    """Seconds for which a read is considered current."""
 
 
 def account_view(runner: AccountRunner, now: float) -> AccountView:
-    """Look at an account. ``now``: the steady clock."""
+    """Return the view of an account. ``now``: the steady clock."""
     worker, health = runner.worker, runner.health
     read_at = worker.beliefs.read_at
     read_age = None if read_at is None else max(now - read_at, 0.0)
@@ -70,7 +70,7 @@ def account_view(runner: AccountRunner, now: float) -> AccountView:
 
 
 def symbol_view(keeper: Keeper, worker: AccountWorker, account: AccountView, now: float) -> SymbolView:
-    """Look at one symbol that has a target. The only place that knows the keeper."""
+    """Return the view of a symbol that has a target. The only code in reporting that reads a keeper's internals."""
     target, goal, phase = keeper.target, shown_goal(keeper), keeper.phase
     assert target is not None
     evidence, shown = worker.beliefs.evidence(keeper.symbol), keeper.confirmation
@@ -101,7 +101,7 @@ def symbol_view(keeper: Keeper, worker: AccountWorker, account: AccountView, now
 
 
 def shown_goal(keeper: Keeper) -> Goal | None:
-    """Return the goal in force; of an account that observes what it would be, which is adopted by nothing."""
+    """Return the active goal; for an observing account the hypothetical one, which is never adopted."""
     decision = keeper.decision
     if decision is not None and decision.status is Status.OBSERVING and decision.goal is not None:
         return decision.goal
@@ -109,7 +109,7 @@ def shown_goal(keeper: Keeper) -> Goal | None:
 
 
 def plain_or_empty(reason: str) -> str:
-    """Return a reason in one plain line; empty stays empty."""
+    """Return a reason as one plain line; an empty reason stays empty."""
     return plain(reason) if reason else ""
 
 

@@ -1,4 +1,4 @@
-"""What happened, grouped by what caused it: an alert is one thing with the orders that it led to. Pure."""
+"""What happened, grouped by its cause: an alert is one activity together with the orders that it led to. Pure."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from te_core.model.signal import QuarantinedInput, Signal
 from te_core.reporting.explain import text
 
 LATE = timedelta(minutes=10)
-"""An order that came so long after its signal stands on its own: a limit gave way, or the exchange was back."""
+"""Delay after its signal from which an order is shown on its own: a limit was lifted, or the exchange recovered."""
 BATCH_WINDOW = timedelta(seconds=2)
-"""What changed many targets at once, an edit say, reached them within such a time."""
+"""Time within which one cause, for example an edit, reaches all the targets that it changes."""
 Numbered = tuple[int, Order]
 
 
 class ActivityKind(StrEnum):
-    """What stands first in it."""
+    """What an activity starts with."""
 
     ALERT = "alert"
     REFUSED = "refused"
     """Input that was not accepted."""
     ORDERS = "orders"
-    """Orders that no signal of the same time caused."""
+    """Orders that no signal at that time caused."""
     EVENT = "event"
 
 
@@ -37,8 +37,8 @@ class ActivityKind(StrEnum):
 class Activity:
     """One thing that happened, with the orders it led to, oldest first.
 
-    ``number``: its place in the journal; of the oldest entry in it. ``cause``, ``at``: of orders what made them
-    necessary, and when that came.
+    ``number``: the number of its oldest entry in the journal. ``cause``, ``at``: for orders, what made them necessary,
+    and when that happened.
     """
 
     number: int
@@ -52,18 +52,18 @@ class Activity:
 
     @property
     def sent(self) -> Iterator[Order]:
-        """Return the orders that left, or may have."""
+        """Return the orders that were sent, or may have been."""
         never = (IntentState.UNSENT, IntentState.REFUSED)
         return (order for _, order in self.orders if order.record.state not in never)
 
     @property
     def sent_after(self) -> timedelta | None:
-        """How long after the cause the first order was made; None without one."""
+        """Return how long after the cause the first order was created; None if there is none."""
         return min((order.record.intent.created_at - self.at for order in self.sent), default=None)
 
     @property
     def done_after(self) -> timedelta | None:
-        """How long after the cause the last outcome was known; None while one is not."""
+        """Return how long after the cause the last outcome was known; None while one is unknown."""
         ends = [order.record.outcome for order in self.sent]
         if not ends or None in ends:
             return None
@@ -77,7 +77,7 @@ def grouped(
     refused: Collection[tuple[int, QuarantinedInput]] = (),
     events: Iterable[tuple[int, Event]] = (),
 ) -> list[Activity]:
-    """Return what happened, newest first. ``signals`` should have those that the orders name as their cause."""
+    """Return what happened, newest first. ``signals`` should include those that the orders name as their cause."""
     known = {(signal.symbol, signal.received_at): number for number, signal in signals if signal.current}
     of_signal: defaultdict[int, list[Numbered]] = defaultdict(list)
     others: list[Numbered] = []
@@ -108,7 +108,7 @@ def grouped(
 
 
 def _repeats(event: Event, refused: Collection[tuple[int, QuarantinedInput]]) -> bool:
-    """Return whether an event says what refused input at hand says already."""
+    """Return whether an event only repeats refused input that is shown anyway."""
     return event.kind == "refused" and any(
         event.source == one.source
         and abs(event.at - one.received_at) <= BATCH_WINDOW
@@ -118,7 +118,7 @@ def _repeats(event: Event, refused: Collection[tuple[int, QuarantinedInput]]) ->
 
 
 def caused_by(order: Order) -> tuple[str, datetime] | None:
-    """Return symbol and time of receipt of the signal that an order followed at once; None where none did."""
+    """Return symbol and time of receipt of the signal that an order followed at once; None if there is none."""
     intent = order.record.intent
     if intent.cause is not Cause.SIGNAL or intent.caused_at is None:
         return None
@@ -126,7 +126,7 @@ def caused_by(order: Order) -> tuple[str, datetime] | None:
 
 
 def _by_cause(orders: Sequence[Numbered]) -> Iterator[Activity]:
-    """Group what no signal at hand explains."""
+    """Group the orders that no given signal explains."""
     groups: list[tuple[object, datetime, list[Numbered]]] = []
     for number, order in orders:
         intent = order.record.intent
@@ -151,7 +151,7 @@ def _by_cause(orders: Sequence[Numbered]) -> Iterator[Activity]:
 
 
 def title(activity: Activity, names: Mapping[str, str]) -> str:
-    """Return what happened. ``names``: what accounts are called, by book."""
+    """Return a title of what happened. ``names``: the names of accounts, by book."""
     if (signal := activity.signal) is not None:
         price = f" @ {text(signal.price)}" if signal.price is not None else ""
         late = "" if signal.current else " (came after a newer one: not followed)"
@@ -169,7 +169,7 @@ def title(activity: Activity, names: Mapping[str, str]) -> str:
 
 
 def stated_position(signal: Signal) -> str:
-    """Return what a signal asks for: flat, or the side with its depth."""
+    """Return the position that a signal states: flat, or the side with its depth."""
     if not signal.depth:
         return "flat"
     return f"{'long' if signal.depth > 0 else 'short'} {text(abs(signal.depth))}"
@@ -188,7 +188,7 @@ _CAUSES = {
 
 
 def outcome(activity: Activity) -> str:
-    """Return what came of it: how many orders, where, how fast. Empty without orders."""
+    """Return the outcome: how many orders, where, how fast. Empty if there are no orders."""
     states = [order.record.state for _, order in activity.orders]
     if not states:
         return ""
@@ -218,7 +218,7 @@ _STATES = {
 
 
 def problems(activity: Activity, names: Mapping[str, str]) -> list[str]:
-    """Return what did not work, one line each."""
+    """Return a line for each order that did not succeed."""
     found = []
     for _, order in activity.orders:
         record, order_outcome = order.record, order.record.outcome
@@ -231,7 +231,7 @@ def problems(activity: Activity, names: Mapping[str, str]) -> list[str]:
 
 
 def names_of(activity: Activity, names: Mapping[str, str]) -> list[str]:
-    """Return the accounts that its orders were for, in their order."""
+    """Return the accounts of its orders, in the order of the orders."""
     books = (order.record.intent.account for _, order in activity.orders)
     return list(dict.fromkeys(names.get(book, book) for book in books))
 

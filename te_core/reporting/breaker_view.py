@@ -1,4 +1,4 @@
-"""Circuit breakers as ``te status`` shows them: those that tripped first, then how near the others are. Pure."""
+"""Circuit breakers as ``te status`` shows them: tripped ones first, then the others by how near they are. Pure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from te_core.runtime.breakers import Shown, in_words
 
 
 def show_breakers(found: Iterable[Shown]) -> list[dict[str, Any]]:
-    """Show each breaker; of one that measures several symbols, or in two ways, what is nearest."""
+    """Return a row for each breaker; if it measures several symbols or amounts, the one nearest to tripping."""
     rows: dict[tuple[object, ...], dict[str, Any]] = {}
     for one in found:
         row = _row(one)

@@ -1,4 +1,4 @@
-"""The operator's commands that stand, as ``te status`` shows them. Pure."""
+"""The operator's standing commands, as ``te status`` shows them. Pure."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from te_core.reporting.explain import text
 from te_core.rules.controls import Controls, where
 
 Scopes = Mapping[str, Sequence[str]]
-"""What each account of the settings is called in commands."""
+"""The names of each account of the settings in commands."""
 
 
 def standing_commands(controls: Controls, scopes: Scopes) -> list[dict[str, Any]]:
-    """Show the commands that stand, halts first; one for a section and its book."""
+    """Return the standing commands, halts first; one for a section and its book together."""
     rows = sorted(controls.active(), key=lambda row: row.topic is not Topic.HALT)
     shown = {(row.topic, _name(row, scopes), row.symbol): row for row in rows}
     return [
@@ -25,7 +25,7 @@ def standing_commands(controls: Controls, scopes: Scopes) -> list[dict[str, Any]
 
 
 def show_control(row: Control) -> dict[str, Any]:
-    """Show a standing command: what it is about, and in words who gave it when and why."""
+    """Return a standing command: its subject, and a text on who gave it, when and why."""
     return {
         "topic": str(row.topic),
         "state": str(row.state),
@@ -41,14 +41,14 @@ def show_control(row: Control) -> dict[str, Any]:
 
 
 def shown_rows(rows: Sequence[Control], scopes: Scopes) -> Iterator[dict[str, Any]]:
-    """Show what a command set or took back, one for a section and its book."""
+    """Yield the controls that a command set or lifted, one for a section and its book together."""
     named = {(row.topic, _name(row, scopes), row.symbol): row for row in rows}
     for (_, name, _), row in named.items():
         yield show_control(replace(row, scope=name))
 
 
 def in_words(row: Control, controls: Controls, scopes: Scopes) -> str:
-    """Put into words what stands, and what was resumed out of it."""
+    """Return a description of a standing command, and of what was resumed out of it."""
     but = controls.resumed_out_of(row, scopes) if row.topic is Topic.HALT else ()
     return where(replace(row, scope=_name(row, scopes)), but=but)
 

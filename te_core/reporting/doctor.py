@@ -1,4 +1,4 @@
-"""Looks an account over: what works, what does not, and what to do about it. Reads only."""
+"""Check an account: what works, what does not, and what to do about it. Only reads."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from te_core.settings.schema import AccountSettings, Settings, SymbolSettings
 
 OK, WARNING, ERROR = Severity.OK, Severity.WARNING, Severity.ERROR
 SLOW = 1.0
-"""Seconds; an answer that takes longer is worth a warning."""
+"""Seconds; a slower answer is a warning."""
 
 DIAGNOSE_TIMEOUT = 4.0
 """Seconds for a plugin's own checks; ``te doctor`` waits 10 for everything."""
@@ -37,9 +37,9 @@ async def examine(
     *,
     holds_stops: bool | None = None,
 ) -> list[Finding]:
-    """Look an opened account over. What it reports as failing becomes a finding; nothing is raised for that.
+    """Check an opened account. Its failures become findings and are not raised.
 
-    ``holds_stops``: whether stops can rest at the exchange; None where that is not known.
+    ``holds_stops``: whether stops can rest at the exchange; None if unknown.
     """
     beliefs = Beliefs(clock, lambda _symbol: False)
     reader = AccountReader(account, clock, beliefs)
@@ -60,7 +60,7 @@ async def examine(
 
 
 async def _diagnose(account: ExchangeAccount) -> list[Finding]:
-    """Return what the plugin itself finds. Whatever it raises or returns instead is one finding."""
+    """Return the plugin's own findings. An error or an invalid result becomes one finding."""
     try:
         return list(findings(await within(DIAGNOSE_TIMEOUT, "diagnose()", account.diagnose)))
     except TradeEngineError as error:
@@ -68,12 +68,12 @@ async def _diagnose(account: ExchangeAccount) -> list[Finding]:
 
 
 def failed(check: str, error: TradeEngineError) -> Finding:
-    """Turn an error into a finding; its text says what to do."""
-    return Finding(severity=ERROR, check=check, text=str(error), remedy="put that right, then: te doctor")
+    """Turn an error into a finding; the error's text states what to do."""
+    return Finding(severity=ERROR, check=check, text=str(error), remedy="correct that, then run: te doctor")
 
 
 def show(finding: Finding) -> dict[str, Any]:
-    """Give a finding as JSON values."""
+    """Return a finding as JSON values."""
     return {name: str(value) for name, value in asdict(finding).items()}
 
 
@@ -83,14 +83,14 @@ def _round_trip(seconds: float) -> Finding:
         severity=WARNING if slow else OK,
         check="round trip",
         text=f"equity, positions and prices together take {seconds * 1000:.0f} ms",
-        remedy="run the engine nearer to the exchange" if slow else "",
+        remedy="run the engine closer to the exchange" if slow else "",
     )
 
 
 def _stops(
     settings: AccountSettings, symbols: Mapping[str, SymbolSettings], *, holds: bool
 ) -> Iterator[Finding]:
-    """Tell who holds the stops of settings and signals."""
+    """Yield a finding on who enforces the stops of settings and signals."""
     stated = settings.stop is not None or any(section.stop is not None for section in symbols.values())
     if settings.stops == "off":
         text = "no stop is acted on: stops are off for this account"
@@ -133,13 +133,13 @@ def _reads(results: Mapping[str, Unknown | None], beliefs: Beliefs) -> Iterator[
 def _symbol(
     name: str, section: SymbolSettings, settings: AccountSettings, beliefs: Beliefs, reader: AccountReader
 ) -> Iterator[Finding]:
-    """Tell whether a symbol can be traded here, and from which depth on."""
+    """Yield findings on whether a symbol can be traded here, and from which depth (target exposure) on."""
     instrument, price = reader.instrument(name), beliefs.price(name)
     if instrument is None:
         yield Finding(
             severity=WARNING,
             check=name,
-            text="the exchange does not offer it: its signals are not followed here",
+            text="the exchange does not list it: its signals are not followed here",
             remedy=f"expect that, or remove [symbols.{name}]",
         )
         return
@@ -179,7 +179,7 @@ def _symbol(
 async def examine_all(
     accounts: Mapping[str, AccountRunner], settings: Settings, clock: Clock
 ) -> dict[str, Any]:
-    """Look every account over that runs, or should."""
+    """Check every account that is running, or should be."""
     checks = {
         name: _examined(accounts.get(name), section, settings, clock)
         for name, section in settings.accounts.items()
@@ -197,7 +197,7 @@ async def examine_all(
 async def _examined(
     runner: AccountRunner | None, section: AccountSettings, settings: Settings, clock: Clock
 ) -> list[Finding] | None:
-    """Check one account of a running engine; None where it is to be left alone."""
+    """Check one account of a running engine; return None if it must not be checked."""
     if runner is None or (runner.account is None and runner.health.status is Running.DISABLED):
         return None
     if runner.account is None:
@@ -212,7 +212,7 @@ async def _examined(
 def observing(why: str) -> Finding:
     """Return the finding of an account that sends nothing."""
     remedy = (
-        "te plan shows what it would do; te go lets it"
+        "te plan shows what it would do; te go lets it trade"
         if "te go" in why
         else "te plan shows what it would do"
     )

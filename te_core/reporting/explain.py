@@ -1,4 +1,4 @@
-"""The arithmetic from signals to quantity, as values that anyone can multiply out (I11). Pure."""
+"""The arithmetic from signals to quantity, as values that a reader can recompute (I11). Pure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from te_core.model.target import Confirmation, Goal, Target, Term
 
 
 def text(value: Decimal | datetime | None) -> str | None:
-    """Give a number as plain digits and a time as ISO 8601."""
+    """Return a number as plain digits, or a time as ISO 8601."""
     if value is None:
         return None
     if isinstance(value, datetime):
@@ -21,7 +21,7 @@ def text(value: Decimal | datetime | None) -> str | None:
 
 
 def explain_term(term: Term) -> dict[str, Any]:
-    """Show one source's part: weight x depth = share."""
+    """Return one source's contribution: weight x depth = share."""
     return {
         "source": term.source,
         "weight": text(term.weight),
@@ -37,9 +37,9 @@ def explain_term(term: Term) -> dict[str, Any]:
 def explain(
     target: Target, goal: Goal | None, confirmation: Confirmation | None, *, limited: str = "", now: str = ""
 ) -> dict[str, Any]:
-    """Show signals x weights = depth, and equity x depth x leverage / price = unrounded, rounded to the quantity.
+    """Return signals x weights = depth, and equity x depth x leverage / price = unrounded, rounded to the quantity.
 
-    ``limited``: how much of it a limit leaves at present. ``now``: what keeps the account from it. Empty for nothing.
+    ``limited``: what a limit allows of it at present. ``now``: what keeps the account from it. Both may be empty.
     """
     current = goal is not None and goal.revision == target.revision
     return {
@@ -61,7 +61,7 @@ def explain(
 
 
 def explain_goal(goal: Goal) -> dict[str, Any]:
-    """Show how a goal was sized."""
+    """Return how a goal was sized."""
     return {
         "equity": text(goal.equity),
         "depth": text(goal.depth),
@@ -78,7 +78,7 @@ def explain_goal(goal: Goal) -> dict[str, Any]:
 
 
 def show_signal(signal: Signal) -> dict[str, Any]:
-    """Show a signal as the status page and the command line do."""
+    """Return a signal as JSON values, for the status page and the command line."""
     return {
         "depth": text(signal.depth),
         "leverage": text(signal.leverage),
@@ -97,12 +97,12 @@ def show_signal(signal: Signal) -> dict[str, Any]:
 
 
 def explain_signals(signals: Mapping[str, Signal]) -> dict[str, Any]:
-    """Show what each source says now, and who made it where the source tells (``contributors`` in the detail)."""
+    """Return each source's current signal, with its contributors if the source states them in the detail."""
     return {source: {**show_signal(signal), **_made_by(signal)} for source, signal in signals.items()}
 
 
 def _made_by(signal: Signal) -> dict[str, Any]:
-    """Take what a plugin wrote for what it is: anything may stand there."""
+    """Return the contributors that a plugin stated, ignoring values of other types."""
     found = signal.detail.get("contributors")
     if not isinstance(found, list | tuple):
         return {}

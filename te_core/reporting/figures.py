@@ -1,6 +1,6 @@
-"""Numbers and ages as people read them, for the terminal and the page alike. Pure.
+"""Format numbers and ages for people, on the terminal and the page alike. Pure.
 
-At most six significant digits, thousands apart by a thin space, U+2212 as the minus; never "-0", never an exponent.
+At most six significant digits, thousands separated by a thin space, U+2212 as minus; never "-0", never an exponent.
 """
 
 from __future__ import annotations
@@ -13,16 +13,15 @@ UNKNOWN = "?"
 DIGITS = 6
 _UNITS = (("", 0), ("k", 3), ("M", 6), ("G", 9), ("T", 12), ("P", 15), ("E", 18))
 _LARGEST = Decimal(999_999).scaleb(18)
-"""Nobody owns more than that: what is shown of it is only that it is too large."""
+"""The largest number that is shown; a larger one is shown as this."""
 _SMALLEST = Decimal(10) ** -12
 
 
 def figure(value: Decimal | None, *, places: int | None = None, signed: bool = False) -> str:
-    """Write a number whole: ``79 352.4``, ``0.0155``, ``1.23457M``; "?" for one that is not known.
+    """Return a number in full: ``79 352.4``, ``0.0155``, ``1.23457M``; "?" if it is unknown.
 
-    ``places``: decimals, always that many where six digits allow it; None for as many as there are, without zeros at
-    the end.
-    ``signed``: with a plus, too.
+    ``places``: number of decimals, as far as six digits allow; None for as many as there are, without trailing zeros.
+    ``signed``: with a plus sign as well.
     """
     if value is None or not value.is_finite():
         return UNKNOWN
@@ -39,9 +38,9 @@ def figure(value: Decimal | None, *, places: int | None = None, signed: bool = F
 
 
 def compact(value: Decimal | None, *, signed: bool = False) -> str:
-    """Write a sum of money in four characters or so: ``0.4``, ``725``, ``1.2k``, ``52k``, ``1.3M``.
+    """Return an amount of money in about four characters: ``0.4``, ``725``, ``1.2k``, ``52k``, ``1.3M``.
 
-    What is not nothing is never written as 0.
+    A non-zero amount is never shown as 0.
     """
     if value is None or not value.is_finite():
         return UNKNOWN
@@ -55,12 +54,12 @@ def compact(value: Decimal | None, *, signed: bool = False) -> str:
 
 
 def percent(share: Decimal | float | None) -> str:
-    """Write a share of one in whole percent."""
+    """Return a share (0 … 1) in whole percent."""
     return UNKNOWN if share is None else f"{figure(Decimal(share) * 100, places=0)}%"
 
 
 def age(seconds: float | None) -> str:
-    """Write an age in the two or three characters of a column: ``0s``, ``17s``, ``11m``, ``5h``, ``3d``."""
+    """Return an age in two or three characters: ``0s``, ``17s``, ``11m``, ``5h``, ``3d``."""
     if seconds is None:
         return UNKNOWN
     whole = int(max(seconds, 0))
@@ -71,7 +70,7 @@ def age(seconds: float | None) -> str:
 
 
 def _unit(value: Decimal, digits: int) -> tuple[str, int]:
-    """Return the unit in which a number has at most three digits before its point, once it is rounded."""
+    """Return the unit in which a rounded number has at most three digits before the decimal point."""
     size = abs(_rounded(value, max(digits, 3), None))
     return max(
         (unit for unit in _UNITS if size >= Decimal(10) ** unit[1]), key=lambda u: u[1], default=_UNITS[0]
@@ -79,7 +78,7 @@ def _unit(value: Decimal, digits: int) -> tuple[str, int]:
 
 
 def _rounded(value: Decimal, digits: int, places: int | None) -> Decimal:
-    """Round to so many significant digits, and to so many decimals where these are fewer."""
+    """Round to ``digits`` significant digits, and to ``places`` decimals if that is coarser."""
     if not value or abs(value) < _SMALLEST:
         return Decimal(0)
     last = value.adjusted() - digits + 1

@@ -1,4 +1,4 @@
-"""What the journal remembers, as JSON values for the API and the commands. Pure."""
+"""The history in the journal, as JSON values for the API and the commands. Pure."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from te_core.reporting.explain import show_signal, text
 
 
 def shown_order(number: int, order: Order, names: Mapping[str, str]) -> dict[str, Any]:
-    """Show an order with its outcome and cost. ``names``: what accounts are called, by book.
+    """Return an order with its outcome and cost. ``names``: the names of accounts, by book.
 
-    ``price`` is the average; null, as the fee is, where the exchange did not say: a reference price never stands in.
-    ``realised``: by average cost, before fees; as the exchange states it where that is not known.
+    ``price`` is the average; null, like the fee, if the exchange did not report it: a reference price never replaces
+    it. ``realised``: by average cost, before fees; if that is unknown, as the exchange reports it.
     """
     intent, order_outcome, state = order.record.intent, order.record.outcome, order.record.state
     fill = order.fill
@@ -63,7 +63,7 @@ def _cost(fill: Fill | None) -> dict[str, Any]:
 
 
 def shown_event(number: int, event: Event) -> dict[str, Any]:
-    """Show an event."""
+    """Return an event as JSON values."""
     return {
         "number": number,
         "at": text(event.at),
@@ -77,7 +77,7 @@ def shown_event(number: int, event: Event) -> dict[str, Any]:
 
 
 def shown_flow(number: int, flow: Flow, names: Mapping[str, str]) -> dict[str, Any]:
-    """Show a payment without an order."""
+    """Return a payment without an order as JSON values."""
     return {
         "number": number,
         "at": text(flow.at),
@@ -90,7 +90,7 @@ def shown_flow(number: int, flow: Flow, names: Mapping[str, str]) -> dict[str, A
 
 
 def shown_signal(number: int, signal: Signal) -> dict[str, Any]:
-    """Show an accepted signal, with what its source kept of the message."""
+    """Return an accepted signal as JSON values, with the details that its source stored."""
     return {
         "number": number,
         "source": signal.source,
@@ -102,7 +102,7 @@ def shown_signal(number: int, signal: Signal) -> dict[str, Any]:
 
 
 def shown_refusal(number: int, refused: QuarantinedInput) -> dict[str, Any]:
-    """Show refused input."""
+    """Return refused input as JSON values."""
     return {
         "number": number,
         "source": refused.source,
@@ -114,7 +114,7 @@ def shown_refusal(number: int, refused: QuarantinedInput) -> dict[str, Any]:
 
 
 def shown_activity(activity: Activity, names: Mapping[str, str]) -> dict[str, Any]:
-    """Show one thing that happened: in words, and with its orders. Latencies in milliseconds."""
+    """Return an activity as JSON values, with a title and its orders. Latencies in milliseconds."""
     sent, done = activity.sent_after, activity.done_after
     about = activity.signal or activity.event or activity.refused
     symbols = dict.fromkeys(order.record.intent.symbol for _, order in activity.orders)

@@ -1,4 +1,4 @@
-"""The limits that are set, each with what is used of it now."""
+"""The configured limits, each with its current usage."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from te_core.runtime.instances import AccountRunner
 
 ZERO = Decimal(0)
 OF_ONE_ORDER = ("leverage", "order_notional", "price_distance", "liquidation_distance")
-"""Limits that are asked at each order: nothing of them is used up in between."""
+"""Limits that are checked with each order and have no usage in between."""
 
 
 def show_limits(accounts: Mapping[str, AccountRunner]) -> list[dict[str, Any]]:
-    """Show the limit over all accounts, then those of each account.
+    """Return the limit of all accounts together, then those of each account.
 
-    ``now`` and ``limit`` are in quote currency or orders, None where nothing is used up or that is not known;
-    ``used``: 1 is all of it. ``account`` and ``symbol`` are empty where a limit is wider.
+    ``now`` and ``limit`` are in quote currency or orders, None if there is no usage or it is unknown;
+    ``used``: 1 is all of it. ``account`` and ``symbol`` are empty if a limit is not specific to one.
     """
     rows = [row for name, runner in accounts.items() for row in _of_account(name, runner.worker)]
     for runner in accounts.values():
@@ -47,7 +47,7 @@ def _of_account(name: str, worker: AccountWorker) -> Iterator[dict[str, Any]]:
 
 
 def _shares(name: str, worker: AccountWorker, limits: Limits, usage: Usage) -> Iterator[dict[str, Any]]:
-    """Show the limits that are shares of the equity, in money."""
+    """Yield the limits that are shares of the equity, converted into money."""
     seen = worker.beliefs.equity_seen
     equity = None if seen is None else max(worker.settings.policy.value_of(seen.value), ZERO)
     symbol, largest = usage.largest

@@ -1,6 +1,6 @@
-"""What ``te doctor`` finds out about the machine: files, disk, clock, certificates, proxies, the user. Reads only.
+"""The checks of ``te doctor`` on the machine: files, disk, clock, certificates, proxies, the user. Only reads.
 
-``CHECKS`` is the list of all of them; whoever knows more about the machine adds findings of the same form.
+``CHECKS`` has all of them; other parts of the engine may add findings of the same form.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from te_core.contracts.exchange import Finding, Severity
 from te_core.settings.layers import SECRETS_FILE
 
 SCARCE, EXHAUSTED = 1 << 30, 100 << 20
-"""Bytes of free space under which the disk is warned of, and under which it is an error."""
+"""Bytes of free space below which there is a warning, and below which there is an error."""
 OLD = timedelta(days=365)
-"""Age of secrets from which on they are worth changing."""
+"""Age of secrets from which they should be changed."""
 TIMEOUT = 4.0
 """Seconds for all checks; ``te doctor`` waits 10 for everything."""
 PROXY_VARIABLES = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY")
@@ -31,7 +31,7 @@ PROXY_VARIABLES = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Machine:
-    """Where the engine keeps its files, and what it was started with. ``uid``: None where there are no users."""
+    """The engine's files, and what it was started with. ``uid``: None on systems without user ids."""
 
     settings: Path
     state: Path
@@ -55,46 +55,46 @@ Check = Callable[[Machine], Iterator[Finding]]
 
 
 async def examine_machine(machine: Machine) -> list[Finding]:
-    """Make every check, in a thread: a disk may hang. What cannot be checked is a finding, too; nothing is raised."""
+    """Run every check in a thread, as a disk may hang. A failed check is a finding, too; nothing is raised."""
     try:
         async with asyncio.timeout(TIMEOUT):
             return await asyncio.to_thread(findings, machine)
     except TimeoutError:
         text = f"{machine.settings.parent} or {machine.state} did not answer within {TIMEOUT:g} s"
         return [
-            Finding(severity=Severity.ERROR, check="disk", text=text, remedy="look for a disk that hangs")
+            Finding(severity=Severity.ERROR, check="disk", text=text, remedy="check for a disk that hangs")
         ]
 
 
 def findings(machine: Machine) -> list[Finding]:
-    """Make every check, and wait for the disk. What cannot be checked is a finding, too."""
+    """Run every check, and wait for the disk. A failed check is a finding, too."""
     found: list[Finding] = []
     for name, check in CHECKS.items():
         try:
             found += check(machine)
         except OSError as error:
             reason = error.strerror or type(error).__name__
-            found.append(_warning(name, f"cannot be checked: {reason}", "look at the folder by hand"))
+            found.append(_warning(name, f"cannot be checked: {reason}", "check the folder by hand"))
     return found
 
 
 def user(machine: Machine) -> Iterator[Finding]:
-    """Warn of the one user who may do anything."""
+    """Warn if the engine runs as root."""
     if machine.uid == 0:
         yield _warning(
             "user",
-            "the engine runs as root: a fault in any library may do anything here",
-            "give it a user of its own: docs/security.md has a systemd unit",
+            "the engine runs as root: a fault in any library can do anything on this machine",
+            "run it as its own user: docs/security.md has a systemd unit",
         )
 
 
 def files(machine: Machine) -> Iterator[Finding]:
-    """Check who else may read secrets, change settings or write to the state folder."""
+    """Check whether other users may read secrets, change settings or write to the state folder."""
     if machine.uid is None:
         return
     checked = (
         (machine.secrets, 0o077, "others may read the keys in it", "chmod 600"),
-        (machine.settings, 0o002, "anybody may change what is traded", "chmod o-w"),
+        (machine.settings, 0o002, "any user may change what is traded", "chmod o-w"),
         (machine.state, 0o022, "others may replace the journal", "chmod go-w"),
     )
     wrong = False
@@ -110,14 +110,14 @@ def files(machine: Machine) -> Iterator[Finding]:
 
 
 def tokens(machine: Machine) -> Iterator[Finding]:
-    """Tell for how long no token or key was changed; when each of them was made nobody records."""
+    """Report how long no token or key was changed; the creation time of each is not recorded."""
     if not machine.secrets.exists():
         return
     changed = datetime.fromtimestamp(machine.secrets.stat().st_mtime, UTC)
     age = machine.now - changed
     text = f"no secret in {machine.secrets.name} was changed for {max(age.days, 0)} days"
     if age > OLD:
-        yield _warning("tokens", text, "make new webhook tokens and exchange keys: docs/security.md")
+        yield _warning("tokens", text, "create new webhook tokens and exchange keys: docs/security.md")
     else:
         yield _ok("tokens", text)
 
@@ -126,7 +126,7 @@ def disk(machine: Machine) -> Iterator[Finding]:
     """Check the space that the journal and the logs can grow into."""
     free = shutil.disk_usage(_existing(machine.state)).free
     text = f"{free / (1 << 30):.1f} GiB are free where {machine.state} is"
-    remedy = "free some space: without it alerts are answered 503 and only reductions are sent, for a while"
+    remedy = "free disk space: without it alerts are answered 503 and only reductions are sent, for a while"
     if free < EXHAUSTED:
         yield Finding(severity=Severity.ERROR, check="disk", text=text, remedy=remedy)
     elif free < SCARCE:
@@ -136,7 +136,7 @@ def disk(machine: Machine) -> Iterator[Finding]:
 
 
 def clock(machine: Machine) -> Iterator[Finding]:
-    """Ask the kernel whether something keeps the clock right; each account compares it with its exchange's."""
+    """Check with the kernel whether the clock is synchronised; each account compares it with its exchange's."""
     del machine
     state = clock_state()
     if state is None:
@@ -148,7 +148,7 @@ def clock(machine: Machine) -> Iterator[Finding]:
 
 
 def certificates(machine: Machine) -> Iterator[Finding]:
-    """Check that servers can be recognised: slim images come without any certificate."""
+    """Check that servers can be verified: slim images come without any certificate."""
     del machine
     known = ssl.create_default_context().cert_store_stats()["x509_ca"]
     paths = ssl.get_default_verify_paths()
@@ -165,12 +165,12 @@ def certificates(machine: Machine) -> Iterator[Finding]:
 
 
 def proxies(machine: Machine) -> Iterator[Finding]:
-    """Warn of proxies in the environment: the engine uses those in the settings only."""
+    """Warn about proxies in the environment: the engine only uses those in the settings."""
     given = {name.upper() for name, value in machine.env.items() if value}
     if found := [name for name in PROXY_VARIABLES if name in given]:
         yield _warning(
             "proxy",
-            f"{' and '.join(found)} in the environment: not used",
+            f"{' and '.join(found)} in the environment is not used",
             'set proxy = "http://…" in the section of each account that needs one',
         )
 
@@ -184,16 +184,16 @@ CHECKS: Mapping[str, Check] = {
     "tls": certificates,
     "proxy": proxies,
 }
-"""Every check, by the name that its findings have."""
+"""Every check, by the name of its findings."""
 
 _TIME_ERROR = 5
-"""What ``adjtimex`` returns where the clock is not synchronised (adjtimex(2))."""
+"""What ``adjtimex`` returns if the clock is not synchronised (adjtimex(2))."""
 _TIMEX_SIZE = 1024
 """More bytes than ``struct timex`` has on any machine; all zero, it changes nothing."""
 
 
 def clock_state() -> int | None:
-    """Return the kernel's state of the clock; None where it cannot be asked."""
+    """Return the kernel's state of the clock; None if it is not available."""
     if sys.platform != "linux":
         return None
     state = int(ctypes.CDLL(None).adjtimex(ctypes.create_string_buffer(_TIMEX_SIZE)))

@@ -1,4 +1,4 @@
-"""What can be read off the engine's state, as metrics, when Prometheus asks: nothing of it costs anything otherwise."""
+"""Metrics that are computed from the engine's state when Prometheus scrapes it; they cost nothing otherwise."""
 
 from __future__ import annotations
 
@@ -112,15 +112,15 @@ READ_OFF = (
     _gauge("te_journal_bytes", "Size of the journal's files"),
 )
 CATALOGUE = tuple(sorted((*COUNTED, *READ_OFF), key=lambda metric: metric.name))
-"""Every metric there is; docs/metrics.md lists it."""
+"""Every metric; docs/metrics.md lists them."""
 
 
 Sample = tuple[str, tuple[str, ...], float]
-"""A metric's name, the values of its labels, and its own."""
+"""A metric's name, the values of its labels, and its value."""
 
 
 class _Families:
-    """What an encoder asks for everything that is to be written."""
+    """The collector that an encoder expects, over given families."""
 
     def __init__(self, families: Iterable[MetricFamily]) -> None:
         self._families = families
@@ -130,9 +130,9 @@ class _Families:
 
 
 async def exposition(engine: Engine, accept: str) -> tuple[bytes, str]:
-    """Return every metric as a scraper asks for it (``accept``: the HTTP header), and the content type.
+    """Return every metric in the requested format (``accept``: the HTTP header), and the content type.
 
-    Accounts are looked at in turns, and the text is written in a thread, so that no alert waits for a scrape.
+    Accounts are processed in separate turns, and the text is encoded in a thread, so that no alert waits for a scrape.
     """
     found = {m.name: GaugeMetricFamily(m.name, m.text, labels=m.labels) for m in READ_OFF}
 

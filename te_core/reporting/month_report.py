@@ -1,4 +1,4 @@
-"""A month on one page, as HTML without scripts and as Markdown, from the answers about its results. Pure."""
+"""A report of a month, as HTML without scripts and as Markdown, from the API's results of that month. Pure."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _SUMS = ("result", "before_fees", "fees", "funding", "turnover")
 _HEAD = ("profit", "before fees", "fees", "funding", "turnover", "fills")
 UNBROKEN = "\N{NARROW NO-BREAK SPACE}"
 _BAR = 120
-"""Height of the picture of days."""
+"""Height of the chart of days, in pixels."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Section:
-    """A table. ``rows``: without the total, which is the last line where there is one."""
+    """A table. ``rows``: without the total, which is the last line if there is one."""
 
     title: str
     head: Row
@@ -40,9 +40,9 @@ class MonthReport:
 
 
 def month_reports(month: str, answers: Mapping[str, Any], *, complete: bool) -> list[MonthReport]:
-    """Return a report on each kind of money: paper apart from real, and each currency by itself.
+    """Return one report per kind of money: paper separate from real money, and each currency on its own.
 
-    ``answers``: what ``/api/v1/pnl`` says of the month, by each of ``GROUPINGS``. ``complete``: whether it is over.
+    ``answers``: responses of ``/api/v1/pnl`` for the month, by each of ``GROUPINGS``. ``complete``: whether it is over.
     """
     made = []
     for total in answers["account"]["totals"]:
@@ -68,7 +68,7 @@ def _facts(total: Any, days: Sequence[Any], left_out: Sequence[str]) -> Iterator
     share = ""
     if before is not None and Decimal(before) > 0:
         percent = figure(result / Decimal(before) * 100, places=2, signed=True)
-        share = f", {percent}% of what there was before"
+        share = f", {percent}% of the value before"
     yield f"Profit after fees: {_signed(total['result'])}{share}"
     yield f"Fees: {figure(Decimal(total['fees']), places=2)}; funding: {_signed(total['funding'])}"
     if before is not None and total["equity_after"] is not None:
@@ -146,7 +146,7 @@ def _text(text: str) -> str:
 
 
 def html(reports: Sequence[MonthReport]) -> str:
-    """Return the reports as one page that needs nothing else: no script, no address."""
+    """Return the reports as one self-contained page, without scripts and external resources."""
     body = "\n".join(line for report in reports for line in _html(report)).replace(THIN, UNBROKEN)
     title = escape(f"Report {reports[0].title}" if reports else "Report")
     return (
@@ -187,7 +187,7 @@ def _tr(row: Row, cell: str, attributes: str = "") -> str:
 
 
 def _bars(days: Sequence[tuple[str, Decimal]]) -> Iterator[str]:
-    """Draw each day's profit where it is in the month: up in one colour for a gain, down in the other for a loss."""
+    """Draw each day's profit at its place in the month: a gain upwards in one colour, a loss downwards in another."""
     if not days:
         return
     most = max(Decimal("0.01"), *(abs(amount) for _, amount in days))

@@ -1,4 +1,4 @@
-"""Why an order was made and what came of it, as JSON values: from the signals to the fee. Pure."""
+"""Why an order was created and its outcome, as JSON values: from the signals to the fee. Pure."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ HUNDRED = Decimal(100)
 
 
 def order_story(history: OrderHistory, names: Mapping[str, str]) -> dict[str, Any]:
-    """Show an order, the arithmetic of its target, its place in the plan, and how long everything took.
+    """Return an order, the arithmetic of its target, its step of the plan, and its latencies in milliseconds.
 
-    ``explanation``: null where the journal does not hold its target any more. Times in milliseconds.
+    ``explanation``: null if the journal no longer contains its target.
     """
     intent, order_outcome = history.order.record.intent, history.order.record.outcome
     target = history.target
@@ -51,7 +51,7 @@ def _ms(span: Any) -> float:
 
 
 def _slippage(history: OrderHistory) -> str | None:
-    """Return by how many percent it was filled worse than at the price it was decided at; below zero for better."""
+    """Return how much worse than at its reference price it was filled, in percent; below zero if better."""
     intent, fill = history.order.record.intent, history.order.fill
     if fill is None or fill.price is None or not intent.reference_price:
         return None

@@ -1,4 +1,4 @@
-"""Everything that can be asked of a running engine. Each question is answered here and nowhere else."""
+"""Every query of a running engine. Each is answered here and nowhere else."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from te_core.settings.schema import Settings, SymbolSettings
 
 
 class Queries:
-    """Questions to one engine; answers are JSON values without secrets. Nothing here changes anything."""
+    """Queries of one engine; results are JSON values, redacted by the caller. Nothing here changes anything."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -36,7 +36,7 @@ class Queries:
         return engine_state(self._engine, self._settings, pid=os.getpid(), readiness=self.readiness())
 
     def state_steps(self, shown: Shown) -> Steps[dict[str, Any]]:
-        """Return the same, in steps. ``shown``: what each part passes before it is part of the answer."""
+        """Return the same, in steps. ``shown``: applied to each part before it becomes part of the answer."""
         readiness = self.readiness()
         return engine_state_steps(
             self._engine, self._settings, pid=os.getpid(), readiness=readiness, shown=shown
@@ -45,7 +45,7 @@ class Queries:
     async def plan(self, sections: Mapping[str, SymbolSettings | None] | None = None) -> dict[str, Any]:
         """Read every account and return what would be ordered now, and why. Sends nothing.
 
-        ``sections``: of some symbols, to see what these would order if the settings had them so; None for none.
+        ``sections``: hypothetical sections of some symbols, whose orders are returned; None for a symbol without one.
         """
         as_if = None
         if sections is not None:
@@ -61,14 +61,14 @@ class Queries:
         }
 
     async def instruments(self, symbols: Sequence[str]) -> dict[str, Any]:
-        """Return per account which of the symbols its exchange offers, and the largest leverage of each."""
+        """Return, per account, which of the symbols its exchange lists, and the largest leverage of each."""
         running = {name: runner for name, runner in self._engine.accounts.items() if runner.running}
         asked = (runner.worker.instruments(symbols) for runner in running.values())
         answers = await asyncio.gather(*asked, return_exceptions=True)
         return {"accounts": {name: _offers(one) for name, one in zip(running, answers, strict=True)}}
 
     def explain(self, symbol: str) -> dict[str, Any]:
-        """Return the arithmetic from signals to quantity per account. Raises ``KeyError`` for an unknown symbol."""
+        """Return the arithmetic from signals to quantity per account. Raise `KeyError` for an unknown symbol."""
         found = {
             name: explain(
                 state.target, shown_goal(state), state.confirmation, limited=state.limited, now=state.reason
@@ -82,7 +82,7 @@ class Queries:
         return {"symbol": symbol, "signals": explain_signals(signals), "accounts": found}
 
     def report(self, source: str) -> dict[str, Any]:
-        """Return what a source reports at length. Raises ``KeyError`` when no such source is running."""
+        """Return a source's detailed report. Raise `KeyError` if no such source is running."""
         runner = self._engine.sources.get(source)
         report = runner.report() if runner is not None else None
         if report is None:
@@ -94,7 +94,7 @@ class Queries:
         return await examine_all(self._engine.accounts, self._settings, self._engine.clock)
 
     def readiness(self) -> dict[str, Any]:
-        """Return whether everything that is wanted works, and what does not."""
+        """Return whether everything that must work works, and what does not."""
         return readiness(self._engine)
 
 
@@ -109,7 +109,7 @@ def _offers(found: Mapping[str, Instrument] | str | BaseException) -> dict[str, 
 def _only(
     decisions: Mapping[str, Decision] | str | BaseException, symbols: Container[str] | None
 ) -> Mapping[str, Decision] | str | BaseException:
-    """Leave out what was not asked about."""
+    """Return the decisions of the requested symbols only."""
     if symbols is None or isinstance(decisions, str | BaseException):
         return decisions
     return {symbol: decision for symbol, decision in decisions.items() if symbol in symbols}

@@ -1,4 +1,4 @@
-"""Whether the engine does what it is for, by its present state, and what is missing (I16)."""
+"""Whether the engine is fully working at present, and what is missing (I16)."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from te_core.runtime.supervisor import Running
 def readiness(engine: Engine) -> dict[str, Any]:
     """Return whether the journal can be written and every enabled source and account works, and what does not.
 
-    An account has to be readable; a source that runs must not be failing. A stream that is down is made up for.
-    ``halts``: in words, what the operator halted: alerts are taken, and nothing is increased. ``observing``: accounts
-    that send nothing, and why.
+    An account must be readable; a running source must not be failing. A stream that is down is replaced by polling.
+    ``halts``: descriptions of what the operator halted: alerts are accepted, but nothing is increased. ``observing``:
+    accounts that send nothing, and why.
     """
     reasons = list(_reasons(engine))
     return {"ready": not reasons, "reasons": reasons, "halts": halts(engine), "observing": observing(engine)}
@@ -31,7 +31,7 @@ def observing(engine: Engine) -> list[str]:
 
 
 def halts(engine: Engine) -> list[str]:
-    """Return what is halted, in words: halts that hold for an account of the settings."""
+    """Return descriptions of the halts that apply to an account of the settings."""
     controls, scopes = engine.commands.controls, engine.commands.scopes()
     rows = (row for row in controls.active() if row.topic is Topic.HALT)
     return [
@@ -52,7 +52,7 @@ def _waits(engine: Engine, row: Control) -> bool:
 
 
 def engine_problems(engine: Engine) -> Iterator[str]:
-    """Return why the engine is not ready that lies with no source and no account."""
+    """Return the reasons for not being ready that belong to no source and no account."""
     if problem := engine.journal_problem():
         yield f"journal: {problem}"
     if engine.stopping:
@@ -71,7 +71,7 @@ def _reasons(engine: Engine) -> Iterator[str]:
 
 
 def source_unready(runner: SourceRunner) -> str:
-    """Return why a source is not ready; empty when it is, or is switched off."""
+    """Return why a source is not ready; empty if it is ready or switched off."""
     health = runner.health
     if health.status is Running.DISABLED:
         return ""

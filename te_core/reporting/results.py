@@ -1,4 +1,4 @@
-"""What accounts, symbols, sources and days came to, and what accounts were worth, as JSON values."""
+"""Results by account, symbol, source and day, and the equity of accounts, as JSON values."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ COUNTS = ("fills", "unpriced", "unknown_fees", "others")
 
 
 class Grouping(StrEnum):
-    """What results are added up by."""
+    """What results are grouped by."""
 
     ACCOUNT = "account"
     SYMBOL = "symbol"
@@ -44,9 +44,9 @@ class Grouping(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResultsWanted:
-    """Which results are asked for. None: whatever it is.
+    """The requested results. None: no restriction.
 
-    Periods are of full hours: ``since`` counts from the one before it, ``until`` up to the one after it.
+    Periods are full hours: ``since`` is rounded down, ``until`` is rounded up.
     """
 
     by: Grouping = Grouping.ACCOUNT
@@ -58,7 +58,7 @@ class ResultsWanted:
 
     @property
     def by_source(self) -> bool:
-        """Return whether what each source earned has to be known."""
+        """Return whether the result of each source is needed."""
         return self.by is Grouping.SOURCE or self.source is not None
 
     @property
@@ -70,10 +70,10 @@ class ResultsWanted:
 
 
 def read_results(connection: Connection, wanted: ResultsWanted) -> dict[str, Any]:
-    """Return the results of a period. Every total is the sum of its rows, and says what it leaves out.
+    """Return the results of a period. Every total is the sum of its rows, and names what it leaves out.
 
-    ``result`` is what trading came to after fees: the change of the equity without transfers. Real and play money are
-    apart: each row and each total says whether it is ``paper``.
+    ``result`` is the result of trading after fees: the change of the equity without transfers. Real and paper money are
+    kept separate: each row and each total states whether it is ``paper``.
     """
     chosen = [one for one in records(connection) if wanted.account in (None, one.name, one.book)]
     books = {one.book: one for one in chosen}
@@ -173,9 +173,10 @@ def _shown(result: Result, key: str) -> dict[str, Any]:
 def _equity(
     connection: Connection, wanted: ResultsWanted, spans: Iterable[Span], kind: Kind
 ) -> dict[str, Any]:
-    """Return what the accounts were worth before and after, and what was paid in or out meanwhile.
+    """Return the accounts' equity before and after, and the transfers in between.
 
-    One that was met within the period counts from when it was first seen. Null for a part of what accounts hold.
+    An account first connected within the period counts from its first sample. Null if only a symbol or a source is
+    requested.
     """
     if wanted.symbol is not None or wanted.source is not None:
         return {"equity_before": None, "equity_after": None, "equity_as_of": None, "transfers": None}
@@ -196,7 +197,7 @@ def _equity(
 
 
 def _total(samples: Collection[EquitySample], accounts: int) -> str | None:
-    """Return what accounts were worth together; None where one of them is not known."""
+    """Return the total equity of accounts; None if one of them is unknown."""
     return (
         text(sum((one.total for one in samples), Decimal(0)))
         if samples and len(samples) == accounts
@@ -212,7 +213,7 @@ def read_curve(
     until: datetime | None,
     points: int,
 ) -> dict[str, Any]:
-    """Return what accounts were worth over time, oldest first; of each part of the time the last, least and most."""
+    """Return the accounts' equity over time, oldest first; of each part of the period the last, least and most."""
     chosen = [one for one in records(connection) if account in (None, one.name, one.book)]
     books = {one.book: one for one in chosen}
     found: dict[str, dict[str, Any]] = {

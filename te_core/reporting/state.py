@@ -34,14 +34,14 @@ Shown = Callable[[dict[str, Any]], dict[str, Any]]
 def engine_state(
     engine: Engine, settings: Settings, *, pid: int, readiness: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Show everything that runs. ``readiness``: as ``/readyz`` answers."""
+    """Return the state of everything. ``readiness``: the answer of ``/readyz``."""
     return at_once(engine_state_steps(engine, settings, pid=pid, readiness=readiness, shown=dict))
 
 
 def engine_state_steps(
     engine: Engine, settings: Settings, *, pid: int, readiness: Mapping[str, Any], shown: Shown
 ) -> Steps[dict[str, Any]]:
-    """Show the same, half an account a step. ``shown``: what each part passes before it is part of the answer."""
+    """Return the same in steps of half an account. ``shown``: applied to each part before it is added to the answer."""
     accounts: dict[str, Any] = {}
     for name, runner in list(engine.accounts.items()):
         if name in settings.accounts:
@@ -58,7 +58,7 @@ def engine_state_steps(
 def _all_but_accounts(
     engine: Engine, settings: Settings, *, pid: int, readiness: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Show the rest; accounts have their place in it."""
+    """Return everything else, with an empty entry for the accounts."""
     return {
         "engine": {
             "version": __version__,
@@ -131,14 +131,14 @@ def _observer(runner: ObserverRunner) -> dict[str, Any]:
 
 
 def _why(runner: NotifierRunner) -> str:
-    """Return why a notifier does not tell, or does not answer."""
+    """Return why a notifier does not send, or does not answer."""
     answering = runner.answering
     control = answering.health.reason if answering is not None else ""
     return runner.health.reason or (f"control: {control}" if control else "")
 
 
 def _control(runner: NotifierRunner) -> dict[str, Any] | None:
-    """Show the instance that answers those who write; None where none is to."""
+    """Return the state of the instance that answers messages; None if control is off."""
     if (answering := runner.answering) is None:
         return None
     health = answering.health
@@ -190,7 +190,7 @@ def _source(engine: Engine, settings: Settings, name: str, runner: SourceRunner)
 
 
 def outcome_state(outcome: Outcome, previews: Previews | None = None, *, scopes: Scopes) -> dict[str, Any]:
-    """Show what a command changes, and what each account would order then. ``scopes``: see ``Scopes``."""
+    """Return what a command changes, and what each account would order then. ``scopes``: see ``Scopes``."""
     shown: dict[str, Any] = {
         "set": list(shown_rows(outcome.set, scopes)),
         "lifted": list(shown_rows(outcome.lifted, scopes)),
@@ -202,7 +202,7 @@ def outcome_state(outcome: Outcome, previews: Previews | None = None, *, scopes:
 
 
 def plan_state(decisions: Mapping[str, Decision] | str | BaseException) -> dict[str, Any]:
-    """Show what would be done per symbol, or why nothing can be said."""
+    """Return what would be done per symbol, or why that is unknown."""
     if isinstance(decisions, BaseException):
         return {"error": f"{type(decisions).__name__}: {decisions}"}
     if isinstance(decisions, str):

@@ -1,4 +1,4 @@
-"""Work that may be left after each step: a generator that yields nothing and returns what it made."""
+"""Work that can be interrupted after each step: a generator that yields None and returns its result."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Steps = Generator[None, None, T]
 
 
 def at_once(steps: Steps[T]) -> T:
-    """Return what the work makes, without leaving it."""
+    """Run all steps without interruption and return the result."""
     while True:
         try:
             next(steps)

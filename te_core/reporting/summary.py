@@ -1,4 +1,4 @@
-"""What each account came to over a while, and what needs attention: for the daily summary, and for whoever asks."""
+"""The results of each account over a period, and what needs attention: for the daily summary and on request."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ ZERO = Decimal(0)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Since:
-    """What the journal has of an account: its value then, and what was paid in (or out, below zero) since."""
+    """The journal's data on an account: its value then, and the transfers since (in; out below zero)."""
 
     sample: EquitySample | None = None
     moved: Decimal = ZERO
 
 
 def read_since(journal: JournalReader, books: Mapping[str, str], at: datetime) -> dict[str, Since]:
-    """Read what is known of accounts at a time, or from as soon after it as is known. Blocks for some milliseconds."""
+    """Read the accounts' data at a time, or as soon after it as possible. Blocks for some milliseconds."""
     return {name: _since(journal, book, at) for name, book in books.items()}
 
 
@@ -41,9 +41,9 @@ def _since(journal: JournalReader, book: str, at: datetime) -> Since:
 
 
 def summary(engine: Engine, readiness: Mapping[str, Any], before: Mapping[str, Since]) -> dict[str, Any]:
-    """Return JSON values: by account its value, profit, exposure; all live ones together; what needs attention.
+    """Return JSON values: each account's value, profit and exposure; all live ones together; what needs attention.
 
-    Profit is the change of the value less what was paid in; None where the value is not known now or then.
+    Profit is the change of the value less transfers; None if the value is unknown now or then.
     """
     accounts = {
         name: _account(engine, runner, before.get(name, Since())) for name, runner in engine.accounts.items()
@@ -85,7 +85,7 @@ def _is_simulated(engine: Engine, name: str) -> bool:
 
 
 def _sum(accounts: list[dict[str, Any]], key: str) -> str | None:
-    """Add up; not known where one of them is not."""
+    """Return the sum; None if one of the values is unknown."""
     values = [one[key] for one in accounts]
     known = [Decimal(value) for value in values if value is not None]
     return text(sum(known, ZERO)) if len(known) == len(values) else None
@@ -111,7 +111,7 @@ def _attention(engine: Engine, readiness: Mapping[str, Any]) -> Iterator[str]:
 
 
 def summary_lines(found: Mapping[str, Any]) -> list[str]:
-    """Put a summary into words, a line for each account, then what needs attention."""
+    """Return a summary as text: a line for each account, then what needs attention."""
     lines = [_account_line(name, one) for name, one in found["accounts"].items()]
     if (live := found["live"]) is not None:
         lines.append(f"all live accounts: {_amount(live['equity'])}, {_profit(live['profit'])}")

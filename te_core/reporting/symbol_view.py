@@ -1,4 +1,4 @@
-"""What one symbol of one account is doing, as ``te status`` and the page show it. Pure."""
+"""The state of one symbol of one account, as ``te status`` and the page show it. Pure."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ class SymbolView:
     leverage: int
     revision: int
     quantity: Decimal | None
-    """The goal in base units; None until the present target was sized."""
+    """The goal in base units; None until the current target is sized."""
     confirmed: bool
-    """Whether a read has ever shown the present target's goal; says nothing about now."""
+    """Whether a read has ever shown the current target's goal; it may no longer be held."""
     status: str
     """As last decided: ``at_target``, ``waiting``, ``blocked``, ``drift`` …"""
     reason: str
@@ -36,17 +36,17 @@ class SymbolView:
     phase_reason: str = ""
     retry_in: float | None = None
     retry: str = ""
-    """How a held-back symbol is tried again."""
+    """How a held-back symbol is retried."""
     limited: str = ""
     """What a limit holds back."""
     read_age: float | None = None
-    """Since the exchange last showed the position; None: it has not yet."""
+    """Since the exchange last showed the position; None if it has not yet."""
     fresh_for: float
-    """A position shown longer ago than this proves nothing any more."""
+    """Age from which a shown position no longer proves anything."""
     stops: str = ""
-    """Where the position is left, and who watches that."""
+    """Where the position is closed, and who enforces that."""
     halt: str = ""
-    """Why the operator allows reductions only; empty when increases are allowed, too."""
+    """Why the operator allows reductions only; empty if increases are allowed as well."""
     unreadable: str = ""
     """Why the position cannot be read at present; empty while it can."""
     notes: tuple[str, ...] = ()
@@ -54,13 +54,13 @@ class SymbolView:
     limited_by: str = ""
     """The name of the limit that holds something back."""
     last_order_age: float | None = None
-    """Since the newest order was sent; None where none is known."""
+    """Since the newest order was sent; None if none is known."""
     last_confirmed: tuple[Decimal, datetime] | None = None
-    """While the exchange has not shown the position in this run: what an earlier one last confirmed, and when."""
+    """The last confirmation of an earlier run, until the exchange has shown the position in this run."""
 
 
 def shown_status(view: SymbolView) -> str:
-    """Return the status that holds now: what is not known is never shown as reached (I16)."""
+    """Return the current status: an unknown position is never shown as at target (I16)."""
     if view.phase == "held" and view.retry_in is not None and not view.unreadable:
         return "waiting"
     if view.unreadable or view.read_age is None or view.read_age > view.fresh_for:
@@ -77,7 +77,7 @@ def shown_status(view: SymbolView) -> str:
 
 
 def shown_reason(view: SymbolView) -> str:
-    """Return why the status is what it is."""
+    """Return the reason of the shown status."""
     status = shown_status(view)
     if status == UNREADABLE and view.unreadable:
         return view.unreadable
@@ -89,7 +89,7 @@ def shown_reason(view: SymbolView) -> str:
 
 
 def symbol_json(view: SymbolView, now: datetime | None = None) -> dict[str, Any]:
-    """Return the JSON values of a symbol's target. ``now``: by which ages become times; None leaves those out."""
+    """Return a symbol's target as JSON values. ``now``: turns ages into times; None leaves the times out."""
     quantity, at = view.last_confirmed or (None, None)
     return {
         "depth": text(view.depth),
@@ -117,7 +117,7 @@ def symbol_json(view: SymbolView, now: datetime | None = None) -> dict[str, Any]
 
 
 def doing(target: Mapping[str, Any]) -> str:
-    """Put the JSON values of a symbol's target into a few words."""
+    """Return a few words on what a symbol is doing, from the JSON values of its target."""
     status, phase = str(target["status"]), target.get("phase", "")
     if status == WORKING:
         verb = "resolving an order" if phase == "resolving" else "executing"
@@ -130,7 +130,7 @@ def doing(target: Mapping[str, Any]) -> str:
 
 
 def why(target: Mapping[str, Any]) -> str:
-    """Put into words why it stands there: the reason, what a limit holds back, how it is tried again, and its stops."""
+    """Return why a symbol is in its state: the reason, what a limit holds back, how it is retried, and its stops."""
     reason, limited = target.get("reason") or "", target.get("limited") or ""
     held = target.get("phase") == "held" and target["status"] != UNREADABLE and not target.get("retry_in")
     one_says_both = limited in reason or reason in limited
@@ -140,7 +140,7 @@ def why(target: Mapping[str, Any]) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Write a number of seconds for people: ``0.4 s``, ``12 s``, ``3 min``, ``5 h``, ``2 d``."""
+    """Return a readable duration: ``0.4 s``, ``12 s``, ``3 min``, ``5 h``, ``2 d``."""
     if seconds < 10:
         return f"{max(seconds, 0.0):.1f} s"
     for size, unit in ((86_400, "d"), (3600, "h"), (60, "min")):
@@ -150,7 +150,7 @@ def duration(seconds: float) -> str:
 
 
 def before(now: datetime | None, seconds: float | None) -> str | None:
-    """Return as ISO text when something was so many seconds ago; None where either is not known."""
+    """Return the time ``seconds`` before ``now`` as ISO text; None if either is unknown."""
     return None if now is None or seconds is None else text(now - timedelta(seconds=seconds))
 
 

@@ -1,8 +1,8 @@
 """Realised profit, fees and funding as rows that tax programs read. Pure.
 
-Koinly's universal template, as its help describes it: the columns in "How to create a custom CSV file with your data"
-(support.koinly.io, article 9489976), what futures are entered as in "How to add transactions manually" (9489979: only
-the outcome of a position, as a deposit or a withdrawal) and the tags in "What are tags?" (9490023).
+Koinly's universal template as described in its help: the columns in "How to create a custom CSV file with your data"
+(support.koinly.io, article 9489976), how to enter futures in "How to add transactions manually" (9489979: only the
+outcome of a position, as a deposit or a withdrawal) and the tags in "What are tags?" (9490023).
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ KOINLY = (
 PROFIT = "realized gain"
 FEE = "margin fee"
 QUOTES = ("USDT", "USDC", "FDUSD", "BUSD", "USD", "EUR", "BTC", "ETH")
-"""Currencies that symbols end with."""
+"""Quote currencies with which symbols may end."""
 
 
 def koinly_rows(orders: Iterable[Any], flows: Iterable[Any]) -> list[dict[str, str]]:
     """Return a row for each profit or loss, each fee and each payment of funding, oldest first.
 
-    ``orders``, ``flows``: as the API has them. What is not known has no row: that is counted by ``te pnl``.
+    ``orders``, ``flows``: as the API returns them. Unknown amounts have no row; ``te pnl`` counts them.
     """
     rows = [row for order in orders for row in _order_rows(order)]
     rows += [row for flow in flows for row in _funding_rows(flow)]
@@ -58,7 +58,7 @@ def _funding_rows(flow: Any) -> Iterator[tuple[datetime, dict[str, str]]]:
 
 
 def _row(at: datetime, amount: Decimal, currency: str, label: str, what: str, key: str) -> dict[str, str]:
-    """Return money that was received, or sent if below zero."""
+    """Return a row of money that was received, or sent if ``amount`` is below zero."""
     side = "Sent" if amount < 0 else "Received"
     return {
         "Date": at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC"),
@@ -71,5 +71,5 @@ def _row(at: datetime, amount: Decimal, currency: str, label: str, what: str, ke
 
 
 def currency_of(symbol: str) -> str:
-    """Return what a symbol's profit is in."""
+    """Return the currency of a symbol's profit."""
     return next((quote for quote in QUOTES if symbol.endswith(quote)), "USDT")

@@ -117,7 +117,7 @@ def test_a_proxy_of_the_environment_is_not_used_and_not_shown(machine: Machine) 
     env = {"https_proxy": "http://u:secret-4711@proxy", "HTTP_PROXY": "", "NO_PROXY": "x"}
     here = Machine(settings=machine.settings, state=machine.state, env=env, now=NOW, uid=1000)
     ((severity, text, remedy),) = found(here, "proxy")
-    assert (severity, text) == (Severity.WARNING, "HTTPS_PROXY in the environment: not used")
+    assert (severity, text) == (Severity.WARNING, "HTTPS_PROXY in the environment is not used")
     assert "secret-4711" not in text + remedy
 
 

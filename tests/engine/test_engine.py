@@ -597,7 +597,7 @@ async def test_the_doctor_tells_what_is_wrong_and_what_to_do(tmp_path: Path, tra
         found = (await Queries(run.engine).doctor())["accounts"]["one"]
         by_check = {finding["check"]: finding for finding in found}
         assert by_check["SOLUSDT"]["severity"] == "warning"
-        assert "does not offer" in by_check["SOLUSDT"]["text"]
+        assert "does not list" in by_check["SOLUSDT"]["text"]
         assert by_check["BTCUSDT"]["severity"] == "error"
         assert "never trade" in by_check["BTCUSDT"]["text"]
         assert "below_minimum" in by_check["BTCUSDT"]["remedy"]

@@ -46,7 +46,7 @@ async def test_what_is_looked_at(exchange: str, tmp_path: Path) -> None:
     texts = {f.check: f.text for f in found}
     assert "one-way" in texts["account"]
     assert "never trade" in texts["BTCUSDT"]
-    assert "does not offer it" in texts["NONEUSDT"]
+    assert "does not list it" in texts["NONEUSDT"]
     told = [f for f in found if f.check == "key" and "withdraw" in f.text + f.remedy]
     if exchange in TELLS_OF_WITHDRAWALS:
         assert [f.severity for f in told] == [Severity.WARNING]

@@ -55,7 +55,7 @@ def test_it_says_what_was_earned_paid_in_and_left_out() -> None:
     text = markdown(month_reports("2026-11", found, complete=False))
     for line in (
         "# Report 2026-11 USDT (so far)",
-        "* Profit after fees: +4.00, +0.40% of what there was before",
+        "* Profit after fees: +4.00, +0.40% of the value before",
         "* Fees: 1.00; funding: \N{MINUS SIGN}2.00",
         "paid in: 500.00",
         "* Days with profit: 1 of 2; best: 2026-11-04 (+10.00); worst: 2026-11-03 (\N{MINUS SIGN}6.00)",
@@ -70,7 +70,7 @@ def test_what_is_not_known_is_left_out_or_a_dash() -> None:
     found = answers(total(equity_before=None), source=[row("tv", "4", **unknown), row("", "0", **unknown)])
     text = markdown(month_reports("2026-11", found, complete=True))
     assert "Worth" not in text
-    assert "of what there was" not in text
+    assert "of the value before" not in text
     assert "| tv | +4.00 | +5.00 | \N{MINUS SIGN}1.00 | \N{EN DASH} | \N{EN DASH} | \N{EN DASH} |" in text
     assert "| nobody |" in text
 

@@ -1,4 +1,4 @@
-"""What needs somebody, worst first; one cause is one item, however many symbols or accounts it concerns."""
+"""What needs attention, worst first; one cause is one item, however many symbols or accounts it concerns."""
 
 from __future__ import annotations
 
@@ -45,11 +45,11 @@ KINDS = (
     "by_hand",
     "stop",
 )
-"""Kinds of items in the order in which they stand, among those that are as bad."""
+"""Kinds of items, in their order within one severity."""
 NEAR = Decimal("0.8")
-"""Share of a breaker that is used from which it is told."""
+"""Usage of a breaker from which it is shown."""
 WAITING_GRACE = timedelta(minutes=1)
-"""How long a symbol may wait for what is not known before it is told."""
+"""How long a symbol may wait for unknown data before that is shown."""
 _MOST_NAMED = 4
 _FIGURES = re.compile(r"\d[\d.,:]*")
 _WORDS = {
@@ -73,7 +73,7 @@ def attention(
     columns: Mapping[str, Mapping[str, Cell]],
     sources: Sequence[SourceRow],
 ) -> tuple[Item, ...]:
-    """Return everything that needs somebody, worst first."""
+    """Return everything that needs attention, worst first."""
     cells = [cell for row in accounts for cell in columns[row.name].values()]
     drift = {name: one.get("drift", "") for name, one in state["accounts"].items()}
     found = [
@@ -94,19 +94,19 @@ def attention(
 
 
 def named(names: Iterable[str]) -> str:
-    """Name a few, and count the others."""
+    """Return the first few names, and the number of the others."""
     every = list(dict.fromkeys(names))
     more = len(every) - _MOST_NAMED
     return ", ".join(every[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def counted(count: int, noun: str) -> str:
-    """Count something in words."""
+    """Return a count with its noun in the right number."""
     return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def sentence(text: str) -> str:
-    """Begin with a capital, and end with a full stop."""
+    """Return the text with a capital at its start and a full stop at its end."""
     text = text.strip()
     if not text:
         return ""
@@ -155,7 +155,7 @@ def _of_commands(state: State) -> Iterator[Item]:
     }
     for row in state.get("commands", ()):
         if row["topic"] == "observe" or (row["by"], row["symbol"]) in own:
-            continue  # told with the account, or with the breaker
+            continue  # shown with the account, or with the breaker
         where, _, said = row["text"].partition(": ")
         verb, by, who = said.partition(" by ")
         severity, kind, remedy = _standing(row)
@@ -183,7 +183,7 @@ def _of_commands(state: State) -> Iterator[Item]:
 
 
 def _standing(row: State) -> tuple[Severity, str, str]:
-    """Return how bad a standing command is, its kind, and what ends it."""
+    """Return the severity and kind of a standing command, and the command that ends it."""
     scope, symbol = row["scope"], f" --symbol {row['symbol']}" if row["symbol"] else ""
     lift = " ".join(part for part in ("te resume", scope) if part) + symbol
     if row["topic"] == "pause":
@@ -251,7 +251,7 @@ def _of_accounts(state: State, accounts: Sequence[AccountRow], now: datetime | N
 
 
 def _again(at: datetime | None, now: datetime | None) -> str:
-    """Say when something is tried again."""
+    """Return when something is retried."""
     if at is None or now is None:
         return "it is tried again by itself"
     return f"it is tried again in {duration(max((at - now).total_seconds(), 0.0))}"
@@ -271,7 +271,7 @@ def _account_item(severity: Severity, title: str, rows: Sequence[AccountRow], te
 
 
 def _last_seen(rows: Sequence[AccountRow]) -> Iterator[str]:
-    """Say what is there as last seen."""
+    """Yield what the accounts held when they were last read."""
     held = [row.held for row in rows if row.held is not None]
     money = [row.equity for row in rows if row.equity is not None]
     currencies = {row.currency for row in rows}
@@ -290,7 +290,7 @@ def _of_sources(state: State, sources: Sequence[SourceRow], now: datetime | None
             tried = f" {sentence(_again(again, now))}" if again else ""
             yield _of_source(row, CRITICAL, title, sentence(row.reason) + tried)
         elif row.status == "paused":
-            continue  # told with the command
+            continue  # shown with the command
         elif row.silent_since:
             yield _of_source(
                 row, WARNING, f"source {row.name} is silent", "Its signals have expired.", row.silent_since
@@ -388,7 +388,7 @@ def _changed(cells: Iterable[Cell], drift: Mapping[str, str]) -> Iterator[Item]:
 
 
 def _stuck(cells: Iterable[Cell], now: datetime | None) -> Iterator[Item]:
-    """Tell of symbols that are blocked, held back or wait, by their cause."""
+    """Yield symbols that are blocked, held back or waiting, grouped by cause."""
     causes: dict[tuple[str, str, str], list[Cell]] = {}
     for cell in cells:
         if kind := _stuck_by(cell, now):

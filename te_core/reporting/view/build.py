@@ -1,4 +1,4 @@
-"""Makes the view: cells first, then the sums of their rows, then what needs attention."""
+"""Build the view: cells first, then the sums of their rows, then what needs attention."""
 
 from __future__ import annotations
 
@@ -38,18 +38,18 @@ _STATUS = {
     "halted": Mark.HALTED,
     "observing": Mark.OBSERVING,
 }
-"""Statuses of a symbol; every other one says that it is not known."""
+"""Statuses of a symbol; any other one means unknown."""
 _BAD = {"unreadable", "failing", "unavailable"}
 _QUIET = {"disabled", "paused", "running", "observing", "stopped"}
 
 
 def view(state: State) -> View:
-    """Return what there is to show of a state, as ``/api/v1/state`` answers it or ``offline_state`` makes it."""
+    """Return the view of a state, as ``/api/v1/state`` or ``offline_state`` returns it."""
     return at_once(view_steps(state))
 
 
 def view_steps(state: State) -> Steps[View]:
-    """Return the same, an account or a few symbols a step."""
+    """Return the same in steps of one account or one symbol."""
     engine = _engine(state)
     elsewhere = _prices(state)
     every = _symbols(state)
@@ -89,12 +89,12 @@ def view_steps(state: State) -> Steps[View]:
 
 
 def number(text: object) -> Decimal | None:
-    """Return a number of the state; None for one that is not known."""
+    """Return a number of the state; None if it is unknown."""
     return None if text is None or text == "" else Decimal(str(text))
 
 
 def parse_time(text: object) -> datetime | None:
-    """Return a time of the state."""
+    """Return a time of the state; None if there is none."""
     return datetime.fromisoformat(str(text)) if text else None
 
 
@@ -127,7 +127,7 @@ def _symbols(state: State) -> list[str]:
 
 
 def _prices(state: State) -> dict[str, str]:
-    """Return a price of each symbol from any account: for those of accounts that cannot be read."""
+    """Return a price of each symbol from any account, for accounts that cannot be read."""
     return {
         symbol: price
         for account in state["accounts"].values()
@@ -181,7 +181,7 @@ def _cell(name: str, account: State, symbol: str, elsewhere: Mapping[str, str]) 
 
 
 def _size(account: State, target: State, position: State) -> tuple[Decimal | None, bool]:
-    """Return what is held as far as is known, and whether that is old."""
+    """Return the held quantity as far as it is known, and whether that is old."""
     read = account.get("read", {}).get("positions", {})
     old = bool(read.get("unknown")) or not read or target.get("status") == "unreadable"
     if position:
@@ -201,7 +201,7 @@ def _worth(size: Decimal | None, price: Decimal | None) -> Decimal | None:
 def _unrealised(
     size: Decimal | None, price: Decimal | None, entry: Decimal | None, stated: Decimal | None
 ) -> Decimal | None:
-    """Return the profit of a position: as stated, else by its entry; some exchanges do not state it."""
+    """Return the profit of a position: as stated, or else by its entry, as some exchanges do not state it."""
     if size is None or not size:
         return size
     if stated is not None:
@@ -242,7 +242,7 @@ def _account(name: str, account: State, cells: Iterable[Cell]) -> AccountRow:
     halted = account["status"] == "running" and bool(counted) and all(c.mark is Mark.HALTED for c in counted)
     status = "halted" if halted else account["status"]
     sample = account.get("last_seen") or {}
-    by_sample = not known  # nothing is known in this run: what an earlier one saw last
+    by_sample = not known  # nothing is known in this run: use the last sample of an earlier one
     return AccountRow(
         name=name,
         plugin=account["plugin"],
@@ -278,11 +278,11 @@ def _shadowing(account: State) -> str:
 
 
 def _equity(account: State) -> tuple[Decimal | None, State, bool]:
-    """Return the equity, what it is from, and whether that is old."""
+    """Return the equity, the data it comes from, and whether that is old."""
     read = account.get("read", {}).get("equity", {})
     if read.get("total") is not None:
         late = read["age"] is not None and read["age"] > account["fresh_for"]
-        # That an order of ours is newer than the equity makes it unfit for sizing, not old.
+        # An equity older than the newest order is unfit for sizing, but not old.
         return number(read["total"]), read, bool(account.get("unready")) or late
     seen = account.get("last_seen") or {}
     return number(seen.get("total")), seen, True
@@ -307,7 +307,7 @@ def _severity(account: State) -> Severity | None:
 
 
 def _totals(accounts: Sequence[AccountRow]) -> tuple[Totals, ...]:
-    """Return one sum for each kind of money: real before paper, then in the order of the accounts."""
+    """Return one total for each kind of money: real before paper, then in the order of the accounts."""
     kinds = dict.fromkeys((row.paper, row.currency) for row in accounts)
     made = [_total([row for row in accounts if (row.paper, row.currency) == kind], kind) for kind in kinds]
     return tuple(sorted(made, key=lambda total: total.paper is True))
@@ -337,13 +337,13 @@ def _total(rows: Sequence[AccountRow], kind: tuple[bool | None, str]) -> Totals:
 
 
 def _sum(parts: Iterable[Decimal | None]) -> Decimal | None:
-    """Return the sum of what is known; None where nothing is."""
+    """Return the sum of the known parts; None if none is known."""
     known = [part for part in parts if part is not None]
     return sum(known, ZERO) if known else None
 
 
 def _sum_of(cells: Sequence[Cell], figure: Callable[[Cell], Decimal | None]) -> Decimal | None:
-    """Return the sum of a figure; None where it is known of nothing that is held: flat ones alone would make it 0."""
+    """Return the sum of a figure; None if it is unknown for everything held, as flat cells alone would make it 0."""
     held = [cell for cell in cells if cell.size]
     return _sum(map(figure, held or cells))
 
@@ -379,7 +379,7 @@ def _symbol(
 
 
 def _matters(cells: Iterable[Cell]) -> bool:
-    """Return whether a symbol that the settings do not name is to be shown: something is held, wanted or not known."""
+    """Return whether to show a symbol that the settings do not name: something is held, wanted or unknown."""
     return any(cell.size or cell.depth or (cell.counts and cell.size is None) for cell in cells)
 
 
@@ -463,7 +463,7 @@ def _calm(items: Iterable[Any]) -> bool:
 
 
 def _ground(engine: EngineLine, accounts: Sequence[AccountRow], totals: Iterable[Totals]) -> str:
-    """Say on what it rests that nothing needs anybody."""
+    """Return the evidence that nothing needs attention."""
     return ", ".join(_grounds(engine, accounts, list(totals)))
 
 

@@ -1,4 +1,4 @@
-"""Leaves some accounts or symbols of a state: the view of what is left adds up by itself."""
+"""Filter a state by accounts or symbols; the sums of its view then cover only what is left."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 def narrowed(
     state: Mapping[str, Any], *, accounts: Collection[str] = (), symbols: Collection[str] = ()
 ) -> dict[str, Any]:
-    """Return a state with these accounts and symbols alone; empty for all of them. The engine and sources stay."""
+    """Return a state with only these accounts and symbols; empty for all of them. The engine and sources stay."""
     shown = {
         name: _of_symbols(one, symbols) if symbols else one
         for name, one in state["accounts"].items()
@@ -40,7 +40,7 @@ def _of_symbols(account: Mapping[str, Any], symbols: Collection[str]) -> dict[st
 
 
 def _concerns(row: Mapping[str, Any], accounts: Collection[str], symbols: Collection[str]) -> bool:
-    """Return whether a row is about one of them; what is about all accounts, or a source, always is."""
+    """Return whether a row concerns one of them; a row about all accounts, or about a source, always does."""
     account = "" if row.get("topic") == "pause" else row.get("account", row.get("scope", ""))
     symbol = row.get("symbol", "")
     return (not accounts or not account or account in accounts) and (

@@ -1,4 +1,4 @@
-"""The frozen values that a view is made of."""
+"""The frozen values of a view."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from enum import StrEnum
 
 
 class Severity(StrEnum):
-    """How much something needs somebody, worst first."""
+    """How urgently the operator is needed, worst first."""
 
     CRITICAL = "critical"
     WARNING = "warning"
@@ -18,7 +18,7 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Sign:
-    """How a state is drawn where colour is not seen: a glyph, one ASCII character, and what it means."""
+    """How a state is drawn without colour: a glyph, one ASCII character, and its meaning."""
 
     glyph: str
     ascii: str
@@ -26,7 +26,7 @@ class Sign:
 
 
 class Mark(StrEnum):
-    """What is to be known of a cell at a glance; ``sign`` of each is its own."""
+    """The state of a cell at a glance; each has its own ``sign``."""
 
     AT_TARGET = "at_target"
     NO_TARGET = "no_target"
@@ -43,7 +43,7 @@ class Mark(StrEnum):
 
     @property
     def sign(self) -> Sign:
-        """Return how it is drawn."""
+        """Return how the mark is drawn."""
         return SIGNS[self]
 
 
@@ -71,9 +71,9 @@ class Cell:
     symbol: str
     mark: Mark
     size: Decimal | None
-    """What is held, base units, signed; None where it is not known."""
+    """What is held, base units, signed; None if unknown."""
     as_last_seen: bool
-    """``size`` and what follows from it are from before the account could no longer be read."""
+    """Whether ``size`` and derived values are from before the account became unreadable."""
     price: Decimal | None
     worth: Decimal | None
     """``size`` at the last price, signed, in the account's currency."""
@@ -81,23 +81,23 @@ class Cell:
     entry: Decimal | None = None
     liquidation: Decimal | None = None
     leverage: Decimal | None = None
-    """As the exchange has it for the position."""
+    """The position's leverage as the exchange reports it."""
     margin_mode: str = ""
     depth: Decimal | None = None
-    """The target; None where there is none."""
+    """The target exposure, -1 … 1; None if there is no target."""
     target_leverage: Decimal | None = None
     quantity: Decimal | None = None
-    """What the target means, base units, signed; None until it was sized."""
+    """What the target means, base units, signed; None until it is sized."""
     counts: bool = False
-    """There is a target, and an account that is there to reach it."""
+    """Whether there is a target, and an enabled account to reach it."""
     status: str = ""
     words: str = ""
-    """The status in a few words, with how long it lasts or when it is tried again."""
+    """The status in a few words, with its duration or the time to the next retry."""
     why: str = ""
     limited_by: str = ""
     """The name of the limit that holds it back."""
     held_back: bool = False
-    """Something failed, and is tried again."""
+    """Whether something failed and is retried."""
     since: datetime | None = None
     read_age: float | None = None
     last_order_at: datetime | None = None
@@ -106,12 +106,12 @@ class Cell:
 
     @property
     def at_target(self) -> bool:
-        """Whether a recent read showed it where it should be."""
+        """Whether a recent read showed the position at its target."""
         return self.mark is Mark.AT_TARGET
 
     @property
     def to_do(self) -> Decimal | None:
-        """What is missing to the target, base units, signed; None where either is not known."""
+        """Return the difference to the target, base units, signed; None if either is unknown."""
         if self.quantity is None or self.size is None or self.as_last_seen:
             return None
         return self.quantity - self.size
@@ -124,38 +124,38 @@ class AccountRow:
     name: str
     plugin: str
     paper: bool | None
-    """Whether its money is paper; None while its plugin is not there to say so."""
+    """Whether it is a paper account; None while its plugin is not loaded."""
     currency: str
     shadow_of: str
     status: str
     severity: Severity | None
-    """How bad its status is; None where nothing is wrong."""
+    """How bad its status is; None if nothing is wrong."""
     cause: str
-    """What is wrong, in a few words; else why it observes, or whose shadow it is."""
+    """What is wrong, in a few words; otherwise why it observes, or which account it shadows."""
     detail: str
-    """The same as the exchange said it."""
+    """The same in the exchange's words."""
     since: datetime | None
     retry_at: datetime | None
     read_age: float | None
     equity: Decimal | None
-    """Its value with unrealised profit; None where it was never known."""
+    """Its value with unrealised profit; None if it was never known."""
     wallet: Decimal | None
     free: Decimal | None
     free_unknown: str
     """Why ``free``, and with it the margin, is not known; empty where it is."""
     as_last_seen: bool
-    """The equity is from before it could no longer be read."""
+    """Whether the equity is from before it became unreadable."""
     seen_at: datetime | None
     """When the equity was seen."""
     unrealised: Decimal | None
     gross: Decimal | None
     net: Decimal | None
     held: int | None
-    """How many positions; None where that was never known."""
+    """The number of positions; None if that was never known."""
     at_target: int
     targets: int
     unpriced: tuple[str, ...] = ()
-    """Symbols that are held and missing in a sum, as their price or their profit is not known."""
+    """Held symbols that are missing in a sum, because their price or profit is unknown."""
     rejected: int = 0
     """Orders that the exchange rejected in 24 hours."""
 
@@ -173,7 +173,7 @@ class AccountRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Totals:
-    """The sums of the account rows of one kind of money; nothing else is in them.
+    """The sums of the account rows of one kind of money, and of nothing else.
 
     ``as_last_seen``: accounts whose part is old. ``unknown``: accounts whose equity is missing in the sum: it was never
     known. ``unpriced``: positions that are missing in a sum, as (account, symbol). ``without_free``: accounts that
@@ -191,7 +191,7 @@ class Totals:
     gross: Decimal | None
     net: Decimal | None
     free: Decimal | None
-    """Of those accounts that say so."""
+    """Of the accounts that report it."""
     free_of: Decimal | None
     """The equity of those accounts."""
     held: int
@@ -207,14 +207,14 @@ class Totals:
 
     @property
     def margin(self) -> Decimal | None:
-        """Return the share that is not free, of the equity of those accounts that say so."""
+        """Return the share that is not free, of the equity of the accounts that report it."""
         free = _ratio(self.free, self.free_of)
         return None if free is None else min(max(1 - free, Decimal(0)), Decimal(1))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opinion:
-    """What one source says of one symbol. ``depth``: None while it has said nothing. ``age``: in seconds."""
+    """The signal of one source on one symbol. ``depth``: None while there is none. ``age``: in seconds."""
 
     source: str
     weight: Decimal
@@ -228,7 +228,7 @@ class Opinion:
 class SymbolRow:
     """One symbol on all accounts.
 
-    ``cells``: in the order of ``View.accounts``. ``depth``: the target of every account; None where they differ, or
+    ``cells``: in the order of ``View.accounts``. ``depth``: the target of every account; None if they differ, or if
     there is none. ``net``, ``unrealised``: the sums over the accounts of ``View.totals[0]``.
     """
 
@@ -243,12 +243,12 @@ class SymbolRow:
 
     @property
     def held(self) -> bool:
-        """Whether any account holds it, as far as is known."""
+        """Return whether any account holds it, as far as is known."""
         return any(cell.size for cell in self.cells)
 
     @property
     def at_target(self) -> bool:
-        """Whether every account that has a target is there."""
+        """Return whether every account with a target has reached it."""
         return all(cell.at_target for cell in self.cells if cell.counts)
 
 
@@ -268,16 +268,16 @@ class SourceRow:
     """Symbols whose newest signal has expired."""
     signals: int
     warning: str
-    """What the source itself warns of."""
+    """The source's own warning."""
     refused: int = 0
     """Alerts that it refused in 24 hours."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LimitRow:
-    """A limit or a breaker with what is used of it. ``account`` and ``symbol``: empty where it is wider.
+    """A limit or a breaker with its usage. ``account`` and ``symbol``: empty if it is not specific to one.
 
-    ``now``, ``limit``: None for a breaker, whose ``text`` says both, and where they are not known.
+    ``now``, ``limit``: None for a breaker, whose ``text`` has both, and if they are unknown.
     """
 
     name: str
@@ -288,12 +288,12 @@ class LimitRow:
     now: Decimal | None
     limit: Decimal | None
     used: Decimal | None
-    """1 is all of it; None where nothing is used up between orders, or that is not known."""
+    """1 is all of it; None if there is no usage between orders, or it is unknown."""
     text: str
     action: str = ""
     """What a breaker does when it trips: ``warn``, ``halt`` or ``flatten``."""
     as_of: datetime | None = None
-    """Of when a breaker's sums are; None: of now for a limit, not yet for a breaker."""
+    """The time of a breaker's sums; None: now for a limit, not yet for a breaker."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -311,7 +311,7 @@ class NotifierRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Item:
-    """One thing that somebody should know of, once, however many symbols it concerns.
+    """One thing that the operator should know, once, however many symbols it concerns.
 
     ``kind``: ``halt``, ``breaker``, ``flatten``, ``engine``, ``settings``, ``account``, ``changed``, ``source``,
     ``order``, ``blocked``, ``waiting``, ``observing``, ``pause``, ``notifier``, ``listener``, ``limit``, ``by_hand``,
@@ -324,9 +324,9 @@ class Item:
     text: str = ""
     """One or two sentences: what it means, and what the engine does about it."""
     detail: str = ""
-    """Word by word what an exchange or a plugin said."""
+    """The literal message of an exchange or a plugin."""
     remedy: str = ""
-    """The command that ends it, where there is one."""
+    """The command that ends it, if there is one."""
     since: datetime | None = None
     accounts: tuple[str, ...] = ()
     symbols: tuple[str, ...] = ()
@@ -345,25 +345,25 @@ class EngineLine:
     up: float | None
     """Seconds since its start."""
     reasons: tuple[str, ...]
-    """Why it is not ready; as ``/readyz`` says."""
+    """Why it is not ready, as ``/readyz`` reports."""
 
     @property
     def running(self) -> bool:
-        """Whether it runs at all."""
+        """Whether it is running at all."""
         return self.pid is not None
 
     @property
     def ready(self) -> bool:
-        """Whether everything that is wanted works."""
+        """Whether everything that must work works."""
         return self.running and not self.reasons
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class View:
-    """Everything there is to show. Rows stand in the order of the settings, ``attention`` worst first.
+    """Everything to show. Rows are in the order of the settings, ``attention`` is worst first.
 
-    ``ground``: on what it rests that nothing needs anybody, where that is so; else empty. ``left``: symbols that the
-    settings no longer name and that nobody holds. ``totals``: one for each kind of money, real money first.
+    ``ground``: the evidence that nothing needs attention, if that is so, otherwise empty. ``left``: symbols that the
+    settings no longer name and no account holds. ``totals``: one for each kind of money, real money first.
     """
 
     engine: EngineLine
@@ -378,12 +378,12 @@ class View:
     notifiers: tuple[NotifierRow, ...]
 
     def count(self, severity: Severity) -> int:
-        """Return how many items are that bad."""
+        """Return the number of items of that severity."""
         return sum(item.severity is severity for item in self.attention)
 
     @property
     def well(self) -> bool:
-        """Whether the engine is ready, and nothing critical is to be told."""
+        """Whether the engine is ready, and no item is critical."""
         return self.engine.ready and not self.count(Severity.CRITICAL)
 
 
