@@ -9,12 +9,12 @@ UNIX = "unix:"
 
 
 def socket_address(path: Path) -> str:
-    """Spell the address of a Unix socket."""
+    """Return the address of a Unix socket."""
     return f"{UNIX}{path}"
 
 
 def address(host: str, port: int, *, secure: bool = False) -> str:
-    """Spell an HTTP address; one that means "everywhere" becomes this machine's loopback."""
+    """Return an HTTP address; a wildcard host becomes this machine's loopback address."""
     scheme = "https" if secure else "http"
     try:
         parsed = ipaddress.ip_address(host)

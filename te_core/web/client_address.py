@@ -1,4 +1,4 @@
-"""Who sent a request. A forwarded address counts only when a trusted proxy vouches for it."""
+"""The sender of a request. A forwarded address is used only if a trusted proxy reports it."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 @lru_cache(maxsize=1024)
 def _parse(text: str) -> tuple[Address, str] | None:
-    """Read ``1.2.3.4``, ``1.2.3.4:56``, ``2001:db8::1`` or ``[2001:db8::1]:56``; None for anything else.
+    """Parse ``1.2.3.4``, ``1.2.3.4:56``, ``2001:db8::1`` or ``[2001:db8::1]:56``; return None for anything else.
 
-    Gives the address with its usual spelling.
+    The result is the address and its canonical spelling.
     """
     bare = text.strip()
     if bare.startswith("["):
@@ -32,7 +32,7 @@ def _parse(text: str) -> tuple[Address, str] | None:
 
 
 class Senders:
-    """Finds the sender of a request. ``on_untrusted`` gets the peer of one that was forwarded by a stranger."""
+    """Finds the sender of a request. ``on_untrusted`` is called with the peer if it forwards without being trusted."""
 
     def __init__(
         self, proxies: Iterable[str], on_untrusted: Callable[[str], None] = lambda _peer: None
@@ -41,15 +41,15 @@ class Senders:
         self._on_untrusted = on_untrusted
 
     def trusted(self, peer: str) -> bool:
-        """Return whether a peer is one of our proxies."""
+        """Return whether a peer is a trusted proxy."""
         parsed = _parse(peer) if self._networks else None
         return parsed is not None and self._holds(parsed[0])
 
     def __call__(self, peer: str | None, headers: MultiMapping[str]) -> str:
         """Return the address of the sender.
 
-        The right-most address in ``X-Forwarded-For`` that is not itself a trusted proxy is the sender: everything to
-        the left of it was written by strangers. An unreadable one ends the search at the proxy that reported it.
+        The right-most address in ``X-Forwarded-For`` that is not a trusted proxy itself is the sender: everything to
+        the left of it is untrusted. An invalid one ends the search at the proxy that reported it.
         """
         known = _parse(peer or "")
         if known is None:

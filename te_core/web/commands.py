@@ -1,4 +1,4 @@
-"""What a command of the operator looks like on the wire."""
+"""Request bodies of the operator's commands."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ Text = Annotated[str, Field(max_length=200)]
 
 
 class BadCommand(ValueError):
-    """The body of a command does not hold; the text names the field."""
+    """The body of a command is not valid; the message names the field."""
 
 
 class Body(BaseModel):
-    """One command. ``lasts`` in seconds; ``preview``: show what it would do, and change nothing."""
+    """One command. ``lasts`` in seconds; ``depth``: target exposure, -1 … 1; ``preview``: change nothing."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -41,7 +41,7 @@ class Body(BaseModel):
 
 
 class Sections(BaseModel):
-    """Sections of symbols as they would be; null for one that is to have none."""
+    """Hypothetical sections of symbols; null for a symbol without one."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -49,13 +49,13 @@ class Sections(BaseModel):
 
 
 class Symbols(BaseModel):
-    """Symbols that are asked about."""
+    """The requested symbols."""
 
     symbols: Annotated[tuple[SymbolName, ...], Field(max_length=1000)]
 
 
 def parse_sections(body: bytes) -> Mapping[str, SymbolSettings | None]:
-    """Return the sections of a request. Raises ``BadCommand``."""
+    """Return the sections of a request. Raise `BadCommand` if they are not valid."""
     try:
         return Sections.model_validate_json(body).symbols
     except ValidationError as error:
@@ -63,7 +63,7 @@ def parse_sections(body: bytes) -> Mapping[str, SymbolSettings | None]:
 
 
 def parse_symbols(text: str) -> tuple[str, ...]:
-    """Return the symbols of a query, with commas between. Raises ``BadCommand``."""
+    """Return the comma-separated symbols of a query. Raise `BadCommand` if they are not valid."""
     try:
         return Symbols.model_validate({"symbols": text.split(",") if text else ()}).symbols
     except ValidationError as error:
@@ -71,7 +71,7 @@ def parse_symbols(text: str) -> tuple[str, ...]:
 
 
 def parse_command(action: str, body: bytes) -> tuple[Command, bool]:
-    """Return the command of a request, and whether it is a preview. Raises ``BadCommand``."""
+    """Return the command of a request, and whether it is a preview. Raise `BadCommand` if it is not valid."""
     try:
         said = Body.model_validate_json(body)
     except ValidationError as error:

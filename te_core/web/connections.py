@@ -1,7 +1,7 @@
-"""The open connections of one listener, and which of them gives way when there are too many.
+"""The open connections of one listener, and which of them is dropped when there are too many.
 
-A flood must not take the file handles that orders and the journal need, and must not keep alerts out: those are there
-as soon as their connection stands, so whoever has not sent a whole request yet gives way, the oldest first.
+A flood must not use up the file handles that orders and the journal need, and must not keep alerts out. An alert
+arrives as soon as its connection is open, so connections without a complete request are dropped, the oldest first.
 """
 
 from __future__ import annotations
@@ -11,30 +11,30 @@ from collections.abc import Callable, Iterable
 from typing import Protocol
 
 MOST = 500
-"""Open connections of one listener."""
+"""Maximum number of open connections of one listener."""
 
 MOST_OF_ONE_PEER = 250
-"""Beyond this a peer's own connections give way to its new ones; a trusted proxy stands for many senders."""
+"""Number from which a peer's old connections are dropped for its new ones; a trusted proxy is exempt."""
 
 QUIET = 600.0
-"""Seconds without a cap being reached after which reaching one is news again."""
+"""Seconds without reaching a limit after which reaching one is reported again."""
 
 
 class Connection(Protocol):
-    """What can give way."""
+    """A connection that can be dropped."""
 
     @property
     def unfinished(self) -> bool:
-        """Whether no whole request has arrived on it: nothing is lost with it."""
+        """Whether no complete request has arrived on it, so that nothing is lost with it."""
         ...
 
     def abort(self) -> None:
-        """Close it at once."""
+        """Close the connection at once."""
         ...
 
 
 class Connections:
-    """Counts connections by peer. ``report`` gets a text when a cap is reached, once until it has been quiet."""
+    """Counts connections by peer. ``report`` is called with a text when a limit is reached, once per quiet period."""
 
     def __init__(self, trusted: Callable[[str], bool], report: Callable[[str], None]) -> None:
         self._trusted = trusted
@@ -47,7 +47,7 @@ class Connections:
         return len(self._open)
 
     def make_room(self) -> bool:
-        """Return whether one more connection may be opened; closes an unfinished one for it."""
+        """Return whether one more connection may be opened; drop an unfinished one for it if necessary."""
         if len(self._open) < MOST:
             return True
         victim = _first(self._strangers()) or _first(self._open)
@@ -58,7 +58,7 @@ class Connections:
         return True
 
     def enter(self, connection: Connection, peer: str) -> None:
-        """Count a new connection."""
+        """Register a new connection."""
         siblings = self._by_peer.setdefault(peer, {})
         if len(siblings) >= MOST_OF_ONE_PEER and not self._trusted(peer) and (victim := _first(siblings)):
             self._report_full(f"{MOST_OF_ONE_PEER} connections from {peer} are open")
@@ -67,7 +67,7 @@ class Connections:
         self._by_peer.setdefault(peer, {})[connection] = None
 
     def leave(self, connection: Connection) -> None:
-        """Forget a connection that was closed."""
+        """Unregister a connection that was closed."""
         peer = self._open.pop(connection, None)
         if peer is not None:
             siblings = self._by_peer[peer]
@@ -76,7 +76,7 @@ class Connections:
                 del self._by_peer[peer]
 
     def abort_unfinished(self) -> None:
-        """Close all that have no whole request."""
+        """Close all connections without a complete request."""
         for connection in [connection for connection in self._open if connection.unfinished]:
             self._close(connection)
 
@@ -94,12 +94,12 @@ class Connections:
             most = max(self._by_peer, key=lambda peer: len(self._by_peer[peer]), default="")
             self._report(
                 f"{what}, most of them from {most} ({len(self._by_peer.get(most, ()))}): "
-                "those without a whole request are closed, the oldest first; alerts get through"
+                "those without a complete request are closed, the oldest first; alerts still get through"
             )
 
 
 def peer_of(transport: asyncio.BaseTransport) -> str:
-    """Return the address at the other end; empty for a Unix socket."""
+    """Return the address of the peer; empty for a Unix socket."""
     peer = transport.get_extra_info("peername")
     return str(peer[0]) if isinstance(peer, tuple) and peer else ""
 

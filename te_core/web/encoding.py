@@ -1,6 +1,6 @@
 """JSON in which no number loses a digit: decimals travel as plain strings, times as ISO 8601.
 
-What does not print is escaped, so that the text can be shown anywhere (I22).
+Non-printable characters are escaped, so that the text can be shown anywhere (I22).
 """
 
 from __future__ import annotations
@@ -32,19 +32,19 @@ _compact = json.JSONEncoder(default=_plain, ensure_ascii=False, separators=(",",
 
 
 def encode(value: object, *, indent: int | None = None) -> str:
-    """Return JSON text; what JSON does not know becomes a string (so a secret stays masked)."""
+    """Return JSON text; values of unknown types become strings (so a secret stays masked)."""
     if indent is None:
         return printable_json(_compact(value))
     return printable_json(json.dumps(value, default=_plain, indent=indent, ensure_ascii=False))
 
 
 def encode_body(body: Mapping[str, object]) -> bytes:
-    """Return the JSON of an answer. One that has texts only, as every alert gets, takes a third of the time."""
+    """Return the JSON of a response. One with strings only, as for every alert, takes a third of the time."""
     if set(map(type, body.values())) == _TEXTS:
         try:
             quick = to_json(body)
             if quick.isascii() and b"\x7f" not in quick:
                 return quick
-        except PydanticSerializationError:  # half of a surrogate pair
+        except PydanticSerializationError:  # a lone surrogate
             pass
     return encode(body).encode()

@@ -1,8 +1,8 @@
-"""Accept connections and encrypt them before anything else is made for them.
+"""Accept connections and encrypt them before anything else is allocated for them.
 
-The event loop's own TLS server hides a connection until its handshake is done: it could not be counted, nor closed for
-another one. Upgrading a plain connection (``start_tls``) loses a client's first bytes on uvloop if they arrive before
-the upgrade has begun. So connections are accepted here, and the loop encrypts each from its first byte.
+The event loop's own TLS server hides a connection until its handshake is done: it could neither be counted nor closed
+in favour of another one. Upgrading a plain connection (``start_tls``) loses a client's first bytes on uvloop if they
+arrive before the upgrade has started. So connections are accepted here, and the loop encrypts each from its first byte.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ _HANDSHAKE = 5.0
 """Seconds for a TLS handshake."""
 
 _SHUTDOWN = 0.2
-"""Seconds for the goodbye of an encrypted connection."""
+"""Seconds for the shutdown of an encrypted connection."""
 
 _AT_ONCE = 32
-"""Connections accepted before other work gets its turn."""
+"""Connections accepted before other tasks can run."""
 
 _OUT_OF_HANDLES = 1.0
-"""Seconds until the next try when the system has no file handle left; event loops wait as long."""
+"""Seconds until the next attempt if the system has no file handle left; event loops wait as long."""
 
 
 class _Handshake:
-    """A connection that is not encrypted yet: expendable, see ``Connections``."""
+    """A connection that is not encrypted yet and may be dropped, see ``Connections``."""
 
     unfinished = True
 
@@ -38,7 +38,7 @@ class _Handshake:
         self.task: asyncio.Task[None] | None = None
 
     def abort(self) -> None:
-        """Close it."""
+        """Close the connection."""
         if self.task is not None:
             self.task.cancel()
 
@@ -56,7 +56,7 @@ class EncryptingServer:
     async def start(self, host: str, port: int, make: Callable[[], asyncio.Protocol], *, backlog: int) -> int:
         """Listen on all addresses of ``host``, and return the port of the first. Raises ``OSError``.
 
-        ``make`` returns what serves a connection.
+        ``make`` returns the protocol that serves a connection.
         """
         self._make = make
         loop = asyncio.get_running_loop()
@@ -87,7 +87,7 @@ class EncryptingServer:
         while True:
             try:
                 connected, peer = await loop.sock_accept(listening)
-            except ConnectionError:  # the client has left already
+            except ConnectionError:  # the client has already disconnected
                 continue
             except OSError as error:
                 logger.error("listen.public: cannot accept connections: {}", error.strerror or error)
@@ -120,5 +120,5 @@ class EncryptingServer:
                 ssl_handshake_timeout=_HANDSHAKE,
                 ssl_shutdown_timeout=_SHUTDOWN,
             )
-        except OSError:  # ssl's errors are of this kind, too
+        except OSError:  # includes ssl.SSLError
             connected.close()

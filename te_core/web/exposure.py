@@ -1,4 +1,4 @@
-"""What the listeners' settings leave open, as findings for the start and for ``te doctor``."""
+"""The exposure of the listeners by their settings, as findings for the start and for ``te doctor``."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ _PROXY = "put a reverse proxy with TLS in front and name it in trusted_proxies, 
 
 
 def exposure(settings: ListenSettings) -> Iterator[Finding]:
-    """Return what can be said of the settings alone."""
+    """Return the findings that follow from the settings alone."""
     public, private = settings.public, settings.private
     where = f"{public.host}:{public.port}"
     if public.certificate is not None:
-        yield _finding("public listener", Severity.OK, f"{where} with TLS of its own")
+        yield _finding("public listener", Severity.OK, f"{where} with its own TLS")
     elif is_loopback(public.host):
         proxied = f" behind {', '.join(public.trusted_proxies)}" if public.trusted_proxies else ""
         yield _finding("public listener", Severity.OK, f"{where}, this machine only{proxied}")
     elif public.trusted_proxies:
         yield _finding("public listener", Severity.OK, f"{where} behind {', '.join(public.trusted_proxies)}")
     else:
-        text = f"{where} can be reached from outside without TLS: whoever sees the traffic has the token"
+        text = f"{where} can be reached from outside without TLS: anyone who sees the traffic has the token"
         yield _finding("public listener", Severity.WARNING, text, f"listen.public: {_PROXY}")
     if private.socket is not None:
         yield _finding("private listener", Severity.OK, f"socket {private.socket}, its owner only")
@@ -34,10 +34,10 @@ def exposure(settings: ListenSettings) -> Iterator[Finding]:
 
 
 def forwarded_by(peer: str) -> Finding:
-    """Return what an ``X-Forwarded-For`` from a peer that is not trusted proves."""
+    """Return the finding for an ``X-Forwarded-For`` from a peer that is not trusted."""
     text = (
         f"X-Forwarded-For from {peer}, which listen.public.trusted_proxies does not list: it is ignored, and every "
-        "sender behind that proxy has its address, for allow and for the lock-out"
+        "sender behind that proxy counts as the proxy's address, for allow and for the lock-out"
     )
     return _finding("proxy", Severity.WARNING, text, f'add "{peer}" to trusted_proxies if it is your proxy')
 

@@ -1,4 +1,4 @@
-"""What the listeners need of the engine: nothing else of it is reachable from the network."""
+"""The interface that the listeners need: nothing else of the engine is reachable from the network."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from te_core.web.queries import CurveQuery
 
 
 class EngineFacade(Protocol):
-    """The engine as the listeners see it; everything it gives is a JSON value without secrets."""
+    """The engine as the listeners see it; everything it returns is a JSON value without secrets."""
 
     def screen(self, source: str, request: WebhookRequest) -> WebhookResponse | None:
-        """Answer a request by its head alone, or return None to have its body read. Raises ``NotReady``."""
+        """Return the response to a request's head, or None if the body is needed. Raise `NotReady` if it is down."""
         ...
 
     def on_webhook(self, source: str, request: WebhookRequest) -> Awaitable[WebhookResponse]:
-        """Hand a request to a source. Raises ``NotReady`` or ``JournalError`` when nothing was kept."""
+        """Return a source's response. Raise `NotReady` or `JournalError` if nothing was stored."""
         ...
 
     def report_event(self, kind: str, text: str) -> None:
-        """Log something that happened at a listener, and pass it to the notifiers."""
+        """Log an event of a listener, and pass it to the notifiers."""
         ...
 
     def state(self) -> Mapping[str, Any]:
@@ -35,42 +35,42 @@ class EngineFacade(Protocol):
         ...
 
     def state_steps(self) -> Generator[None, None, Mapping[str, Any]]:
-        """Return the same in steps, between which others get their turn."""
+        """Return the same in steps, between which other tasks can run."""
         ...
 
     async def plan(self, sections: Mapping[str, SymbolSettings | None] | None = None) -> Mapping[str, Any]:
         """Return what would be ordered now, and why; sends nothing.
 
-        ``sections``: of some symbols, to see what these would order then; None for one that is to have none.
+        ``sections``: hypothetical sections of some symbols, whose orders are returned; None for a symbol without one.
         """
         ...
 
     async def instruments(self, symbols: Sequence[str]) -> Mapping[str, Any]:
-        """Return per account which of the symbols its exchange offers, and the largest leverage of each."""
+        """Return, per account, which of the symbols its exchange lists, and the largest leverage of each."""
         ...
 
     async def doctor(self) -> Mapping[str, Any]:
-        """Return what was found by looking every running account over."""
+        """Return the findings of a check of every running account and the machine."""
         ...
 
     def explain(self, symbol: str) -> Mapping[str, Any]:
-        """Return the arithmetic from signals to quantity per account. Raises ``KeyError`` when unknown."""
+        """Return the arithmetic from signals to quantity per account. Raise `KeyError` for an unknown symbol."""
         ...
 
     def report(self, source: str) -> Mapping[str, Any]:
-        """Return what a running source reports at length. Raises ``KeyError``."""
+        """Return a source's detailed report. Raise `KeyError` if no such source is running."""
         ...
 
     def resume(self, kind: str, name: str) -> Mapping[str, Any]:
-        """Try an instance of ``accounts``, ``sources`` or ``notifiers`` at once. Raises ``KeyError`` when unknown."""
+        """Retry an instance of ``accounts``, ``sources`` or ``notifiers`` now. Raise `KeyError` if it is unknown."""
         ...
 
     async def command(self, command: Command, *, preview: bool) -> Mapping[str, Any]:
-        """Carry out what the operator commands, or only show what it would do. Raises ``CommandRefused``."""
+        """Execute an operator's command, or only return what it would do. Raise `CommandRefused` if it is not valid."""
         ...
 
     async def metrics(self, accept: str) -> tuple[bytes, str]:
-        """Return all metrics in the form that the header ``Accept`` asks for, and the content type."""
+        """Return all metrics in the format that the header ``Accept`` requests, and the content type."""
         ...
 
     def readiness(self) -> Mapping[str, Any]:
@@ -79,17 +79,17 @@ class EngineFacade(Protocol):
 
 
 class History(Protocol):
-    """What the journal remembers, a page at a time, newest first; blocking reads, called in a thread.
+    """The history in the journal, a page at a time, newest first; blocking reads, called in a thread.
 
-    Each page has the entries under the method's name, and ``next``: what to ask for ``before`` to go on, or null.
+    Each page has the entries under the method's name, and ``next``: the value of ``before`` for the next page, or null.
     """
 
     def news(self) -> Awaitable[None]:
-        """Return what is done when the next event is there; called on the event loop."""
+        """Return a future that resolves with the next event; called on the event loop."""
         ...
 
     def version(self) -> int:
-        """Return a number that grows with everything that is written."""
+        """Return a number that grows with every write."""
         ...
 
     def signals(self, wanted: Wanted) -> Mapping[str, Any]:
@@ -109,7 +109,7 @@ class History(Protocol):
         ...
 
     def order(self, name: str) -> Mapping[str, Any]:
-        """Return why an order was made and what came of it. Raises ``NoSuchOrder``."""
+        """Return why an order was created and its outcome. Raise `NoSuchOrder` unless exactly one matches."""
         ...
 
     def flows(self, wanted: Wanted) -> Mapping[str, Any]:
@@ -117,15 +117,15 @@ class History(Protocol):
         ...
 
     def activity(self, wanted: Wanted) -> Mapping[str, Any]:
-        """Return what happened, orders with what caused them."""
+        """Return what happened, with orders grouped by their cause."""
         ...
 
     def pnl(self, wanted: ResultsWanted) -> Mapping[str, Any]:
-        """Return what accounts, symbols, sources or days came to, with totals and what they leave out."""
+        """Return results by account, symbol, source or day, with totals and what they leave out."""
         ...
 
     def history(self, wanted: CurveQuery) -> Mapping[str, Any]:
-        """Return what accounts were worth over time, by account."""
+        """Return the equity over time, by account."""
         ...
 
 
@@ -134,18 +134,18 @@ class Pages(Protocol):
 
     @property
     def host(self) -> str:
-        """The host under which a proxy serves it; empty without one."""
+        """The host under which a proxy serves the page; empty if there is no proxy."""
         ...
 
     @property
     def guard(self) -> Any:
-        """The middleware that lets browsers in."""
+        """The middleware that authenticates browsers."""
         ...
 
     def add_to(self, site: web.Application) -> None:
-        """Add its routes."""
+        """Add the routes of the page."""
         ...
 
     def leave(self, reason: str) -> None:
-        """Tell whoever looks that this ends."""
+        """Notify open viewers that the listener is stopping."""
         ...

@@ -1,7 +1,7 @@
-"""A connection before its first request is there.
+"""A connection before its first request has arrived.
 
-What it costs to serve HTTP is spent on those who send a request, not on those who hold a connection open: thousands of
-half requests are then no more than as many buffers, and give way before anything was made for them.
+The cost of serving HTTP is spent on clients that send a request, not on those that hold a connection open: thousands
+of incomplete requests are only as many buffers, and are dropped before anything else is allocated for them.
 """
 
 from __future__ import annotations
@@ -14,23 +14,23 @@ from typing import cast
 from te_core.web.connections import Connections, peer_of
 
 IDLE = 75.0
-"""Seconds until a connection without a complete request is closed; proxies keep theirs for less."""
+"""Seconds until a connection without a complete request is closed; proxies keep idle ones for less."""
 
 HOLD = 0.5
-"""Seconds for which a request that is not complete is held; then it is served as it is, to be refused or waited for.
+"""Seconds for which an incomplete request is held; then it is passed on as it is, to be refused or waited for.
 
-In a flood of them each is closed earlier than that.
+In a flood of incomplete requests each is closed earlier.
 """
 
 _LARGEST = 16 * 1024
-"""Bytes that are held."""
+"""Maximum bytes that are held."""
 
 _END = b"\r\n\r\n"
 _LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,9})[ \t]*\r\n", re.IGNORECASE)
 
 
 class FirstRequest(asyncio.Protocol):
-    """Holds what arrives until it is a whole request, and hands the connection over. ``make`` makes what serves it."""
+    """Buffers data until a request is complete, then hands the connection over to a protocol created by ``make``."""
 
     unfinished = True
 
@@ -43,13 +43,13 @@ class FirstRequest(asyncio.Protocol):
         self._transport: asyncio.Transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Count it."""
+        """Register the connection."""
         self._transport = cast("asyncio.Transport", transport)
         self._open_ones.enter(self, peer_of(transport))
         self._timer = asyncio.get_running_loop().call_later(IDLE, self.abort)
 
     def data_received(self, data: bytes) -> None:
-        """Hand over, unless something is missing."""
+        """Hand the connection over if the request is complete."""
         self._held = self._held + data if self._held else data
         if _is_whole(self._held) or _asks(self._held):
             self._hand_over()
@@ -59,17 +59,17 @@ class FirstRequest(asyncio.Protocol):
             self._timer = asyncio.get_running_loop().call_later(HOLD, self._hand_over)
 
     def eof_received(self) -> None:
-        """Hand over what will not get any more."""
+        """Hand the connection over with what has arrived."""
         if self._held:
             self._hand_over()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget it."""
+        """Unregister the connection."""
         del exc
         self._forget()
 
     def abort(self) -> None:
-        """Close it."""
+        """Unregister and close the connection."""
         self._forget()
         self._transport.abort()
 
@@ -89,12 +89,12 @@ class FirstRequest(asyncio.Protocol):
 
 
 def _asks(data: bytes) -> bool:
-    """Return whether the sender waits to be told to go on."""
+    """Return whether the sender waits for ``100 Continue``."""
     return b"100-continue" in data[:_LARGEST].lower()
 
 
 def _is_whole(data: bytes) -> bool:
-    """Return whether a request is complete. One that does not state its length is, with its head."""
+    """Return whether a request is complete. Without a stated length it is complete with its head."""
     end = data.find(_END)
     if end < 0:
         return len(data) >= _LARGEST

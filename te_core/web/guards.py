@@ -1,4 +1,4 @@
-"""Who may ask the private listener: whoever has the token, and no web page on anybody's behalf."""
+"""Access to the private listener: callers with the token, and no web page of another site on a user's behalf."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 _OPEN = "/healthz"
 LET_IN = "te_core.web.let_in"
-"""Key of a request that needs no token any more: a browser was let in, to one of our ``PAGES`` or to read the API."""
+"""Key of a request that needs no token: a browser was authenticated, for one of our ``PAGES`` or to read the API."""
 PAGES = "pages"
 _SUSPICIOUS = 10
-"""Wrong tokens after which somebody is told; then each time that ten times as many were seen."""
+"""Number of wrong tokens after which that is reported; then again each time their number is ten times as large."""
 
 
 @web.middleware
 async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Answer errors as everything else is answered."""
+    """Respond to errors in the same JSON format as everything else."""
     try:
         return await handler(request)
     except (NotReady, JournalError) as error:
@@ -40,7 +40,7 @@ async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamRe
 def only_this_host(settings: PrivateListenerSettings, also: str = "") -> Iterator[Any]:
     """Refuse foreign ``Host`` names on loopback: a web page may point its name here (DNS rebinding).
 
-    ``also``: the name under which a proxy of ours serves this.
+    ``also``: the name under which the user's own proxy serves this.
     """
 
     @web.middleware
@@ -56,11 +56,11 @@ def only_this_host(settings: PrivateListenerSettings, also: str = "") -> Iterato
 
 @web.middleware
 async def no_other_site(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Refuse what a browser sends for a page of another site, but for a link that somebody follows to our page."""
+    """Refuse requests that a browser sends for a page of another site, except a followed link to our page."""
     origin, fetched = request.headers.get("Origin"), request.headers.get("Sec-Fetch-Site", "none")
     own = origin is None or urlsplit(origin).netloc == request.headers.get("Host", "")
     if not own or (fetched not in {"none", "same-origin"} and not _follows_link(request)):
-        return refuse(403, "a web page of another site may not ask here")
+        return refuse(403, "requests from a web page of another site are not allowed")
     return await handler(request)
 
 
@@ -70,7 +70,7 @@ def _follows_link(request: web.Request) -> bool:
 
 
 class Tokens:
-    """Compares tokens, and counts wrong ones. ``report`` gets a text when they are many."""
+    """Compares tokens, and counts wrong ones. ``report`` is called with a text when there are many."""
 
     def __init__(self, token: str, report: Callable[[str], None]) -> None:
         self.wrong = 0
@@ -80,7 +80,7 @@ class Tokens:
 
     @property
     def guard(self) -> Any:
-        """The middleware; without a token it lets nobody in."""
+        """The middleware; it refuses every request without the token."""
 
         @web.middleware
         async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:

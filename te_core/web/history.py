@@ -1,4 +1,4 @@
-"""What the journal remembers, as the JSON values that the private listener and the commands show."""
+"""The history in the journal, as JSON values for the private listener and the commands."""
 
 from __future__ import annotations
 
@@ -42,22 +42,22 @@ from te_core.web.queries import CurveQuery
 
 T = TypeVar("T")
 SCANNED_AHEAD = 500
-"""Orders newer than a page among which those of its last alerts are looked for."""
+"""Number of orders newer than a page that are searched for those of its last alerts."""
 
 
 class JournalHistory:
-    """Newest first, a page at a time. Reads block: they belong in a thread."""
+    """The history, newest first, a page at a time. Reads block: call them in a thread."""
 
     def __init__(self, journal: JournalReader) -> None:
         self._journal = journal
 
     def news(self) -> Awaitable[None]:
-        """Return what is done when the next event is there; only of a journal that is written."""
+        """Return a future that resolves with the next event; only for a journal opened for writing."""
         assert isinstance(self._journal, Journal)
         return self._journal.news()
 
     def version(self) -> int:
-        """Return a number that grows with everything that is written."""
+        """Return a number that grows with every write."""
         return self._journal.read(last_commit)
 
     def signals(self, wanted: Wanted) -> dict[str, Any]:
@@ -83,7 +83,7 @@ class JournalHistory:
         return _shown("orders", page, lambda number, order: shown_order(number, order, known))
 
     def order(self, name: str) -> dict[str, Any]:
-        """Return why an order was made and what came of it. Raises ``NoSuchOrder``."""
+        """Return why an order was created and its outcome. Raise `NoSuchOrder` unless exactly one matches."""
         found, known = self._journal.read(
             lambda connection: (order_history(connection, name), names(connection))
         )
@@ -97,18 +97,18 @@ class JournalHistory:
         return _shown("flows", page, lambda number, flow: shown_flow(number, flow, known))
 
     def activity(self, wanted: Wanted) -> dict[str, Any]:
-        """Return what happened, orders with what caused them. ``wanted.kind``: one of ``ActivityKind``."""
+        """Return what happened, with orders grouped by their cause. ``wanted.kind``: one of ``ActivityKind``."""
         page, known = self._journal.read(
             lambda connection: (activity_page(connection, wanted), names(connection))
         )
         return {"activity": [shown_activity(one, known) for _, one in page.rows], "next": page.next}
 
     def pnl(self, wanted: ResultsWanted) -> dict[str, Any]:
-        """Return what accounts, symbols, sources or days came to."""
+        """Return results by account, symbol, source or day."""
         return self._journal.read(lambda connection: read_results(connection, wanted))
 
     def history(self, wanted: CurveQuery) -> dict[str, Any]:
-        """Return what accounts were worth over time."""
+        """Return the equity over time, by account."""
         return self._journal.read(lambda connection: read_curve(connection, **dict(wanted)))
 
 
@@ -117,7 +117,7 @@ def _shown(name: str, page: Page[T], show: Callable[[int, T], dict[str, Any]]) -
 
 
 def activity_page(connection: Connection, wanted: Wanted) -> Page[Activity]:
-    """Return what happened. Its place is that of its oldest entry: the orders of an alert come with the alert."""
+    """Return a page of activities, each placed by its oldest entry: the orders of an alert come with the alert."""
     entries = replace(wanted, kind=None)
     signals = signal_page(connection, entries)
     events = event_page(connection, entries)

@@ -1,7 +1,7 @@
-"""How ``te`` makes sure that it is this engine which answers, before it shows its token.
+"""How ``te`` verifies that this engine is responding, before it sends its token.
 
-The engine writes a nonce into ``engine.json``, which only its owner can read. Asked with a challenge it answers with
-what nobody can compute without that nonce; another program on the port, or one that listened before, cannot.
+The engine writes a nonce to ``engine.json``, which only its owner can read. It responds to a challenge with a value
+that cannot be computed without that nonce; another program that listens on the port cannot do that.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ import hmac
 
 
 def proof(nonce: str, challenge: str) -> str:
-    """Return the answer to a challenge."""
+    """Return the response to a challenge."""
     return hmac.digest(nonce.encode(), challenge.encode("utf-8", "replace"), "sha256").hex()
 
 
 def is_proof(given: object, nonce: str, challenge: str) -> bool:
-    """Return whether an answer is the right one."""
+    """Return whether a response to a challenge is correct."""
     return isinstance(given, str) and hmac.compare_digest(given.encode(), proof(nonce, challenge).encode())

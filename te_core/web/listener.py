@@ -1,4 +1,4 @@
-"""A listening address: an aiohttp server whose own errors are JSON, quiet, and tell nothing."""
+"""A listening address: an aiohttp server whose own errors are JSON, are logged sparingly, and disclose nothing."""
 
 from __future__ import annotations
 
@@ -22,38 +22,38 @@ from te_core.web.responses import BUSY, refuse
 from te_core.web.tls import Certificate
 
 _SHUTDOWN = 0.2
-"""Seconds that a request in progress is given when a listener stops, twice: to end, then to be cancelled."""
+"""Seconds that a request in progress gets when a listener stops, twice: to end, then to be cancelled."""
 
 _LINGER = 1.0
-"""Seconds in which the rest of a refused body is read, so that the sender sees the answer."""
+"""Seconds for which the rest of a refused body is read, so that the sender sees the response."""
 
 
 _QUIET = 60.0
-"""Seconds."""
+"""Seconds for which the same defect is not logged again."""
 
 _BACKLOG = 2048
-"""Connections that the kernel holds until they are accepted."""
+"""Connections that the kernel queues until they are accepted."""
 
 _WHOLE_REQUEST = 1.0
-"""Seconds that a sender who finds every connection busy has to send its request, to be answered 503."""
+"""Seconds that a sender has to send its request if every connection is busy, before it gets a 503."""
 
 
 class _Busy(asyncio.Protocol):
-    """Answers 503, so that the sender comes again: every other connection has a whole request in work."""
+    """Responds 503, so that the sender retries: every other connection has a complete request in progress."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Wait for the request: closing before it has arrived may cost the sender the answer."""
+        """Wait for the request: closing before it has arrived could lose the response."""
         self._transport = cast("asyncio.Transport", transport)
         self._timer = asyncio.get_running_loop().call_later(_WHOLE_REQUEST, self._transport.abort)
 
     def data_received(self, data: bytes) -> None:
-        """Answer."""
+        """Send the response and close."""
         del data
         self._transport.write(BUSY)
         self._transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget the timer."""
+        """Cancel the timer."""
         del exc
         self._timer.cancel()
 
@@ -65,7 +65,7 @@ class _Defects:
         self._quiet_until: dict[tuple[str, int], float] = {}
 
     def log_once(self, error: BaseException | None) -> None:
-        """Log, unless it was told just now."""
+        """Log a defect, unless it was logged within the last minute."""
         frame = error.__traceback__ if error else None
         while frame is not None and frame.tb_next is not None:
             frame = frame.tb_next
@@ -74,34 +74,34 @@ class _Defects:
         if now >= self._quiet_until.get(origin, now):
             self._quiet_until[origin] = now + _QUIET
             logger.opt(exception=error).error(
-                "a request failed: {}; not told again for {:g} s", origin[0], _QUIET
+                "a request failed: {}; not logged again for {:g} s", origin[0], _QUIET
             )
 
 
 class _Connection(web.RequestHandler):
-    """Answers malformed requests with a 400 that repeats nothing of them: their path may hold a token."""
+    """Responds to malformed requests with a 400 that repeats nothing of them: their path may contain a token."""
 
     defects: _Defects
     open_ones: Connections
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Count it."""
+        """Register the connection."""
         self.open_ones.enter(self, peer_of(transport))
         super().connection_made(transport)
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        """Forget it."""
+        """Unregister the connection."""
         self.open_ones.leave(self)
         super().connection_lost(exc)
 
     @property
     def unfinished(self) -> bool:
-        """Whether it has no whole request: none is being handled, or one whose body has not arrived."""
+        """Whether it has no complete request: none is being handled, or one whose body has not arrived."""
         request = self._current_request
         return not self._messages if request is None else not request.content.is_eof()
 
     def abort(self) -> None:
-        """Close it without waiting for anything that is still to be written."""
+        """Close the connection without waiting for pending writes."""
         transport = self.transport
         self.force_close()
         if transport is not None:
@@ -114,9 +114,9 @@ class _Connection(web.RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,  # noqa: ARG002 - aiohttp's text quotes the request
     ) -> web.StreamResponse:
-        """Answer for aiohttp: what its parser refuses, and what a handler raised."""
+        """Respond on behalf of aiohttp to what its parser refuses, and to errors of a handler."""
         if request.writer.output_size > 0:
-            raise ConnectionError("the answer is already on its way")
+            raise ConnectionError("the response is already being sent")
         if status < 500:
             response = refuse(status, "malformed HTTP request")
         else:
@@ -127,11 +127,11 @@ class _Connection(web.RequestHandler):
 
 
 def _bound(path: Path) -> socket.socket:
-    path.unlink(missing_ok=True)  # of an engine that was killed: the journal's lock says that none runs
+    path.unlink(missing_ok=True)  # left by a killed engine: the journal's lock proves that none is running
     held = socket.socket(socket.AF_UNIX)
     try:
         held.bind(str(path))
-        path.chmod(0o600)  # before it listens, so that nobody else was ever let in
+        path.chmod(0o600)  # before it listens, so that no other user can ever connect
     except BaseException:
         held.close()
         raise
@@ -141,7 +141,7 @@ def _bound(path: Path) -> socket.socket:
 class Listener:
     """Serves a site on one address. ``name`` is its key below ``listen`` in the settings.
 
-    ``trusted``: whether a peer is a proxy of ours. ``report`` gets a text when a cap of connections is reached.
+    ``trusted``: whether a peer is a trusted proxy. ``report`` is called with a text when a connection limit is reached.
     """
 
     def __init__(
@@ -168,7 +168,7 @@ class Listener:
         """Address for a client on this machine, without trailing slash."""
 
     async def start(self, host: str, port: int) -> None:
-        """Listen. Port 0 takes a free one. Raises ``ConfigError`` when the address cannot be had."""
+        """Start listening. Port 0 selects a free port. Raise `ConfigError` if the address is not available."""
         await self._runner.setup()
         loop = asyncio.get_running_loop()
         try:
@@ -183,7 +183,7 @@ class Listener:
         self.url = address(host, self.port, secure=self._encrypting is not None)
 
     async def start_at(self, path: Path) -> None:
-        """Listen on a Unix socket that only this user may open. Raises ``ConfigError`` when it cannot be made."""
+        """Listen on a Unix socket that only this user may open. Raise `ConfigError` if it cannot be created."""
         await self._runner.setup()
         loop = asyncio.get_running_loop()
         try:
@@ -202,7 +202,7 @@ class Listener:
             self._server = None
         if self._encrypting is not None:
             await self._encrypting.stop()
-        self.connections.abort_unfinished()  # first, for the runner does not know those without a first request
+        self.connections.abort_unfinished()  # first: the runner does not know connections without a first request
         await self._runner.cleanup()
 
     def _connection(self) -> asyncio.Protocol:
@@ -233,13 +233,13 @@ class Listener:
         value: object = host
         if error.errno == errno.EADDRINUSE:
             key, value = f"listen.{self._name}.port", port
-            reason = f"{host}:{port} is in use by another program: stop that one, or choose another port"
+            reason = f"{host}:{port} is in use by another program: stop that program, or choose another port"
         elif error.errno == errno.EACCES:
             key, value = f"listen.{self._name}.port", port
             reason = (
                 "ports below 1024 are reserved: choose a higher one and let a reverse proxy pass requests on"
             )
         elif isinstance(error, socket.gaierror) or error.errno in {errno.EADDRNOTAVAIL, None}:
-            # newer versions of asyncio give no number where none of the host's addresses is this machine's
+            # newer versions of asyncio set no errno if none of the host's addresses belongs to this machine
             reason = f"{host} is not an address of this machine: use 127.0.0.1, or 0.0.0.0 for all"
         return ConfigError(reason, key=key, value=value)

@@ -1,4 +1,4 @@
-"""The private listener: health for process managers, and the API that ``te status`` and friends read."""
+"""The private listener: health for process managers, and the API that ``te status`` and other commands call."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ def private_site(
     nonce: str = "",
     pages: Pages | None = None,
 ) -> web.Application:
-    """Build the site. Everything but ``/healthz`` needs a token; that one proves who answers, by ``nonce``.
+    """Build the site. Everything except ``/healthz`` needs a token; that route proves the identity by ``nonce``.
 
-    ``pages``: what browsers are served, and whom of them it lets in.
+    ``pages``: what browsers are served, and how they are authenticated.
     """
     api = _Api(engine, history, clock, nonce)
     hosts = only_this_host(settings, also=pages.host if pages is not None else "")
@@ -140,7 +140,7 @@ class _Api:
         return answer(200, await asyncio.to_thread(read, wanted))
 
     async def next_events(self, request: web.Request) -> web.Response:
-        """Answer with events after a number: those that are there, else as soon as there is one."""
+        """Respond with the events after a number; if there are none, wait for the next one."""
         try:
             wanted, wait = parse_next(request.query)
         except BadQuery as error:
@@ -149,7 +149,7 @@ class _Api:
         with suppress(TimeoutError):
             async with asyncio.timeout(wait):
                 while not found["events"]:
-                    news = self._history.news()  # before the look, so that nothing falls in between
+                    news = self._history.news()  # before the read, so that no event is missed in between
                     found = await asyncio.to_thread(self._history.events, wanted)
                     if not found["events"]:
                         await asyncio.shield(news)
@@ -176,7 +176,7 @@ class _Api:
         return answer(200, await asyncio.to_thread(self._history.history, wanted))
 
     async def resume(self, request: web.Request) -> web.Response:
-        # A web page of anybody's can make a browser send a form here, but not JSON: that asks first.
+        # Any web page can make a browser send a form here, but not JSON: that needs a preflight request.
         if request.content_type != "application/json":
             return refuse(415, "send 'Content-Type: application/json'")
         kind, name = request.match_info["kind"], request.match_info["name"]

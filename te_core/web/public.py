@@ -1,4 +1,4 @@
-"""The public listener: ``/hooks/<source>`` and nothing else. Every alert passes here, so this stays lean."""
+"""The public listener: ``/hooks/<source>`` and nothing else. Every alert passes here, so it must stay lean."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ from te_core.web.responses import accept, answer, dismiss, refuse
 from te_core.web.tls import is_tradingview
 
 BODY_LIMIT = 64 * 1024
-"""Bytes."""
+"""Maximum bytes of a body."""
 
 _BODY_TIMEOUT = 5.0
 """Seconds for a whole body to arrive; TradingView itself gives up after 3 s."""
 
 _RETRY_AFTER = 5
-"""Seconds; TradingView sends again 5 s after a 5xx."""
+"""Seconds; TradingView retries 5 s after a 5xx."""
 
 _QUERY_FIELDS = 64
 
 _DISCONNECTING = frozenset({401, 403, 429})
-"""Answers after which the connection is closed: a stranger who tries tokens pays for a new one each time."""
+"""Statuses after which the connection is closed: guessing tokens then costs a new connection each time."""
 
 
 class Webhooks:
-    """Turns requests into ``WebhookRequest`` values. While ``closed`` says why, all get a 503.
+    """Turns requests into ``WebhookRequest`` values. While ``closed`` has a reason, all get a 503.
 
     What can be refused by the head of a request is refused before its body has arrived: path, source, address and token
-    in the address. ``certified``: only whoever presented TradingView's certificate is listened to.
+    in the address. ``certified``: only requests with TradingView's client certificate are accepted.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class Webhooks:
         self.closed = "the engine is starting"
 
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
-        """Answer one request."""
+        """Respond to one request."""
         try:
             _, *path = request.rel_url.raw_path.split("/")
             if len(path) < 2 or path[0] != "hooks" or not path[1]:
@@ -75,7 +75,7 @@ class Webhooks:
         except NotReady as error:
             return refuse(503, error.reason, retry_after=error.retry_after or _RETRY_AFTER)
         except JournalError:
-            return refuse(503, "the signal could not be kept", retry_after=_RETRY_AFTER)
+            return refuse(503, "the signal could not be stored; try again", retry_after=_RETRY_AFTER)
 
     @staticmethod
     def _answer(
@@ -101,7 +101,7 @@ class Webhooks:
 
 
 class _Headers(Mapping[str, str]):
-    """Made fit to be used when somebody looks: most sources never do."""
+    """Headers that are cleaned only when they are read: most sources never read them."""
 
     __slots__ = ("_received",)
 
@@ -123,7 +123,7 @@ class _Headers(Mapping[str, str]):
 
 
 class _Refused(Exception):
-    """The request ends here. A sender that may still be sending a body is cut off."""
+    """The request is refused. A sender that may still be sending a body is disconnected."""
 
     def __init__(self, status: int, error: str, *, retry_after: int | None = None) -> None:
         self.response = refuse(status, error, retry_after=retry_after)
@@ -146,7 +146,7 @@ async def _arriving_body(request: web.BaseRequest) -> bytes:
         async with asyncio.timeout(_BODY_TIMEOUT):
             return await _pieces(request)
     except TimeoutError:
-        # Not 408: this may be a genuine alert on a slow line, and TradingView never repeats what got a 4xx.
+        # Not 408: this may be a genuine alert on a slow line, and TradingView never retries after a 4xx.
         reason = f"the body did not arrive within {_BODY_TIMEOUT:g} s"
         raise _Refused(503, reason, retry_after=_RETRY_AFTER) from None
     except (web.RequestPayloadError, ConnectionError):
@@ -167,7 +167,7 @@ async def _pieces(request: web.BaseRequest) -> bytes:
 async def _chunk(request: web.BaseRequest) -> bytes:
     try:
         return await request.content.readany()
-    except RuntimeError:  # aiohttp's word for a sender who hung up before anybody began to read
+    except RuntimeError:  # what aiohttp raises if the sender disconnected before the read started
         raise ConnectionResetError from None
 
 
@@ -186,7 +186,7 @@ def _query(text: str) -> dict[str, str]:
 
 
 def _clean(text: str) -> str:
-    """Replace undecodable bytes: they arrive as lone surrogates, which nothing can encode again."""
+    """Replace undecodable bytes: they arrive as lone surrogates, which cannot be encoded again."""
     return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 

@@ -1,4 +1,4 @@
-"""What a question about the history looks like on the wire."""
+"""Query parameters of requests for the history."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from te_core.journal.pages import Wanted
 from te_core.reporting.results import Grouping, ResultsWanted
 
 MOST = 1000
-"""Most entries in one answer."""
+"""Maximum number of entries in one response."""
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 
 
 class BadQuery(ValueError):
-    """The query of a request does not hold; the text names the field."""
+    """The query of a request is not valid; the message names the field."""
 
 
 class Query(BaseModel):
-    """The query of every list; what a list has no such field of is not heeded there. Times are ISO 8601."""
+    """The query of every list; a list ignores fields that it does not have. Times are ISO 8601."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -35,7 +35,7 @@ class Query(BaseModel):
 
 
 class NextQuery(Query):
-    """What is asked for that comes after a number; ``wait``: for how many seconds at most."""
+    """The query for entries after a number; ``wait``: maximum seconds to wait for one."""
 
     limit: Annotated[int, Field(ge=1, le=MOST)] = MOST
     after: Annotated[int, Field(ge=0)] = 0
@@ -51,7 +51,7 @@ _EXPECTED = {
 
 
 def parse_wanted(query: Mapping[str, str]) -> Wanted:
-    """Return which part of the history a request asks for. Raises ``BadQuery``."""
+    """Return the part of the history that a request asks for. Raise `BadQuery` if it is not valid."""
     try:
         return Wanted(**dict(Query.model_validate(given(query))))
     except ValidationError as error:
@@ -59,7 +59,7 @@ def parse_wanted(query: Mapping[str, str]) -> Wanted:
 
 
 def parse_next(query: Mapping[str, str]) -> tuple[Wanted, float]:
-    """Return which entries a request waits for, and for how long. Raises ``BadQuery``."""
+    """Return the entries that a request waits for, and the seconds. Raise `BadQuery` if it is not valid."""
     try:
         found = dict(NextQuery.model_validate(given(query)))
     except ValidationError as error:
@@ -69,20 +69,20 @@ def parse_next(query: Mapping[str, str]) -> tuple[Wanted, float]:
 
 
 def given(query: Mapping[str, str]) -> dict[str, str]:
-    """Return the fields of a query that were filled in; a plus sign in a time arrives as a space."""
+    """Return the non-empty fields of a query; a plus sign in a time arrives as a space."""
     times = {"since", "until"}
     return {key: value.replace(" ", "+") if key in times else value for key, value in query.items() if value}
 
 
 def bad(error: ValidationError) -> BadQuery:
-    """Return the first problem by the name of its field, without what was sent."""
+    """Return the first problem with the name of its field, without the value that was sent."""
     first = error.errors(include_input=False, include_url=False)[0]
     field = ".".join(map(str, first["loc"]))
     return BadQuery(f"{field}: {_EXPECTED.get(field, first['msg'])}")
 
 
 class ResultQuery(BaseModel):
-    """Which results are asked for. Times count by the hour that they are in."""
+    """The query for results. Times are extended to full hours."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -95,7 +95,7 @@ class ResultQuery(BaseModel):
 
 
 class CurveQuery(BaseModel):
-    """Which values of accounts over time are asked for; ``points``: at most so many of each account."""
+    """The query for the equity over time; ``points``: maximum number per account."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -106,7 +106,7 @@ class CurveQuery(BaseModel):
 
 
 def parse_result_query(query: Mapping[str, str]) -> ResultsWanted:
-    """Return which results a request asks for. Raises ``BadQuery``."""
+    """Return the results that a request asks for. Raise `BadQuery` if it is not valid."""
     try:
         return ResultsWanted(**dict(ResultQuery.model_validate(given(query))))
     except ValidationError as error:
@@ -114,7 +114,7 @@ def parse_result_query(query: Mapping[str, str]) -> ResultsWanted:
 
 
 def parse_curve_query(query: Mapping[str, str]) -> CurveQuery:
-    """Return which values a request asks for. Raises ``BadQuery``."""
+    """Return the query for the equity over time. Raise `BadQuery` if it is not valid."""
     try:
         return CurveQuery.model_validate(given(query))
     except ValidationError as error:

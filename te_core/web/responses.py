@@ -1,4 +1,4 @@
-"""How both listeners answer: always a JSON object, never a version, never cached."""
+"""Responses of both listeners: always a JSON object, without a version, never cached."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _HEADERS = CIMultiDict(
 
 
 def answer(status: int, body: Mapping[str, Any], *, retry_after: float | None = None) -> web.Response:
-    """Build a JSON answer. ``retry_after`` in seconds."""
+    """Build a JSON response. ``retry_after`` in seconds."""
     response = web.Response(status=status, body=encode_body(body), headers=_HEADERS)
     if retry_after is not None:
         response.headers["Retry-After"] = str(max(1, math.ceil(retry_after)))
@@ -34,12 +34,12 @@ def answer(status: int, body: Mapping[str, Any], *, retry_after: float | None = 
 
 
 def refuse(status: int, reason: str, *, retry_after: float | None = None) -> web.Response:
-    """Build an error answer."""
+    """Build an error response."""
     return answer(status, {"error": {"reason": reason}}, retry_after=retry_after)
 
 
 def accept(request: web.BaseRequest, body: Mapping[str, Any], now: datetime) -> web.StreamResponse:
-    """Build the answer 200, for the usual connection in one piece."""
+    """Build a response with status 200; on a usual connection it is written in one piece."""
     if request.version == HttpVersion11 and request.keep_alive and request.method != "HEAD":
         return _Whole(_head(now.replace(microsecond=0)), encode_body(body))
     return answer(200, body)
@@ -48,7 +48,7 @@ def accept(request: web.BaseRequest, body: Mapping[str, Any], now: datetime) -> 
 def dismiss(
     request: web.BaseRequest, status: int, body: Mapping[str, Any], *, retry_after: float | None = None
 ) -> web.StreamResponse:
-    """Build an error answer after which the connection is closed; cheap, for there may be thousands a second."""
+    """Build an error response that closes the connection; cheap, as there may be thousands per second."""
     if request.version == HttpVersion11 and request.method != "HEAD":
         whole = _Whole(_last_head(status, retry_after), encode_body(body))
         whole.keep_alive = False
@@ -59,21 +59,23 @@ def dismiss(
 
 
 class _Whole(web.StreamResponse):
-    """Head and body together: every alert gets one, and the parts took an eighth of all the time that it needs."""
+    """Head and body in one write: every alert gets one, and separate parts took an eighth of its whole time."""
 
-    def __init__(self, head: bytes, body: bytes) -> None:  # the base's would make headers that nobody reads
+    def __init__(
+        self, head: bytes, body: bytes
+    ) -> None:  # the base class would create headers that are never read
         self._text = b"%b%d\r\n\r\n%b" % (head, len(body), body)
 
     keep_alive = True
 
     async def prepare(self, request: web.BaseRequest) -> None:
-        """Write it. Raises ``ConnectionResetError``."""
+        """Write the response. Raise `ConnectionResetError` if the sender has disconnected."""
         if request.transport is None or request.transport.is_closing():
-            raise ConnectionResetError("the sender hung up")
+            raise ConnectionResetError("the sender has disconnected")
         request.transport.write(self._text)
 
     async def write_eof(self, data: bytes = b"") -> None:
-        """Do nothing: all is written."""
+        """Do nothing: everything is already written."""
 
 
 @lru_cache(maxsize=2)
@@ -94,4 +96,4 @@ def _last_head(status: int, retry_after: float | None) -> bytes:
 
 _TOO_MANY = encode_body({"error": {"reason": "too many requests at once; try again"}})
 BUSY = b"%b%d\r\n\r\n%b" % (_last_head(503, 5), len(_TOO_MANY), _TOO_MANY)
-"""The whole answer for a sender that there is no connection for."""
+"""The whole response to a sender for which no connection is available."""

@@ -23,12 +23,12 @@ from te_core.web.public import Webhooks
 from te_core.web.tls import Certificate
 
 _EVENT = "listener"
-"""Kind of the events of both listeners."""
+"""The kind of both listeners' events."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerFiles:
-    """Where files that the settings name are: certificates beside ``settings.toml``, the socket in the state folder."""
+    """Folders of the files in the settings: certificates next to ``settings.toml``, the socket in the state folder."""
 
     settings: Path
     state: Path
@@ -37,11 +37,11 @@ class ServerFiles:
 class Servers:
     """The public and the private site.
 
-    They listen before the engine runs and until it has stopped; in between ``open`` lets alerts in: a sender
-    who is refused with a 503 sends again, one who finds nobody listening does not. ``token`` is that of the private
-    listener; with ``nonce`` it proves to ``te`` that this engine answers. ``pages``: what browsers are served there.
+    They listen before the engine runs and until it has stopped; ``open`` starts accepting alerts: a sender that gets a
+    503 retries, one whose connection is refused does not. ``token``: of the private listener. ``nonce``: proves to
+    ``te`` that this engine is responding. ``pages``: what browsers are served there.
 
-    Raises ``ConfigError`` for a certificate that cannot be used.
+    Raises `ConfigError` for a certificate that cannot be used.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class Servers:
         self.private = Listener("private", site, report=lambda text: report(f"private listener: {text}"))
 
     async def start(self) -> None:
-        """Listen. Raises ``ConfigError`` when an address cannot be had; then neither listens."""
+        """Start listening. Raise `ConfigError` if an address is not available; then neither listens."""
         await self.public.start(self._settings.public.host, self._settings.public.port)
         private = self._settings.private
         try:
@@ -93,11 +93,11 @@ class Servers:
             raise
 
     def open(self) -> None:
-        """Let alerts in."""
+        """Accept alerts from now on."""
         self._webhooks.closed = ""
 
     def drain(self) -> None:
-        """Answer alerts with 503 from now on, so that their senders come again."""
+        """Respond to alerts with 503 from now on, so that their senders retry."""
         self._webhooks.closed = "the engine is stopping"
         if self._pages is not None:
             self._pages.leave("the engine is stopping")
@@ -107,7 +107,7 @@ class Servers:
         await asyncio.gather(self.public.stop(), self.private.stop())
 
     def findings(self) -> Iterator[Finding]:
-        """Return what the settings leave open, and what requests have shown since the start."""
+        """Return findings on the exposure by the settings, and on what requests have shown since the start."""
         yield from exposure(self._settings)
         if self._forwarder:
             yield forwarded_by(self._forwarder)

@@ -1,4 +1,4 @@
-"""One answer for everybody who asks at about the same time: reading every account takes budget from its orders."""
+"""One result for all requests at about the same time: reading every account uses the request budget of its orders."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Any
 from te_core.clock import Clock
 
 _FRESH = 2.0
-"""Seconds for which an answer is given again."""
+"""Seconds for which a result is reused."""
 
 Result = Mapping[str, Any]
 
 
 class SharedResult:
-    """Asks once at a time, and remembers the answer for a moment. An error goes to all who waited, and is forgotten."""
+    """Runs one query at a time, and caches the result briefly. An error goes to all waiting requests, uncached."""
 
     def __init__(self, ask: Callable[[], Awaitable[Result]], clock: Clock) -> None:
         self._ask = ask
@@ -24,7 +24,7 @@ class SharedResult:
         self._last: tuple[float, Result] | None = None
 
     async def get(self) -> Result:
-        """Return the answer. One who hangs up does not end it for the others."""
+        """Return the result. A request that is cancelled does not end the query for the others."""
         if self._last is not None and self._clock.monotonic() - self._last[0] < _FRESH:
             return self._last[1]
         if self._asking is None:

@@ -1,4 +1,4 @@
-"""The public listener's own certificate, and whose clients' certificates it wants to see."""
+"""The public listener's own certificate, and the client certificates that it requires."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ _KEY = "listen.public"
 
 
 class Certificate:
-    """The TLS context of new connections, made again when one of its files has changed.
+    """The TLS context of new connections, reloaded when one of its files has changed.
 
-    Files are compared at each handshake: renewals come by renaming, by symbolic links and into mounted folders, and
-    nobody waits for a certificate that no connection needs. Relative names are beside ``settings.toml``.
+    Files are compared at each handshake: renewals arrive by renaming, by symbolic links and in mounted folders, and
+    nothing is loaded that no connection needs. Relative names are next to ``settings.toml``.
     """
 
     def __init__(self, settings: ListenerSettings, folder: Path) -> None:
-        """Raise ``ConfigError`` for a file that cannot be used."""
+        """Load the files. Raise `ConfigError` for a file that cannot be used."""
         self._settings = settings
         self._folder = folder
         self._seen = self._state()
         self._present = self.context = self._load()
-        self.context.sni_callback = self._greeted  # OpenSSL calls it for clients without a server name, too
+        self.context.sni_callback = self._greeted  # OpenSSL also calls it for clients without a server name
 
     def _greeted(self, connection: ssl.SSLObject, _name: str | None, _context: ssl.SSLContext) -> None:
         state = self._state()
@@ -45,9 +45,9 @@ class Certificate:
             self._seen = state
             try:
                 self._present = self._load()
-                logger.info("{}: the certificate has changed, and is used from now on", _KEY)
+                logger.info("{}: reloaded the changed certificate", _KEY)
             except ConfigError as error:
-                logger.error("the certificate has changed and cannot be used; the old one stays: {}", error)
+                logger.error("cannot use the changed certificate; the old one stays active: {}", error)
         connection.context = self._present
 
     def _load(self) -> ssl.SSLContext:
