@@ -90,11 +90,11 @@ class JournalReader:
         return self._times(ORDERS_SINCE, at)
 
     def rejected_since(self, at: datetime) -> Mapping[str, Sequence[datetime]]:
-        """Return when orders were made from ``at`` on that the exchange rejected, by book; of the newest orders."""
+        """Return when orders that the exchange rejected were created since ``at``, by book; among the newest orders."""
         return self._times(REJECTED_SINCE, at)
 
     def refused_since(self, at: datetime) -> Mapping[str, Sequence[datetime]]:
-        """Return when input was refused from ``at`` on, by source; as far as it is kept."""
+        """Return when input was refused since ``at``, by source, as far as it is still stored."""
         return self._times(REFUSED_SINCE, at)
 
     def _times(self, wanted: Select[Any], at: datetime) -> Mapping[str, Sequence[datetime]]:

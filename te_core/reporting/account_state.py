@@ -22,7 +22,7 @@ _TITLE = re.compile(r"[A-Z][A-Za-z0-9.]{1,20}: ")
 """The exchange's name with which plugins start its messages; the account's own name already identifies it."""
 _RAW = re.compile(r" [(\[].*$", re.S)
 OLDER = "read before its newest order"
-"""Why what is free, and so the margin, is not known although the equity is."""
+"""Why the free funds, and so the margin, are unknown although the equity is known."""
 
 
 def account_state(engine: Engine, settings: Settings, name: str, runner: AccountRunner) -> dict[str, Any]:
@@ -105,7 +105,7 @@ def _reads(worker: AccountWorker, view: AccountView, steady: float, now: datetim
 
 
 def _lacks_an_order(worker: AccountWorker) -> bool:
-    """Return whether the equity was requested before the newest order: its free margin is that of before it."""
+    """Return whether the equity was requested before the newest order: its free margin is then out of date."""
     return worker.beliefs.equity_lags or any(keeper.orders.open for keeper in worker.keepers.values())
 
 

@@ -83,7 +83,7 @@ class Accounts(Instances[AccountRunner]):
         self._trip, self._stopped = trip, stopped
         self._reviewer, self._show = reviewer, show
         self._only, self._observe = only, observe
-        """The sections that run, None for all; why none of this run sends anything, empty when they may."""
+        """The sections that run, None for all; why none of this run sends anything, empty if they may."""
         self._account_met = met
         """Called with an account's name, its scopes, and the controls persisted at its first connection."""
         self._ledger = ExposureLedger(facilities.clock.monotonic)
@@ -155,7 +155,7 @@ class Accounts(Instances[AccountRunner]):
             worker.command(controls)
 
     def review_again(self) -> None:
-        """Have every account ask the risk checks again."""
+        """Request new reviews of the risk checks for every account."""
         for runner in self.runners.values():
             runner.worker.reviews.ask_again()
 

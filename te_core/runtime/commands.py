@@ -329,14 +329,14 @@ class Commands:
                 raise CommandRefused(f"{name} is not observing: it is already live")
 
     def _accepted(self, command: Command, now: datetime) -> Iterator[Control]:
-        """Return what is accepted: a symbol, or all that others changed and the engine left so."""
+        """Return what is accepted: one symbol, or all that were changed from outside and not corrected."""
         if not command.accounts:
             raise CommandRefused("te accept needs an account: te status shows what others changed")
         scopes = self._accounts.scopes()
         for name in command.accounts:
             worker = self._accounts.runners[name].worker
             if not self._accounts.runners[name].running or "positions" in worker.failing_reads:
-                raise CommandRefused(f"{name} cannot be read now: what it holds is not known")
+                raise CommandRefused(f"{name} cannot be read now: its positions are not known")
             keepers = [
                 keeper
                 for symbol, keeper in worker.keepers.items()

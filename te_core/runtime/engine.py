@@ -87,7 +87,7 @@ class Engine:
         facilities = self._make_facilities(log, state_dir, redact, control)
         self.notifiers = Notifiers(facilities, redact)
         self.observers = Observers(facilities, redact, self._record_unobserved)
-        self.risk_checks = RiskChecks(facilities, lambda: self._accounts.review_again())  # noqa: PLW0108 - made later
+        self.risk_checks = RiskChecks(facilities, lambda: self._accounts.review_again())  # noqa: PLW0108 - created later
         self._sources = Sources(facilities, self.netting.intake, self._last_price)
         self.refusals = Refusals(journal, clock)
         self.breakers = self._make_breakers(log)

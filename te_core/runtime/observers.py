@@ -1,4 +1,4 @@
-"""Shows observers what happened. Each has a bounded queue of its own: a slow or failing one delays nobody."""
+"""Pass what happened to observers. Each has its own bounded queue: a slow or failing one delays nothing."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ from te_core.settings.resolution import Kind, Resolved
 Happening = Event | FinishedOrder | PositionChange
 
 TIMEOUT = 30.0
-"""Seconds that an observer may take for one thing."""
+"""Seconds that one call of an observer may take."""
 MOST_WAITING = 1000
-"""Things that wait for one observer; the oldest give way to newer ones."""
+"""Largest number of items queued for one observer; the oldest are dropped for newer ones."""
 TURN = 20
-"""Things that are shown before others get their turn on the event loop."""
+"""Items that are passed on before other tasks of the event loop can run."""
 
 
 class ObserverRunner(Runner):
-    """Runs one observer. ``seen``, ``lost`` and ``dropped`` count things since the start.
+    """Runs one observer. ``seen``, ``lost`` and ``dropped`` count items since the start.
 
-    ``lost``: those during which it failed; ``dropped``: those that gave way to newer ones.
+    ``lost``: those during which it failed; ``dropped``: those that were dropped for newer ones.
     """
 
     stop_timeout = 0.2
@@ -52,22 +52,22 @@ class ObserverRunner(Runner):
 
     @property
     def waiting(self) -> int:
-        """How many things were not shown yet."""
+        """The number of queued items."""
         return len(self._waiting)
 
     def accept(self, happening: Happening) -> None:
-        """Show something as soon as it is its turn."""
+        """Queue an item."""
         if self.running:
             self.dropped += len(self._waiting) == MOST_WAITING
             self._waiting.append(happening)
             self._news.set()
 
     def counters(self) -> dict[str, Any]:
-        """Return what the observer counts, for ``te status``."""
+        """Return the observer's counters, for ``te status``."""
         return {} if self._instance is None else guard.ask("status()", self._instance.status, self._redact)
 
     def start(self, spec: ObserverSpec[Any], context: ObserverContext[Any]) -> None:
-        """Make the instance and keep it running; what waits goes to the new instance."""
+        """Create the instance and keep it running; queued items go to the new instance."""
         self._launch(partial(self._run, spec, context))
 
     async def _run(self, spec: ObserverSpec[Any], context: ObserverContext[Any], _up: Up) -> None:
@@ -87,9 +87,9 @@ class ObserverRunner(Runner):
             await guard.close("close()", instance.close, self._log)
 
     async def _show(self, instance: Observer, happening: Happening) -> None:
-        """Show one thing. Raises whatever goes wrong; only ``NotReady`` has it shown again."""
+        """Pass one item to the observer. Raise any error; the item is passed again only after `NotReady`."""
         what, method = _method(instance, happening)
-        self.lost += 1  # until it is known to have been seen
+        self.lost += 1  # until it has been seen
         try:
             async with asyncio.timeout(TIMEOUT):
                 await guard.call(what, partial(method, happening), self._redact)
@@ -133,13 +133,13 @@ class Observers(Instances[ObserverRunner]):
         self._record = record
 
     def accept(self, event: Event) -> None:
-        """Show an event that happened; its texts go out without secrets."""
+        """Queue an event for every observer, with its texts redacted."""
         if self.runners:
             detail = redacted(event.detail, self._redact)
             self.show(lambda: replace(event, text=self._redact(event.text), detail=detail))
 
     def show(self, make: Callable[[], Happening]) -> None:
-        """Show something that happened; it is made only where somebody is there to see it."""
+        """Queue an item for every observer; ``make`` is called only if an observer is running."""
         runners = [runner for runner in self.runners.values() if runner.running]
         if runners:
             happening = make()
@@ -149,7 +149,7 @@ class Observers(Instances[ObserverRunner]):
     def _make(self, name: str, resolved: Resolved) -> ObserverRunner:
         facilities = self._facilities
         log = facilities.log.bind(observer=name)
-        # Its own outages are not shown to observers: they would go to itself.
+        # Its own outages are not passed to observers: they would reach the failing observer itself.
         outages = Outages(facilities.clock, log, self._record, redact=facilities.redact)
         return ObserverRunner(
             name, resolved.settings.observers[name].plugin, **facilities.runner(log, outages)

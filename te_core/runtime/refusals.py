@@ -1,4 +1,4 @@
-"""What was refused in the last 24 hours: alerts by source, orders by account; in memory, begun from the journal."""
+"""Refusals of the last 24 hours: alerts by source, orders by account; in memory, initialised from the journal."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ NONE = DayCount()
 
 
 class Refusals:
-    """One per engine. What the journal no longer has when it starts is not counted."""
+    """One per engine. Refusals that the journal no longer contains at the start are not counted."""
 
     def __init__(self, journal: Journal, clock: Clock) -> None:
         since = clock.now() - DAY

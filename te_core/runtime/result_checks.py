@@ -210,6 +210,6 @@ def _is_number(value: Any) -> bool:
 
 
 def wrong(where: str, result: Any, expected: str) -> str:
-    """Return what is wrong with an result: which call or field, what was received, what is expected."""
+    """Return what is wrong with a result: which call or field, what was returned, what is expected."""
     found = str(result) if isinstance(result, Decimal) else a_kind(result)
     return f"defect of the plugin: {where} is {found} instead of {expected}"

@@ -1,7 +1,7 @@
-"""The risk checks of the settings: asked before anything is increased, each within its time limit.
+"""The risk checks of the settings: they review every increase beforehand, each within its time limit.
 
-One that fails, hangs or answers nonsense holds the increases that it is asked about, or lets them go, as its section
-says; no reduction, no other symbol and no other account waits for it.
+A check that fails, hangs or returns an invalid result holds the increases that it reviews, or allows them, according
+to its section; no reduction, no other symbol and no other account waits for it.
 """
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ from te_core.settings.resolution import Kind, Resolved
 from te_core.texts import plain
 
 FAILED_FOR = 5.0
-"""Seconds after which a check that failed is asked again about a symbol."""
+"""Seconds after which a failed check reviews a symbol again."""
 LONGEST_REASON = 200
 MOST_LATE = 20
-"""Questions that were given up and have not ended: with so many, a check is not asked any more."""
+"""Largest number of timed-out reviews that have not ended; with so many, a check is no longer called."""
 GATHER = 0.5
-"""Seconds within which requests to ask again count as one."""
+"""Seconds within which requests for a new review are combined."""
 
 
 class RiskCheckRunner(Runner):
-    """Runs one risk check. ``asked``, ``objected`` and ``failed`` count questions since the start."""
+    """Runs one risk check. ``asked``, ``objected`` and ``failed`` count reviews since the start."""
 
     stop_timeout = 1.0
 
@@ -51,7 +51,7 @@ class RiskCheckRunner(Runner):
         self.name = name
         self.section = section
         self.switched_on = False
-        """Whether the settings want it to be asked, be it running or not."""
+        """Whether it is enabled in the settings, running or not."""
         self.asked = self.objected = self.failed = 0
         self._instance: RiskCheck | None = None
         self._up = asyncio.Event()
@@ -62,7 +62,7 @@ class RiskCheckRunner(Runner):
         self.section, self.switched_on = section, switched_on
 
     def concerns(self, account: str, symbol: str) -> bool:
-        """Return whether it is asked about a symbol of an account."""
+        """Return whether it reviews a symbol of an account."""
         section = self.section
         return (
             self.switched_on
@@ -71,15 +71,15 @@ class RiskCheckRunner(Runner):
         )
 
     def counters(self) -> dict[str, Any]:
-        """Return what the check counts, for ``te status``."""
+        """Return the check's counters, for ``te status``."""
         return {} if self._instance is None else guard.ask("status()", self._instance.status, self._redact)
 
     def start(self, spec: RiskCheckSpec[Any], context: RiskCheckContext[Any]) -> None:
-        """Make the instance and keep it running."""
+        """Create the instance and keep it running."""
         self._launch(partial(self._run, spec, context))
 
     async def review(self, proposal: Proposal) -> tuple[Verdict, float]:
-        """Ask it; returns its verdict, and for how many seconds that counts. Never raises for what it does wrong."""
+        """Return its verdict, and the seconds for which that is valid. Never raise an error of the plugin."""
         self.asked += 1
         seconds = self.section.timeout.total_seconds()
         if reason := self._why_not():
@@ -121,7 +121,7 @@ class RiskCheckRunner(Runner):
         return replace(found, reason=plain(self._redact(found.reason), LONGEST_REASON))
 
     def _failed(self, reason: str) -> tuple[Verdict, float]:
-        """Return what is done instead of an answer, as the settings say."""
+        """Return the verdict that the settings define for a failure."""
         self.failed += 1
         said = plain(self._redact(reason), LONGEST_REASON)
         self.outages.failing(self._what, said)
@@ -132,7 +132,7 @@ class RiskCheckRunner(Runner):
     def _ended(self, task: asyncio.Task[Verdict]) -> None:
         self._late.discard(task)
         if not task.cancelled():
-            task.exception()  # retrieved: it was given up long ago
+            task.exception()  # retrieve it; the review timed out long ago
 
     async def _run(self, spec: RiskCheckSpec[Any], context: RiskCheckContext[Any], up: Up) -> None:
         make_folder(context.state_dir)
@@ -150,7 +150,7 @@ class RiskCheckRunner(Runner):
 
 
 def checked(answer: Any, at: str = "") -> Verdict:
-    """Check what ``review`` returned. Raises ``PluginDefect``. ``at``: where it is defined."""
+    """Return what ``review`` returned. Raise `PluginDefect` if it is not valid. ``at``: where ``review`` is defined."""
     if not isinstance(answer, Verdict):
         raise PluginDefect(wrong("review()", answer, "Verdict") + at)
     largest: object = answer.largest
@@ -163,7 +163,7 @@ def checked(answer: Any, at: str = "") -> Verdict:
 
 
 class RiskChecks(Instances[RiskCheckRunner]):
-    """All risk checks. ``ask_again``: has all accounts ask again."""
+    """All risk checks. ``ask_again`` makes all accounts request new reviews."""
 
     kind: ClassVar[Kind] = "risk_checks"
 
@@ -175,15 +175,15 @@ class RiskChecks(Instances[RiskCheckRunner]):
 
     @property
     def names(self) -> Sequence[str]:
-        """Those that are asked about anything."""
+        """The names of the enabled checks."""
         return [name for name, runner in self.runners.items() if runner.switched_on] if self.runners else ()
 
     def asked_about(self, account: str, symbol: str) -> Sequence[str]:
-        """Return the names of those that are asked about a symbol of an account."""
+        """Return the names of the checks that review a symbol of an account."""
         return [name for name, runner in self.runners.items() if runner.concerns(account, symbol)]
 
     async def review(self, proposal: Proposal) -> Reviewed:
-        """Ask all that it concerns, at the same time."""
+        """Run all checks that a proposal concerns at the same time, and combine their verdicts."""
         names = self.asked_about(proposal.account, proposal.symbol)
         answers = await asyncio.gather(*(self.runners[name].review(proposal) for name in names))
         verdicts = [verdict for verdict, _ in answers]
@@ -193,14 +193,14 @@ class RiskChecks(Instances[RiskCheckRunner]):
         )
 
     def prepare(self, resolved: Resolved) -> None:
-        """Apply the settings that need no restart; a check that came or went has everything asked again."""
+        """Apply the settings that need no restart; an added or removed check causes new reviews of everything."""
         before = list(self.runners)
         super().prepare(resolved)
         if before != list(self.runners):
             self.changed()
 
     def changed(self) -> None:
-        """Have everything asked again soon; however often this is called meanwhile, once."""
+        """Schedule new reviews of everything; calls until then are combined into one."""
         if self._asking is None:
             self._asking = asyncio.get_running_loop().call_later(GATHER, self._now)
 

@@ -110,7 +110,7 @@ class EngineSettings(Section):
     strict: bool = False
     """whether the engine refuses to start if a plugin that the settings name is broken"""
     plugins_dir: str | None = None
-    """folder of plugins that are one file each, for trying out; relative to settings.toml"""
+    """folder of single-file plugins, for development; relative to settings.toml"""
     backoff_first: Duration = timedelta(seconds=5)
     """first pause after a symbol failed; doubles with every further failure"""
     backoff_last: Duration = timedelta(seconds=120)
@@ -473,7 +473,7 @@ class Settings(Section):
 
     @model_validator(mode="after")
     def _known_to_risk_checks(self) -> Self:
-        """Refuse a name that no section has: its account or symbol would silently be checked by nobody."""
+        """Refuse a name that no section has: otherwise its account or symbol would silently not be checked."""
         parts = [
             (("risk_checks", name, kind), f"there is no [{kind}.{each}]{nearest(each, known)}")
             for name, section in self.risk_checks.items()
@@ -505,7 +505,7 @@ class Settings(Section):
         return switch is None or switch.enabled
 
     def plugins_folder(self, beside: FilePath) -> FilePath | None:
-        """Return where plugins of one file each are; None where the settings name no folder. ``beside``: theirs."""
+        """Return the folder of single-file plugins, relative to ``beside``; None if the settings name none."""
         folder = self.engine.plugins_dir
         return beside / FilePath(folder).expanduser() if folder else None
 

@@ -74,7 +74,9 @@ class ExchangeConformance(ProtectionCases, FactCases, StopCases, MoneyCases, Con
     def make_harness(self, folder: Path) -> WorkerHarness:
         """Return the harness of one case. Fail at once if the account did not connect in an earlier case."""
         if self.cannot_connect:
-            pytest.fail(f"not run, because the account does not connect: {self.cannot_connect}", pytrace=False)
+            pytest.fail(
+                f"not run, because the account does not connect: {self.cannot_connect}", pytrace=False
+            )
         return WorkerHarness(
             folder,
             self.make_exchange(folder / "venue"),

@@ -1,4 +1,4 @@
-"""Cases of a connection: what it is asked aside from trading, how its answers are dated, and how it ends."""
+"""Conformance cases about a connection: requests other than trading, the dates of reads, and how it ends."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from te_core.testing.worker_harness import WorkerHarness
 
 FIFTH = Decimal("0.2")
 CONNECTIONS = 3
-"""Connections that are opened and closed, after a first one has started what is shared."""
+"""Connections that are opened and closed, after a first one has started shared resources."""
 
 
 class ConnectionCases:
     """Cases E60 to E65."""
 
     async def test_e60_a_diagnosis_changes_nothing(self, harness: WorkerHarness) -> None:
-        """It finds no error in an account that trades, and each finding states what to do about it."""
+        """A diagnosis finds no error in an account that trades, and each finding states what to do about it."""
         async with harness:
             symbol = harness.exchange.symbols[0]
             want = await hold(harness, symbol, FIFTH)
@@ -43,7 +43,7 @@ class ConnectionCases:
             assert [found for found in findings if found.severity is Severity.ERROR] == []
 
     async def test_e61_reads_are_dated_before_the_answer(self, harness: WorkerHarness) -> None:
-        """What happened while an answer was on its way is not in it: its date must not claim that."""
+        """A response does not contain what happened while it was in transit, so its date must not claim that."""
         needs(harness, Ability.SLOW_ANSWERS)
         async with harness:
             symbol = harness.exchange.symbols[0]
@@ -68,7 +68,7 @@ class ConnectionCases:
                 assert as_of <= harness.exchange.clock.now(), f"{what}: as_of is in the future"
 
     async def test_e63_a_cancelled_request_ends(self, harness: WorkerHarness) -> None:
-        """At once, as cancelled, and the next one works: the engine cancels what it stops waiting for."""
+        """A cancelled request ends at once and the next one works: the engine cancels requests that it gives up."""
         needs(harness, Ability.SLOW_ANSWERS)
         async with harness:
             symbol = harness.exchange.symbols[0]
@@ -79,14 +79,16 @@ class ConnectionCases:
                 await asyncio.sleep(harness.exchange.slowness / 4)
                 asked.cancel()
                 await asyncio.wait({asked}, timeout=harness.timeout)
-                assert asked.cancelled(), f"{what}: goes on, or ends otherwise, though it was cancelled"
+                assert asked.cancelled(), (
+                    f"{what}: continues, or ends in another way, although it was cancelled"
+                )
             await harness.exchange.restore()
             for read in reads(harness.account, symbol).values():
                 await read()
             await hold(harness, symbol, 2 * FIFTH)
 
     async def test_e64_what_is_closed_leaves_nothing_running(self, harness: WorkerHarness) -> None:
-        """Connections come and go for months; what each leaves behind adds up. The next one trades on."""
+        """A closed connection leaves no task behind, as that would add up over months; the next one trades."""
         async with harness:
             symbol = harness.exchange.symbols[0]
             want = await hold(harness, symbol, FIFTH)
@@ -96,7 +98,7 @@ class ConnectionCases:
             for _ in range(CONNECTIONS):
                 await reconnect(harness)
                 await harness.crash()
-            with suppress(AssertionError):  # the exchange's side may take a moment to see the connection gone
+            with suppress(AssertionError):  # the emulator may take a moment to notice the closed connection
                 await harness.until(lambda: len(asyncio.all_tasks()) <= allowed, "the tasks to end")
             left = [str(task.get_coro()) for task in asyncio.all_tasks()]
             assert len(left) <= allowed, f"tasks after close(): {left}, {allowed} of them before"
@@ -105,7 +107,7 @@ class ConnectionCases:
             await hold(harness, symbol, -FIFTH)
 
     async def test_e65_request_budgets_are_shares(self, harness: WorkerHarness) -> None:
-        """Metrics show how much is left of each limit, from 0 to 1, without asking the exchange."""
+        """Request budgets are shares from 0 to 1 of each limit, for metrics; reading them sends no request."""
         async with harness:
             await hold(harness, harness.exchange.symbols[0], FIFTH)
             for name, left in harness.account.request_budgets().items():
@@ -119,7 +121,7 @@ async def reconnect(harness: WorkerHarness) -> None:
 
 
 def reads(account: ExchangeAccount, symbol: str) -> Mapping[str, Callable[[], Awaitable[Known[Any]]]]:
-    """Return the reads that the engine decides by."""
+    """Return the reads on which the engine bases its decisions."""
     return {
         "positions": account.positions,
         "equity": account.equity,

@@ -1,7 +1,7 @@
-"""An emulated exchange over HTTP, served in a thread of its own, with lateness and faults.
+"""An emulated exchange over HTTP, served in its own thread, with latency and faults.
 
-Write the exchange as an aiohttp application and hand it to an ``HttpHarness``. The thread has its own event loop: the
-emulator answers while the account under test blocks, and a process (``te run``) reaches it as well as a test does.
+Write the exchange as an aiohttp application and pass it to an ``HttpHarness``. The thread has its own event loop: the
+emulator responds while the account under test blocks, and a process (``te run``) can reach it as well as a test.
 docs/emulators.md has a complete example.
 """
 
@@ -22,7 +22,7 @@ from te_core.testing.real_clock import SystemClock
 T = TypeVar("T")
 HOST = "127.0.0.1"
 TIMEOUT = 30.0
-"""Seconds in which the thread must do what it is asked to."""
+"""Seconds within which the thread must complete a call."""
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -31,29 +31,29 @@ class HttpFault:
     """What happens to matching requests."""
 
     path: str = ""
-    """Matches the requests whose path begins with this; empty: all."""
+    """Matches requests whose path starts with this; empty: all."""
     method: str = ""
     """GET, POST and so on; empty: all."""
     times: int | None = 1
-    """How many requests it affects; None: all until ``clear``."""
+    """Number of requests that it affects; None: all until ``clear``."""
     delay: float = 0
-    """Seconds by which the response is late."""
+    """Seconds by which the response is delayed."""
     status: int | None = None
-    """Answered instead of the emulator's own response, with ``body``; None: the own response is sent."""
+    """Status sent with ``body`` instead of the emulator's own response; None: the own response is sent."""
     body: bytes = b""
     dropped: bool = False
-    """The connection breaks instead of a response."""
+    """The connection is aborted instead of a response."""
     executed: bool = False
-    """The request is carried out all the same before ``status`` or ``dropped`` take effect."""
+    """The request is executed before ``status`` or ``dropped`` take effect."""
 
     def matches(self, method: str, path: str) -> bool:
-        """Return whether a request is one that this fault affects."""
+        """Return whether this fault affects a request."""
         return path.startswith(self.path) and self.method in ("", method)
 
 
 @dataclass(frozen=True, slots=True)
 class HttpRequest:
-    """A request that arrived. ``status``: of its response; 0 where the connection was broken."""
+    """A request that arrived. ``status``: of its response; 0 if the connection was aborted."""
 
     method: str
     path: str
@@ -61,7 +61,7 @@ class HttpRequest:
 
 
 class LoopThread:
-    """An event loop in a thread of its own. Its work is asked for from other threads, and waited for."""
+    """An event loop in its own thread. Other threads submit work to it and wait for the result."""
 
     def __init__(self, name: str = "emulator") -> None:
         self.loop = asyncio.new_event_loop()
@@ -73,19 +73,19 @@ class LoopThread:
         self.loop.run_forever()
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run a coroutine there and return its result; blocks the caller meanwhile."""
+        """Run a coroutine in the thread and return its result; block the caller meanwhile."""
         return asyncio.run_coroutine_threadsafe(work, self.loop).result(TIMEOUT)
 
     def call(self, function: Callable[[], T]) -> T:
-        """Call a function there and return its result; blocks the caller meanwhile."""
+        """Call a function in the thread and return its result; block the caller meanwhile."""
         return self.run(_called(function))
 
     async def ask(self, function: Callable[[], T]) -> T:
-        """Call a function there and return its result, without blocking the caller's own loop."""
+        """Call a function in the thread and return its result, without blocking the caller's own loop."""
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(_called(function), self.loop))
 
     def stop(self) -> None:
-        """Cancel what still runs there, and end the thread."""
+        """Cancel the remaining tasks, and end the thread."""
         if self.loop.is_closed():
             return
         self.run(_cancel_others())
@@ -106,9 +106,10 @@ async def _cancel_others() -> None:
 
 
 class HttpEmulator:
-    """Serves an application on loopback in a thread of its own.
+    """Serves an application on loopback in its own thread.
 
-    ``latency``: seconds of a round trip; it may be changed at any time. ``requests``: what arrived, oldest first.
+    ``latency``: seconds of a round trip; may be changed at any time. ``requests``: the requests that arrived, oldest
+    first.
     """
 
     def __init__(self, application: Callable[[], web.Application], *, latency: float = 0) -> None:
@@ -121,14 +122,14 @@ class HttpEmulator:
 
     @property
     def url(self) -> str:
-        """Return the address to hand to the account."""
+        """Return the address to pass to the account."""
         return f"http://{HOST}:{self.port}"
 
     @property
     def thread(self) -> LoopThread:
-        """Return the thread that serves; what reads or changes the exchange's state should run there."""
+        """Return the serving thread; code that reads or changes the exchange's state should run there."""
         if self._thread is None:
-            raise RuntimeError("the emulator does not run: call start() first, or use it in a with block")
+            raise RuntimeError("the emulator is not running: call start() first, or use it in a with block")
         return self._thread
 
     def start(self) -> None:
@@ -166,7 +167,7 @@ class HttpEmulator:
         self.stop()
 
     def add(self, *faults: HttpFault) -> None:
-        """Arm faults, behind those that are armed already."""
+        """Arm faults, after those that are already armed."""
         self._faults += [(fault, fault.times) for fault in faults]
 
     def clear(self) -> None:
@@ -210,8 +211,8 @@ def _plain(error: web.HTTPException) -> Mapping[str, str]:
 class HttpHarness(ExchangeHarness):
     """A harness whose exchange is an aiohttp application. A subclass adds ``connect``, ``position`` and ``executed``.
 
-    ``faults``: how an ability shows in HTTP, by ability. What is there is added to ``abilities``; where a fault has
-    ``times``, the suite's own count takes its place. ``SLOW_ANSWERS`` needs no entry.
+    ``faults``: the HTTP fault for each ability. Its keys are added to ``abilities``; if a fault has ``times``, the
+    suite's own count replaces it. ``SLOW_ANSWERS`` needs no entry.
     """
 
     faults: Mapping[Ability, HttpFault] = {}
@@ -224,11 +225,11 @@ class HttpHarness(ExchangeHarness):
         self.server.start()
 
     async def ask(self, function: Callable[[], T]) -> T:
-        """Call a function in the emulator's thread: the way to read or change the exchange's state."""
+        """Call a function in the emulator's thread, to read or change the exchange's state."""
         return await self.server.thread.ask(function)
 
     async def changes(self) -> int:
-        """Return how many requests that are no reads have arrived so far."""
+        """Return how many requests other than reads have arrived so far."""
         return sum(request.method not in ("GET", "HEAD") for request in self.server.requests)
 
     async def fail(self, ability: Ability, times: int = 1, symbol: str = "") -> None:

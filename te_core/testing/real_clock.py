@@ -1,4 +1,4 @@
-"""For tests on a real event loop, against an emulator with sockets: the system's clock, and an engine in a hurry."""
+"""For tests on a real event loop, against an emulator with sockets: the system's clock, and fast engine settings."""
 
 from __future__ import annotations
 
@@ -12,4 +12,4 @@ __all__ = ["NEAR", "SystemClock"]
 NEAR = EngineSettings(
     resync=timedelta(seconds=0.2), backoff_first=timedelta(seconds=0.2), backoff_last=timedelta(seconds=1)
 )
-"""An engine next to its exchange: nothing that a conformance case waits for takes longer than a second."""
+"""Settings for an engine next to its exchange: no wait of a conformance case takes longer than a second."""

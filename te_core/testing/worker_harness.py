@@ -42,7 +42,7 @@ ENGINE = EngineSettings(
 
 
 CONNECTING = 20.0
-"""Seconds within which an account has to be connected; a failure is tried again meanwhile."""
+"""Seconds within which an account must be connected; failures are retried meanwhile."""
 
 
 class NoOptions(BaseModel):
@@ -67,7 +67,7 @@ class WorkerHarness:
         engine: EngineSettings = ENGINE,
         unreachable: Callable[[str], None] = lambda _: None,
     ) -> None:
-        """``unreachable`` is told why the account does not connect though nothing keeps it from that."""
+        """``unreachable`` is called with the reason if the account does not connect although it should."""
         self.exchange = exchange
         self.dates = exchange.dates = Dates(exchange.clock)
         self.engine = engine
@@ -77,7 +77,7 @@ class WorkerHarness:
         self.timeout = timeout
         self.settings = self._settings()
         self.expects_to_connect = True
-        """False where a case has the exchange refuse the account before it is opened."""
+        """False if a case makes the exchange refuse the account before it is opened."""
         self._folder = folder
         self._unreachable = unreachable
 

@@ -289,7 +289,7 @@ def _equity(account: State) -> tuple[Decimal | None, State, bool]:
 
 
 def _free_unknown(seen: State, *, old: bool) -> str:
-    """Return why what is free is not known; empty where it is."""
+    """Return why the free funds are unknown; empty if they are known."""
     if old:
         return "not read now" if seen else "never read"
     if seen.get("free") is not None:

@@ -142,7 +142,7 @@ class AccountRow:
     wallet: Decimal | None
     free: Decimal | None
     free_unknown: str
-    """Why ``free``, and with it the margin, is not known; empty where it is."""
+    """Why ``free``, and with it the margin, is unknown; empty if it is known."""
     as_last_seen: bool
     """Whether the equity is from before it became unreadable."""
     seen_at: datetime | None
