@@ -31,20 +31,20 @@ def _gauge(name: str, text: str, *labels: str) -> Metric:
 READ_OFF = (
     _gauge("te_info", "1; the version is a label", "version"),
     _gauge("te_started_at_seconds", "When the engine started, Unix time"),
-    _gauge("te_ready", "1 while everything that is wanted works, as /readyz says"),
+    _gauge("te_ready", "1 while everything that must work works, as /readyz reports"),
     _gauge("te_source_ready", "1 while a source works, or is switched off", "source"),
     _gauge(
         "te_signal_age_seconds",
-        "Since the newest signal of a source on a symbol was received",
+        "Seconds since the newest signal of a source on a symbol was received",
         "source",
         "symbol",
     ),
-    _gauge("te_signal_depth", "What that signal says, -1 … 1", "source", "symbol"),
+    _gauge("te_signal_depth", "Depth of that signal (target exposure), -1 … 1", "source", "symbol"),
     _gauge("te_account_ready", "1 while an account works, or is switched off", "account"),
-    _gauge("te_account_read_age_seconds", "Since an account's positions were last read", "account"),
+    _gauge("te_account_read_age_seconds", "Seconds since an account's positions were last read", "account"),
     _gauge(
         "te_account_equity",
-        "By which positions are sized, quote currency; absent while unknown",
+        "Equity by which positions are sized, quote currency; absent while unknown",
         "account",
     ),
     _gauge(
@@ -55,10 +55,10 @@ READ_OFF = (
     _gauge(
         "te_account_total", "Balance with unrealised profit, quote currency; absent while unknown", "account"
     ),
-    _gauge("te_account_exposure", "Absolute notional that counts to limits, quote currency", "account"),
+    _gauge("te_account_exposure", "Absolute notional that counts towards limits, quote currency", "account"),
     _gauge("te_target_depth", "Target exposure of an account on a symbol, -1 … 1", "account", "symbol"),
-    _gauge("te_goal", "What the target means, base units, signed", "account", "symbol"),
-    _gauge("te_position", "What is held, base units, signed; absent while unknown", "account", "symbol"),
+    _gauge("te_goal", "Quantity that the target means, base units, signed", "account", "symbol"),
+    _gauge("te_position", "Held quantity, base units, signed; absent while unknown", "account", "symbol"),
     _gauge(
         "te_difference",
         "Goal less position, base units; absent while either is unknown",
@@ -70,7 +70,7 @@ READ_OFF = (
     ),
     _gauge(
         "te_symbol_held_seconds",
-        "For how long a symbol has been held back; absent otherwise",
+        "Seconds for which a symbol has been held back; absent otherwise",
         "account",
         "symbol",
     ),
@@ -82,20 +82,20 @@ READ_OFF = (
     ),
     _gauge(
         "te_standing_commands",
-        "Commands that stand, of operators and breakers; scope: an account or source, empty for all, else other",
+        "Standing commands of operators and breakers; scope: an account or source, empty for all, else other",
         "topic",
         "state",
         "scope",
     ),
     _gauge(
         "te_breaker_used",
-        "How near a breaker is that looks at sums: 1 is where it trips; account: empty for those over all",
+        "Usage of a breaker on sums: it trips at 1; account: empty for those over all accounts",
         "account",
         "breaker",
     ),
     _gauge(
         "te_breaker_tripped",
-        "1 from when a breaker trips until it is lifted; account: empty for those over all",
+        "1 from when a breaker trips until it is lifted; account: empty for those over all accounts",
         "account",
         "breaker",
         "action",
