@@ -1,4 +1,4 @@
-"""``te actions``: the commands of this run of the engine, whoever gave them, and how far each is."""
+"""``te actions``: show the commands of this run of the engine, from every sender, with their progress."""
 
 from __future__ import annotations
 
@@ -15,12 +15,10 @@ from te_core.cli.past import AsJson
 
 def actions(
     context: typer.Context,
-    action: Annotated[
-        str, typer.Argument(help="One of them, by its id; all if not given.", show_default=False)
-    ] = "",
+    action: Annotated[str, typer.Argument(help="Id of one command; default: all.", show_default=False)] = "",
     as_json: AsJson = False,
 ) -> None:
-    """Show the commands of this run, newest first: who gave each, and what is still to be done. Exits with 1 if any is.
+    """Show this run's commands, newest first: who sent each and what is still to do. Exits with 1 if any is unfinished.
 
     \b
     Example: te actions
@@ -32,8 +30,8 @@ def actions(
         found = [one for one in found if one["id"] == action]
         if not found:
             raise Failure(
-                f"no command {action} was given in this run of the engine",
-                next_step="te actions lists them; te events has those of earlier runs",
+                f"this run of the engine has no command {action}",
+                next_step="te actions lists them; te events shows those of earlier runs",
             )
     if as_json:
         print_json({"actions": found})

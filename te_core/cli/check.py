@@ -1,4 +1,4 @@
-"""``te check``: would the engine start with these settings and plugins?"""
+"""``te check``: check whether the engine would start with these settings and plugins."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 def check(
     context: typer.Context, as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False
 ) -> None:
-    """Check the settings and the plugins that they name. Starts nothing, writes nothing.
+    """Check the settings and the plugins they name. Starts nothing, writes nothing.
 
     \b
     Example: te check
-    Exit code: 0 all is well, 1 something cannot be used (the rest can), 2 the settings are refused
+    Exit code: 0 ok, 1 something cannot be used (the rest can), 2 the settings are refused
     """
     found = _found(Paths.of(context))
     if as_json:
@@ -66,7 +66,7 @@ def _found(paths: Paths) -> dict[str, Any]:
     return found | {
         "warnings": [
             *resolved.warnings,
-            *(f"{key} is missing: the first `te run` makes one in .secrets.toml" for key in pending),
+            *(f"{key} is missing: the first `te run` creates one in .secrets.toml" for key in pending),
             *loose_ends(resolved.settings, registry, largest_leverages(paths, resolved.settings.symbols)),
             *_exposed(resolved.settings.listen),
         ],
@@ -90,7 +90,7 @@ def _exposed(settings: ListenSettings) -> Iterator[str]:
 
 def _lines(found: dict[str, Any]) -> Iterator[str]:
     if found["problems"]:
-        yield f"{found['settings']}: refused; an engine that runs keeps its last good settings"
+        yield f"{found['settings']}: refused; a running engine keeps its last good settings"
         return
     yield f"{found['settings']}: {'valid, but not all of it can run' if found['unavailable'] else 'ok'}"
     yield f"sources that can run: {', '.join(found['sources']) or 'none'}"

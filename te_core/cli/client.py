@@ -1,4 +1,4 @@
-"""Talks to the running engine. It announces its addresses in the state folder while it runs."""
+"""Sends requests to the running engine, which announces its addresses in the state folder while it runs."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from te_core.app.paths import Paths
 from te_core.cli.failure import ExitCode, Failure
 
 JOURNAL_FILE = "journal.sqlite3"
-"""The schema's default, known without the schema: loading that takes longer than asking the engine."""
+"""The schema's default, repeated here: importing the schema takes longer than a request to the engine."""
 
 _TIMEOUT = 10.0
-"""Seconds; `te plan` waits for every account to be read."""
+"""Seconds; `te plan` waits until every account has been read."""
 
 
 class EngineDown(Failure):
-    """No engine runs in this place."""
+    """No engine is running with this state folder."""
 
     def __init__(self, paths: Paths) -> None:
         super().__init__(
@@ -31,7 +31,10 @@ class EngineDown(Failure):
 
 
 def ask(paths: Paths, path: str) -> Any:
-    """Ask the running engine. Raises ``EngineDown``, or ``Failure`` with the engine's own words."""
+    """Send a GET request to the running engine and return the answer.
+
+    Raises ``EngineDown``, or ``Failure`` with the reason that the engine returned.
+    """
     status, body = _exchange(paths, path)
     if status != 200:
         raise Failure(str(body["error"]["reason"]))
@@ -39,7 +42,7 @@ def ask(paths: Paths, path: str) -> Any:
 
 
 def post(paths: Paths, path: str, body: Mapping[str, Any] | None = None) -> Any | None:
-    """Have the running engine do something; None when it knows nothing of that name. Raises as ``ask`` does."""
+    """Send a POST request to the running engine; return None for 404. Raises as ``ask`` does."""
     from te_core.web.encoding import encode
 
     status, answer = _exchange(paths, path, body=encode(body or {}).encode())
@@ -49,7 +52,7 @@ def post(paths: Paths, path: str, body: Mapping[str, Any] | None = None) -> Any 
 
 
 def command(paths: Paths, action: str, body: Mapping[str, Any]) -> Any:
-    """Have the running engine carry out a command of the operator. Raises as ``ask`` does."""
+    """Send an operator's command to the running engine and return the answer. Raises as ``ask`` does."""
     from te_core.web.encoding import encode
 
     status, answer = _exchange(paths, f"/api/v1/commands/{action}", body=encode(body).encode())
@@ -59,10 +62,10 @@ def command(paths: Paths, action: str, body: Mapping[str, Any]) -> Any:
 
 
 def running_engine(paths: Paths) -> Announcement | None:
-    """Return the engine that runs here; None when none does.
+    """Return the engine that runs here, or None.
 
-    What ``engine.json`` says is believed only while the journal is locked, and when who answers there can prove to be
-    the engine that wrote it: after a crash anybody may listen on its port.
+    ``engine.json`` is trusted only while the journal is locked, and only if the process that answers there proves that
+    it is the engine that wrote the file: after a crash any process may listen on that port.
     """
     from te_core.journal.lock import is_locked
 
@@ -97,8 +100,8 @@ def _exchange(paths: Paths, path: str, *, body: bytes | None = None) -> tuple[in
         raise EngineDown(paths) from None
     if status == 401:
         raise Failure(
-            "the running engine has another listen.private.token than the settings",
-            next_step="restart the engine, or set the token back",
+            "the running engine uses a different listen.private.token than the settings",
+            next_step="restart the engine, or restore the token",
         )
     return status, answer
 
@@ -111,9 +114,9 @@ def request(
     headers: dict[str, str] | None = None,
     authority: Path | None = None,
 ) -> tuple[int, Any]:
-    """Send one request to this machine; GET, or POST with a body. Gives the status and the JSON answer.
+    """Send one request to this machine (GET, or POST if there is a body); return the status and the JSON answer.
 
-    ``base``: the address of a listener. ``authority``: the certificate that it has to have, whatever name stands in it.
+    ``base``: the address of a listener. ``authority``: the certificate it must present, whatever name is in it.
     """
     import http.client
 
@@ -122,10 +125,10 @@ def request(
         connection.request("GET" if body is None else "POST", target, body=body, headers=headers or {})
         response = connection.getresponse()
         if 300 <= response.status < 400:
-            raise Failure(f"{base} answers with a redirect, which no engine does: it is not followed")
+            raise Failure(f"{base} answered with a redirect, which an engine never does; it was not followed")
         return response.status, json.loads(response.read() or b"{}")
     except (http.client.HTTPException, ValueError) as error:
-        raise Failure(f"{base} does not answer like an engine: {type(error).__name__}") from None
+        raise Failure(f"{base} did not answer like an engine: {type(error).__name__}") from None
     finally:
         connection.close()
 
@@ -146,7 +149,7 @@ def _connection(base: str, authority: Path | None) -> Any:
 
     context = ssl.create_default_context(cafile=authority)
     context.check_hostname = False  # this machine's address is in no certificate
-    # The very certificate is expected; how well it is made, which Python 3.13 checks by default, is its owner's matter.
+    # This exact certificate is expected; the strict X.509 checks that Python 3.13 enables by default do not matter.
     context.verify_flags = context.verify_flags & ~ssl.VERIFY_X509_STRICT | ssl.VERIFY_X509_PARTIAL_CHAIN
     return http.client.HTTPSConnection(host, parts.port, timeout=_TIMEOUT, context=context)
 
@@ -165,7 +168,7 @@ def _at_socket(path: str) -> Any:
 
 
 def setting(paths: Paths, *path: str) -> str:
-    """Return one setting, also while an edit has broken others: the engine runs on with its last good ones."""
+    """Return one setting, even while an edit has broken others: the engine keeps running with its last good ones."""
     from te_core.settings.peek import peek
 
     default = JOURNAL_FILE if path == ("journal", "file") else ""

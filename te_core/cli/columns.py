@@ -1,4 +1,4 @@
-"""Lines of styled text, and tables that fit a width: columns give way, no cell wraps, no number is cut. Pure."""
+"""Lines of styled text, and tables that fit a width by dropping columns: no cell wraps, no number is cut. Pure."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 Span = tuple[str, str]
-"""Text, and the name of its style; empty for none."""
+"""A text and the name of its style (empty for none)."""
 Line = tuple[Span, ...]
 ELLIPSIS = "…"
 _PLAIN = str.maketrans({"−": "-", "·": ".", "…": ">", "\N{THIN SPACE}": " ", "×": "x", "≠": "#"})  # noqa: RUF001
@@ -15,7 +15,7 @@ _THIN = str.maketrans({"\N{THIN SPACE}": " "})
 
 
 def cells(text: str) -> int:
-    """Return how many columns of a terminal a text takes."""
+    """Return how many terminal columns a text occupies."""
     if text.isascii():
         return len(text)
     return sum(
@@ -24,7 +24,7 @@ def cells(text: str) -> int:
 
 
 def cut(text: str, width: int) -> str:
-    """Return a text of at most so many columns, with an ellipsis where something is missing."""
+    """Return a text cut to at most ``width`` columns, ending in an ellipsis if cut."""
     if cells(text) <= width:
         return text
     kept = text
@@ -34,7 +34,7 @@ def cut(text: str, width: int) -> str:
 
 
 def cut_line(line: Iterable[Span], width: int) -> Line:
-    """Return a line of at most so many columns; what goes is at its end."""
+    """Return a line cut at its end to at most ``width`` columns."""
     left, made = width, list[Span]()
     for text, style in line:
         shown = cut(text, left)
@@ -46,12 +46,12 @@ def cut_line(line: Iterable[Span], width: int) -> Line:
 
 
 def text_of(line: Line) -> str:
-    """Return what a line says."""
+    """Return the text of a line without styles."""
     return "".join(text for text, _ in line)
 
 
 def for_terminal(line: Line, *, plain: bool) -> Line:
-    """Return a line as a terminal shows it; ``plain``: one that shows ASCII only."""
+    """Return a line as a terminal can show it; ``plain``: in ASCII only."""
     if not plain:
         return tuple((text.translate(_THIN), style) for text, style in line)
     return tuple((text.translate(_PLAIN).encode("ascii", "replace").decode(), style) for text, style in line)
@@ -59,25 +59,25 @@ def for_terminal(line: Line, *, plain: bool) -> Line:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Column:
-    """One column. ``spare``: which go first where it is narrow; 0 always stays. ``left``: aligned so.
-
-    ``prose``: it takes what is left of the width, and may be cut.
-    """
+    """One column of a table."""
 
     title: str
     cells: Sequence[Span] = field(default_factory=tuple)
     spare: int = 0
+    """Columns with the largest number are dropped first; 0 is never dropped."""
     left: bool = False
+    """Whether cells are left-aligned."""
     prose: bool = False
+    """Whether the column uses the remaining width and may be cut."""
 
     @property
     def width(self) -> int:
-        """Return how wide it has to be."""
+        """Return the width of the widest cell or the title."""
         return max(cells(self.title), *(cells(text) for text, _ in self.cells), 0)
 
 
 def fitting(columns: Sequence[Column], width: int, *, gap: int = 1) -> list[Column]:
-    """Return the columns that there is room for; those that can be spared most go first."""
+    """Return the columns that fit; those with the largest ``spare`` are dropped first."""
     shown = [column for column in columns if column.cells]
     while shown and _taken(shown, gap) > width:
         most = max(column.spare for column in shown)
@@ -98,7 +98,7 @@ def table(columns: Sequence[Column], width: int, *, gap: int = 1, title_style: s
 
 
 def _trimmed(line: Line) -> Line:
-    """Return a line without the blanks at its end."""
+    """Return a line without trailing blanks."""
     kept = len(line)
     while kept and not line[kept - 1][0].strip():
         kept -= 1

@@ -1,4 +1,4 @@
-"""What the operator's commands have in common: who gives them, what they would order, and whether that is wanted."""
+"""Shared by the operator's commands: who sends them, a preview of their orders, and the confirmation."""
 
 from __future__ import annotations
 
@@ -16,39 +16,41 @@ from te_core.cli.plan import plan_table
 
 Accounts = Annotated[
     list[str] | None,
-    typer.Argument(help="Accounts; all if none is named.", show_default=False, autocompletion=account_names),
+    typer.Argument(help="Accounts; default: all.", show_default=False, autocompletion=account_names),
 ]
 Symbol = Annotated[str, typer.Option("--symbol", help="Only this symbol.", autocompletion=symbol_names)]
-Reason = Annotated[str, typer.Option("--reason", help="Why, for the journal and for others.")]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+Reason = Annotated[str, typer.Option("--reason", help="Reason, for the journal and for other operators.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
 For = Annotated[
-    str, typer.Option("--for", help="How long: 90s, 30m, 1h, 2d; until a source speaks if not given.")
+    str, typer.Option("--for", help="How long: 90s, 30m, 1h, 2d; default: until a source sends a signal.")
 ]
 
 
 def body(**fields: Any) -> dict[str, Any]:
-    """Return the body of a command, with who gives it."""
+    """Return the body of a command, including the user who sends it."""
     import getpass
 
     try:
         user = getpass.getuser()
     except (KeyError, OSError):  # a user id without a name, as in containers
-        user = "somebody"
+        user = "unknown user"
     symbol = str(fields.pop("symbol", "")).upper()
     return {"by": f"{user} (te)", "symbol": symbol, **fields}
 
 
 def seconds(text: str) -> float:
-    """Return how many seconds ``90s``, ``30m``, ``1h`` or ``2d`` are. Raises ``Failure``."""
+    """Return a duration such as ``90s``, ``30m``, ``1h`` or ``2d`` in seconds. Raises ``Failure``."""
     units = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
     try:
         return float(text[:-1]) * units[text[-1]]
     except (ValueError, KeyError):
-        raise Failure(f"--for {text}: not a time like 90s, 30m, 1h or 2d", code=ExitCode.INVALID) from None
+        raise Failure(
+            f"--for {text}: expected a duration such as 90s, 30m, 1h or 2d", code=ExitCode.INVALID
+        ) from None
 
 
 def preview(paths: Paths, action: str, wanted: Mapping[str, Any], question: str, *, yes: bool) -> Any:
-    """Show what a command would order, and ask unless told not to. Raises ``Failure`` if it is not wanted."""
+    """Show what a command would order and ask for confirmation. Raises ``Failure`` if it is declined."""
     answer = command(paths, action, {**wanted, "preview": True})
     show_preview(answer)
     confirmed(question, yes=yes)
@@ -56,7 +58,7 @@ def preview(paths: Paths, action: str, wanted: Mapping[str, Any], question: str,
 
 
 def show_preview(answer: Any) -> None:
-    """Show what a command takes back, and what it would order."""
+    """Show what a command would lift, and what it would order."""
     for text in answer.get("breakers", ()):
         print_lines(f"arms again: {text.partition(';')[0]}")
     for row in answer["lifted"]:
@@ -65,7 +67,7 @@ def show_preview(answer: Any) -> None:
 
 
 def confirmed(question: str, *, yes: bool) -> None:
-    """Ask, unless told not to. Raises ``Failure`` if the answer is no."""
+    """Ask for confirmation unless ``yes`` is set. Raises ``Failure`` if the answer is no."""
     if yes:
         return
     try:
@@ -73,17 +75,17 @@ def confirmed(question: str, *, yes: bool) -> None:
     except typer.Abort:
         wanted = False
     if not wanted:
-        raise Failure("nothing was changed", next_step="--yes does not ask")
+        raise Failure("nothing was changed", next_step="to skip the question: --yes")
 
 
 def done(answer: Any) -> None:
-    """Say what is in force now."""
+    """Print what is active now."""
     for text in dict.fromkeys(row["text"] for row in answer["set"]):
         print_lines(text)
 
 
 def still_open(state: Any, accounts: list[str]) -> list[str]:
-    """Return what a flatten has not closed yet, in words."""
+    """Return a line for each position that a flatten has not closed yet."""
     return [
         f"{name}: {left}"
         for name, account in state["accounts"].items()

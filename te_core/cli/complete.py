@@ -1,4 +1,4 @@
-"""Options that name accounts, symbols, sources, and what the shell completes them to: names of the settings."""
+"""Options that take names of accounts, symbols and sources, with shell completion from the settings."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from te_core.app.paths import Paths
 
 def _names(*sections: str) -> Callable[[Any, str], list[str]]:
     def complete(ctx: typer.Context, incomplete: str) -> list[str]:
-        """Return the names of these sections of the settings that begin so."""
+        """Return the names in these sections of the settings that start with ``incomplete``."""
         from te_core.settings.peek import names
 
         paths = Paths.find(ctx.find_root().params.get("settings"))
@@ -24,7 +24,7 @@ def _names(*sections: str) -> Callable[[Any, str], list[str]]:
 
 
 def event_kinds(incomplete: str) -> list[str]:
-    """Return the kinds of events that the engine itself records and that begin so."""
+    """Return the event kinds of the engine itself that start with ``incomplete``."""
     from te_core.model.event import KINDS
 
     return [kind for kind in KINDS if kind.startswith(incomplete)]

@@ -1,4 +1,4 @@
-"""``te demo``: a minute of alerts on paper accounts, for those who only want to look."""
+"""``te demo``: play a minute of alerts on paper accounts."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import typer
 def demo(
     seconds: Annotated[float, typer.Option(min=0, max=3600, help="How long it takes.")] = 60,
 ) -> None:
-    """Show the engine at work for a minute: alerts come in, two paper accounts follow. Nothing is kept.
+    """Show the engine at work for a minute: alerts arrive, two paper accounts follow. Nothing is stored.
 
-    It runs in a temporary folder, listens on this machine only and connects to nobody else.
+    It runs in a temporary folder, listens on this machine only and connects to nothing else.
 
     \b
     Example: te demo

@@ -1,4 +1,4 @@
-"""``te flatten --direct``: closes without an engine, after asking one that does not answer to stop."""
+"""``te flatten --direct``: close positions without an engine, after stopping one that does not answer."""
 
 from __future__ import annotations
 
@@ -18,32 +18,32 @@ if TYPE_CHECKING:
     from te_core.app.exclusive import CommandContext
 
 STOPPING = 5.0
-"""Seconds that an engine gets to stop; by itself it takes 1.4 at most."""
+"""Seconds an engine gets to stop; normally it takes at most 1.4."""
 POLL = 0.1
 
 
 def flatten_directly(paths: Paths, wanted: Mapping[str, Any], *, yes: bool) -> None:
-    """Flatten by the engine if it answers, else without it."""
+    """Flatten through the engine if it answers, else without it."""
     try:
         ask(paths, "/api/v1/state")
     except (EngineDown, Failure):
         _take_over(paths, yes=yes)
         _flatten(paths, wanted, yes=yes)
         return
-    print_note("the engine answers: it does this itself")
+    print_note("the engine answers, so it closes the positions itself")
     preview(paths, "flatten", wanted, "Close this, and halt?", yes=yes)
     done(command(paths, "flatten", wanted))
 
 
 def _take_over(paths: Paths, *, yes: bool) -> None:
-    """Have an engine that does not answer let go of the journal. Raises ``Failure`` if it does not."""
+    """Stop an engine that does not answer, so that it releases the journal. Raises ``Failure`` if it does not."""
     pid = _holder(paths)
     if pid is None:
         return
-    print_note(f"the engine (process {pid}) does not answer: it is asked to stop")
+    print_note(f"the engine (process {pid}) does not answer; stopping it")
     if _ended(paths, pid, signal.SIGTERM):
         return
-    confirmed(f"Process {pid} did not stop. Kill it? Its journal allows that.", yes=yes)
+    confirmed(f"Process {pid} did not stop. Kill it? The journal survives that.", yes=yes)
     if not _ended(paths, pid, signal.SIGKILL):
         raise Failure(
             f"process {pid} still holds the journal", next_step=f"end it: kill -9 {pid}", code=ExitCode.ENGINE
@@ -51,7 +51,7 @@ def _take_over(paths: Paths, *, yes: bool) -> None:
 
 
 def _holder(paths: Paths) -> int | None:
-    """Return the process that holds the journal's lock; None when nobody does. Raises ``Failure``, ``JournalError``."""
+    """Return the pid that holds the journal's lock, or None. Raises ``Failure``, ``JournalError``."""
     from te_core.errors import JournalLocked
     from te_core.journal.lock import JournalLock
 
@@ -83,7 +83,7 @@ def _ended(paths: Paths, pid: int, number: int) -> bool:
 
 
 def command_context(paths: Paths) -> CommandContext:
-    """Return what a command works with that takes the engine's place."""
+    """Return the context of a command that runs in place of the engine."""
     from uuid import uuid4
 
     from te_core.app.exclusive import CommandContext
@@ -96,7 +96,7 @@ def command_context(paths: Paths) -> CommandContext:
 
 
 def halt_directly(paths: Paths, wanted: Mapping[str, Any]) -> Any:
-    """Persist a halt for the next engine. Raises ``Failure`` where one runs that does not answer."""
+    """Persist a halt for the next engine. Raises ``Failure`` if one is running that does not answer."""
     import asyncio
 
     from te_core.app.halting import halt_offline
@@ -145,7 +145,7 @@ def _flatten(paths: Paths, wanted: Mapping[str, Any], *, yes: bool) -> None:
         asyncio.run(direct.run(show_and_ask, print_note))
     except KeyboardInterrupt:
         raise Failure(
-            "interrupted; what was begun is in the journal",
-            next_step="te flatten --direct goes on, and so does te run",
+            "interrupted; what was started is in the journal",
+            next_step="te flatten --direct continues, and so does te run",
         ) from None
     print_lines("everything that was to be closed is closed; halted until te resume")

@@ -1,4 +1,4 @@
-"""``te doctor``: do the accounts work, and what is to be done where they do not?"""
+"""``te doctor``: check whether the accounts work, and what to do if they do not."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ def doctor(
     \b
     Example: te doctor
              te doctor --account bybit-main
-    Exit code: 0 all is well or only warned of, 1 something is wrong
+    Exit code: 0 no errors (there may be warnings), 1 something is wrong
     """
     paths = Paths.of(context)
     answer = ask(paths, "/api/v1/doctor") if running_engine(paths) else _alone(paths)
     found, machine = answer["accounts"], answer.get("machine", [])
     if account is not None:
         if account not in found:
-            raise Failure(f"no account {account} to look at (known: {', '.join(found) or 'none'})")
+            raise Failure(f"no account {account} to check (known: {', '.join(found) or 'none'})")
         found, machine = {account: found[account]}, []
     if as_json:
         print_json({"accounts": found, "machine": machine})
@@ -81,7 +81,7 @@ def _alone(paths: Paths) -> dict[str, Any]:
         spec, folder = registry.exchanges[section.plugin], paths.state / "accounts" / name
         try:
             found[name] = asyncio.run(connected(folder, name, options, spec, resolved.settings))
-        except Exception as error:  # noqa: BLE001 - told and raised again, without the secrets in it
+        except Exception as error:  # noqa: BLE001 - reported and re-raised without secrets
             defect = redactor.redact(f"{type(error).__name__}: {error}")
             raise Failure(f"account {name}: plugin {section.plugin} has a defect: {defect}") from None
     here = Machine.here(settings=paths.settings, state=paths.state, env=os.environ, now=SystemClock().now())
@@ -97,9 +97,9 @@ def _alone(paths: Paths) -> dict[str, Any]:
 
 
 async def connected(folder: Path, name: str, options: Any, spec: Any, settings: Any) -> list[Any]:
-    """Connect to one account and return what is found there, a failure to connect included.
+    """Connect to one account and return the findings, including a failure to connect.
 
-    ``folder``: what the account may keep; never that of a running engine.
+    ``folder``: where the account may store files; never that of a running engine.
     """
     from te_core.clock import SystemClock
     from te_core.errors import TradeEngineError

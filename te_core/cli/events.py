@@ -1,4 +1,4 @@
-"""``te events``: what happened beside signals and orders, as the journal has it; and what happens from now on."""
+"""``te events``: show journaled events other than signals and orders, and follow new ones."""
 
 from __future__ import annotations
 
@@ -40,19 +40,19 @@ from te_core.cli.past import (
 from te_core.cli.since import Since, Until
 
 CSV = ("number", "at", "kind", "account", "symbol", "source", "text")
-"""The columns of ``te events --csv``; docs/cli.md says what they mean."""
+"""The columns of ``te events --csv``, explained in docs/cli.md."""
 _COLUMNS = ("at", "kind", "account", "symbol", "source", "note")
 WAIT = 8
-"""Seconds that the engine is asked to wait for an event; then it is asked again."""
+"""Seconds that one request waits for an event; then the next request follows."""
 AGAIN = 2.0
-"""Seconds after which an engine that does not answer is looked for again."""
+"""Seconds before retrying an engine that does not answer."""
 
 
 def events(
     context: typer.Context,
     *,
     follow: Annotated[
-        bool, typer.Option("--follow", "-f", help="Go on with what happens from now on, until Ctrl-C.")
+        bool, typer.Option("--follow", "-f", help="Also show new events as they happen, until Ctrl-C.")
     ] = False,
     since: Since = "",
     until: Until = "",
@@ -67,13 +67,13 @@ def events(
     as_json: AsJson = False,
     as_csv: AsCsv = False,
 ) -> None:
-    """Show what happened beside signals and orders, newest first: outages, drift, halts, limits, refusals.
+    """Show events other than signals and orders, newest first: outages, drift, halts, limits, refusals.
 
     \b
     Example: te events --since fri --account bybit-main
              te events --kind outage --since 2026-11 --csv > outages.csv
              te events --follow
-    With --follow the oldest comes first, a line each, and --json prints one object a line.
+    With --follow the oldest comes first, one line each, and --json prints one object per line.
     """
     check_one_form(as_json, as_csv)
     paths = Paths.of(context)
@@ -108,7 +108,7 @@ def _row(event: Any) -> tuple[object, ...]:
 def _follow(
     paths: Paths, query: Mapping[str, str], limit: int | None, *, as_json: bool, as_csv: bool
 ) -> None:
-    """Show the newest events, then each one that comes; an engine that ends is waited for."""
+    """Show the newest events, then each new one; if the engine stops, wait until one answers again."""
     if running_engine(paths) is None:
         raise EngineDown(paths)
     try:
@@ -126,7 +126,9 @@ def _follow(
 
 def _coming(paths: Paths, query: Mapping[str, str], first: int | None) -> Iterator[Any]:
     with asking(paths) as asked:
-        newest = asked("events", {"limit": "1"})["events"]  # before the others, so that none falls in between
+        newest = asked("events", {"limit": "1"})[
+            "events"
+        ]  # read first, so that no event is missed in between
         seen = list(entries(asked, "events", query, first))
     yield from reversed(seen)
     after = max((event["number"] for event in [*seen, *newest]), default=0)
@@ -148,7 +150,7 @@ def _coming(paths: Paths, query: Mapping[str, str], first: int | None) -> Iterat
 
 
 def line_of(event: Mapping[str, Any]) -> str:
-    """Write an event in a line."""
+    """Format an event on one line."""
     about = " ".join(str(event[key]) for key in ("account", "source", "symbol") if event[key])
     if str(event["text"]).startswith(f"{about}: "):
         about = ""

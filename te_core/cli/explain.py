@@ -1,4 +1,4 @@
-"""``te explain``: the arithmetic from signals to quantity, in terms that multiply out."""
+"""``te explain``: show the arithmetic from signals to quantity, in terms that multiply out."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from te_core.cli.failure import Failure
 from te_core.cli.output import print_json, print_lines
 
 _SHOWN = 10
-"""Contributors that are printed; ``--json`` has all."""
+"""Contributors printed per signal; ``--json`` has all."""
 
 
 def explain(
@@ -24,7 +24,7 @@ def explain(
     symbol: Annotated[
         str,
         typer.Argument(
-            help="Symbol, as the engine spells it.", show_default=False, autocompletion=symbol_names
+            help="Symbol, in the engine's spelling.", show_default=False, autocompletion=symbol_names
         ),
     ],
     account: Annotated[
@@ -45,7 +45,7 @@ def explain(
             known = ", ".join(found["accounts"])
             raise Failure(
                 f"account {account} has no target for {found['symbol']}",
-                next_step=f"those that have: {known}",
+                next_step=f"accounts that have one: {known}",
             )
         found["accounts"] = {account: found["accounts"][account]}
     if as_json:
@@ -65,7 +65,7 @@ def _explanation(paths: Paths, symbol: str) -> Any:
 
 
 def explanation_lines(name: str, found: Any, signals: Any) -> Iterator[str]:
-    """Write the arithmetic of one account's target for people."""
+    """Format the arithmetic of one account's target for people."""
     yield f"{name} {found['symbol']}: revision {found['revision']}, {found['reason']}, {found['created_at']}"
     for term in found["terms"]:
         said = f"  signal {term['source']}: weight {term['weight']} x depth {term['depth']} = {term['share']}"
@@ -90,7 +90,7 @@ def explanation_lines(name: str, found: Any, signals: Any) -> Iterator[str]:
 
 
 def _contributors(signal: Any, term: Any) -> Iterator[str]:
-    """Say who made a depth, where the source tells."""
+    """Yield lines for the contributors to a source's depth, if it reports them."""
     parts = signal.get("contributors", [])
     if not parts:
         return

@@ -1,4 +1,4 @@
-"""How a command fails: what is wrong, what to do next, and an exit code that scripts can rely on."""
+"""Failures of commands: what is wrong, what to do next, and an exit code that scripts can rely on."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ class ExitCode(IntEnum):
     OK = 0
     FAILED = 1
     INVALID = 2
-    """Usage, or settings that do not hold."""
+    """Wrong usage or invalid settings."""
     ENGINE = 3
     """The engine is running already, or it is not running and the command needs it."""
 
 
 class Failure(CommandFailed):
-    """Ends a command with a message, the next step, and an exit code."""
+    """Raised to end a command with a message, the next step, and an exit code."""
 
     def __init__(self, text: str, *, next_step: str = "", code: ExitCode = ExitCode.FAILED) -> None:
         self.code = code

@@ -1,4 +1,4 @@
-"""``te health``: one exit code, for whoever watches over the process."""
+"""``te health``: report the engine's health as an exit code, for a process monitor."""
 
 from __future__ import annotations
 
@@ -14,16 +14,14 @@ from te_core.cli.output import print_lines
 
 def health(
     context: typer.Context,
-    ready: Annotated[
-        bool, typer.Option("--ready", help="Also ask whether everything that is wanted works.")
-    ] = False,
+    ready: Annotated[bool, typer.Option("--ready", help="Also check that everything enabled works.")] = False,
 ) -> None:
-    """Exit with 0 when an engine runs here and answers; for health checks of containers and the like.
+    """Exit with 0 if an engine runs here and answers; for container health checks.
 
     \b
     Example: te health
              te health --ready
-    Exit code: 0 it does, 1 it is not ready (with --ready), 3 none answers
+    Exit code: 0 healthy, 1 not ready (with --ready), 3 no engine answers
     """
     paths = Paths.of(context)
     if running_engine(paths) is None:

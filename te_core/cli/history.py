@@ -1,4 +1,4 @@
-"""``te settings``: earlier versions of the settings, kept by every command that writes them."""
+"""``te settings``: list and restore earlier versions of the settings; every command that writes them stores one."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ app = typer.Typer(help="Earlier versions of the settings.", no_args_is_help=True
 
 @app.command()
 def history(context: typer.Context) -> None:
-    """List the versions that commands replaced, the newest first.
+    """List the versions that commands replaced, newest first.
 
     \b
     Example: te settings history
@@ -33,11 +33,11 @@ def history(context: typer.Context) -> None:
 @app.command()
 def undo(
     context: typer.Context,
-    version: Annotated[int, typer.Argument(min=1, help="As te settings history numbers them.")] = 1,
+    version: Annotated[int, typer.Argument(min=1, help="Number shown by te settings history.")] = 1,
     *,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Write without asking.")] = False,
 ) -> None:
-    """Bring an earlier settings.toml back, after showing what changes; the present one joins the history.
+    """Restore an earlier settings.toml, after showing what changes. The current one joins the history.
 
     \b
     Example: te settings undo
@@ -53,21 +53,21 @@ def undo(
     paths = Paths.of(context)
     kept = versions(paths.state)
     if version > len(kept):
-        raise Failure(f"there is no version {version}: {len(kept)} are kept", code=ExitCode.INVALID)
+        raise Failure(f"there is no version {version}: {len(kept)} are stored", code=ExitCode.INVALID)
     name, before = kept[version - 1], read(paths.settings)
     edited = replace(before, settings=text_of(paths.state, name))
     try:
         hide = redactor_of_version(paths, before)
-    except SettingsInvalid:  # its secrets are not known, and undoing is what would help
+    except SettingsInvalid:  # its secrets are not known; undoing is the way out
         print_lines(
-            "the present settings are refused (te check): what changes is not shown, it might be a secret"
+            "the current settings are refused (te check); the difference is not shown, it may contain secrets"
         )
     else:
         now, then = (hide(text or "").splitlines() for text in (before.settings, edited.settings))
         print_lines(
             *(
                 list(unified_diff(now, then, "now", "then", lineterm="", n=1))
-                or ["settings.toml stays as it is"]
+                or ["settings.toml does not change"]
             )
         )
     check(paths, edited)

@@ -1,4 +1,4 @@
-"""``te import``: takes over an installation of the earlier program."""
+"""``te import``: import an installation of the earlier program."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 def import_earlier(
     context: typer.Context,
-    folder: Annotated[Path, typer.Argument(help="Where the earlier program stands.", show_default=False)],
+    folder: Annotated[Path, typer.Argument(help="Folder of the earlier program.", show_default=False)],
     *,
     zone: Annotated[
         str, typer.Option(metavar="NAME", help="Time zone of its logs, if not this machine's.")
@@ -33,14 +33,14 @@ def import_earlier(
         bool | None,
         typer.Option(
             "--adopt/--no-adopt",
-            help="Take over positions that accounts hold. Asked for; with --yes where all of them match.",
+            help="Adopt the positions that accounts hold. Default: ask; with --yes, adopt where all of them match.",
             show_default=False,
         ),
     ] = None,
-    replace: Annotated[bool, typer.Option("--replace", help="Replace sections that are there.")] = False,
+    replace: Annotated[bool, typer.Option("--replace", help="Replace existing sections.")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Write without asking.")] = False,
 ) -> None:
-    """Take over mappings, weights, miners' parameters, exchange keys and last signals of the earlier program.
+    """Import mappings, weights, miners' parameters, exchange keys and last signals of the earlier program.
 
     It shows everything before it writes, and never changes the folder. Stop the earlier program first: two programs
     on one account undo each other's orders.
@@ -57,7 +57,7 @@ def import_earlier(
     paths = Paths.of(context)
     if is_locked(_journal(paths)):
         raise Failure(
-            f"an engine is running in {paths.state}: it would trade what is only half taken over",
+            f"an engine is running in {paths.state}: it would trade on a half-finished import",
             next_step="stop it, then run this again",
             code=ExitCode.ENGINE,
         )
@@ -66,7 +66,7 @@ def import_earlier(
     there = _there(texts, plan)
     if there and not replace:
         raise Failure(
-            f"{paths.settings} has {', '.join(there)} already: nothing was written",
+            f"{paths.settings} has {', '.join(there)} already; nothing was written",
             next_step="--replace replaces these sections; or import into an empty folder",
             code=ExitCode.INVALID,
         )
@@ -75,7 +75,7 @@ def import_earlier(
 
 
 def _write(paths: Paths, texts: Texts, plan: ImportPlan, there: Sequence[str], *, yes: bool) -> None:
-    """Check, show, ask, and write."""
+    """Check the edits, show them, ask for confirmation, and write them."""
     from te_core.cli.saving import check, report, with_edits, write
 
     edits = list(_edits(plan, there))
@@ -83,9 +83,9 @@ def _write(paths: Paths, texts: Texts, plan: ImportPlan, there: Sequence[str], *
     check(paths, edited)
     _show_texts(plan)
     signals = _news(paths, plan)
-    print_lines(f"{len(signals)} last signals go into the journal, dated by their own time")
+    print_lines(f"{len(signals)} last signals will be written to the journal, with their own timestamps")
     if not yes:
-        typer.confirm("Is the earlier program stopped, and shall this be written?", default=False, abort=True)
+        typer.confirm("Is the earlier program stopped? Write this?", default=False, abort=True)
     if signals:
         _journalise(paths, signals)
     write(paths, texts, edited)
@@ -106,12 +106,12 @@ def _zone(name: str) -> ZoneInfo | None:
         return ZoneInfo(name) if name else None
     except (ZoneInfoNotFoundError, ValueError):
         raise Failure(
-            f"--zone {name}: a name such as Europe/Berlin or UTC is needed", code=ExitCode.INVALID
+            f"--zone {name}: expected a time zone such as Europe/Berlin or UTC", code=ExitCode.INVALID
         ) from None
 
 
 def _there(texts: Texts, plan: ImportPlan) -> list[str]:
-    """Return the sections that the settings have already."""
+    """Return the sections that already exist in the settings."""
     from te_core.cli.settings_text import holds
 
     files = [text for text in (texts.settings, texts.secrets) if text]
@@ -122,7 +122,7 @@ def _there(texts: Texts, plan: ImportPlan) -> list[str]:
 def _show(plan: ImportPlan) -> None:
     print_lines("Found:", *(f"  {file}" for file in plan.files), "")
     if plan.notes:
-        print_note("Not taken over:", *(f"  {line}" for line in plan.notes))
+        print_note("Not imported:", *(f"  {line}" for line in plan.notes))
         print_lines("")
     if plan.held:
         rows = [
@@ -137,27 +137,29 @@ def _show(plan: ImportPlan) -> None:
         ]
         show(
             table(
-                "What accounts were last put to", ("account", "symbol", "depth", "signals say", "note"), rows
+                "Last known positions of the accounts",
+                ("account", "symbol", "depth", "signals say", "note"),
+                rows,
             )
         )
 
 
 def _adopted(plan: ImportPlan, adopt: bool | None, *, yes: bool) -> Iterator[str]:
-    """Yield the accounts whose positions are to be taken over."""
+    """Yield the accounts whose positions are adopted."""
     for account, matches in plan.adoptable().items():
         if adopt is not None:
             wanted = adopt
         elif yes:
             wanted = matches
         else:
-            differ = "" if matches else " What differs will be traded to what the signals say."
-            question = f"Take over the positions of {account} (adopt = true)?{differ}"
+            differ = "" if matches else " Positions that differ will be traded to what the signals ask for."
+            question = f"Adopt the positions of {account} (adopt = true)?{differ}"
             wanted = typer.confirm(printable(question), default=matches)
         if wanted:
             yield account
         else:
             print_note(
-                f"{account}: its positions are left alone, and their symbols are not traded until they are flat"
+                f"{account}: its positions are not touched, and their symbols are not traded until they are flat"
             )
 
 
@@ -188,7 +190,7 @@ def _show_texts(plan: ImportPlan) -> None:
 
 
 def _news(paths: Paths, plan: ImportPlan) -> list[Signal]:
-    """Return the signals that the journal does not have yet, or has older ones of."""
+    """Return the signals that are missing from the journal, or newer than those in it."""
     from te_core.journal.journal import Journal
     from te_core.moving.import_plan import news
 
@@ -203,7 +205,7 @@ def _news(paths: Paths, plan: ImportPlan) -> list[Signal]:
 
 
 def _journalise(paths: Paths, signals: Sequence[Signal]) -> None:
-    """Append signals before the settings name their sources: an engine never sees the accounts without them."""
+    """Append the signals before the settings name their sources, so that no engine sees the accounts without them."""
     import asyncio
 
     from te_core.app import state_folder
@@ -232,4 +234,4 @@ def _next_steps(plan: ImportPlan) -> None:
     print_lines("  te plan                        # empty where accounts hold their targets")
     print_lines("  te go ACCOUNT                  # lets a live account trade: before, it only observes")
     if listening:
-        print_lines("  te tradingview template        # alerts need a new address: it has a token of its own")
+        print_lines("  te tradingview template        # alerts need a new address, with its own token")

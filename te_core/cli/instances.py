@@ -1,4 +1,4 @@
-"""Settings with the plugins they name, loaded: for commands that need to know what a plugin says of itself."""
+"""Loads the settings together with the plugins they name, for commands that need the plugins' specs."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def load(
 ) -> tuple[Resolved, Registry, list[str]]:
     """Read the settings and import the plugins that they name. Raises ``SettingsInvalid``.
 
-    ``as_at_start``: take secrets that ``te run`` would make as made; their keys come third. ``texts``: what the files
-    would hold, instead of what they do.
+    ``as_at_start``: treat secrets that ``te run`` would create as present, and return their keys as the third item.
+    ``texts``: use these texts instead of the files.
     """
     import asyncio
 
@@ -42,7 +42,7 @@ def load(
 
 
 async def loaded(paths: Paths) -> tuple[Resolved, Registry]:
-    """Do the same within an event loop."""
+    """Load the same from within an event loop."""
     from te_core.settings.resolution import resolve
 
     settings, registry = await _imported(paths)
@@ -62,7 +62,7 @@ async def _imported(paths: Paths, texts: Texts | None = None) -> tuple[Settings,
 
 
 def redactor_of(settings: Settings, registry: Registry) -> Redactor:
-    """Give a redactor that knows every secret in the settings, whether or not they are valid."""
+    """Return a redactor that knows every secret in the settings, whether or not they are valid."""
     from te_core.secrets import Redactor
     from te_core.settings import fields
 
@@ -88,7 +88,7 @@ def redactor_of(settings: Settings, registry: Registry) -> Redactor:
 
 
 def redact_for(paths: Paths) -> Redact:
-    """Return what takes secrets out of the words of a plugin that perhaps could not be loaded."""
+    """Return a function that removes secrets from a text, such as the error of a plugin that failed to load."""
     from te_core.secrets import Redactor
     from te_core.settings.loading import load_settings
     from te_core.settings.problems import SettingsInvalid
@@ -101,13 +101,13 @@ def redact_for(paths: Paths) -> Redact:
 
 
 def webhook_of(paths: Paths, name: str) -> str:
-    """Give a source's webhook address, token included, at the running engine, else as the settings say."""
+    """Return a source's webhook address, token included: of the running engine, or else from the settings."""
     resolved, registry, _ = load(paths)
     return webhook_in(resolved, registry, paths, name)
 
 
 def webhook_in(resolved: Resolved, registry: Registry, paths: Paths, name: str) -> str:
-    """Do the same with settings that are loaded already."""
+    """Return the same for settings that are already loaded."""
     from te_core.cli.client import running_engine
     from te_core.web.address import address
 
@@ -115,7 +115,7 @@ def webhook_in(resolved: Resolved, registry: Registry, paths: Paths, name: str) 
     options = resolved.source_options.get(name)
     spec = registry.sources.get(sections[name].plugin) if name in sections else None
     if options is None or spec is None or spec.webhook is None:
-        reason = resolved.unavailable.get(f"sources.{name}", "it does not run, or takes no webhooks")
+        reason = resolved.unavailable.get(f"sources.{name}", "it does not run, or accepts no webhooks")
         known = ", ".join(resolved.source_options) or "none"
         raise Failure(f"source {name}: {reason}", next_step=f"sources that can run: {known}")
     engine = running_engine(paths)

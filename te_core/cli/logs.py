@@ -1,4 +1,4 @@
-"""``te logs``: the engine's own log file, those that were rotated away and compressed included."""
+"""``te logs``: show the engine's log file, including rotated and compressed ones."""
 
 from __future__ import annotations
 
@@ -24,26 +24,26 @@ LEVELS = ("TRACE", "DEBUG", "INFO", "SUCCESS", "WARNING", "ERROR", "CRITICAL")
 WHERE = ("source", "account", "symbol", "notifier")
 _LINE = re.compile(r"(?P<time>\d{4}-\d\d-\d\dT[\d:.]+Z) (?P<level>[A-Z]+) +(?P<rest>.*)", re.S)
 _ABOUT = re.compile(r"((?:source|account|symbol|notifier)=\S*?)(: | )")
-_NOWHERE = (
-    "until then the engine's stderr has it: pm2 logs, journalctl -u trade-engine, docker compose logs engine"
-)
+_NOWHERE = "until then logs go to the engine's stderr: pm2 logs, journalctl -u trade-engine, docker compose logs engine"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogLine:
-    """One entry of a log. ``about``: which source, account, symbol it is about. ``below``: lines of a traceback."""
+    """One log entry."""
 
     at: datetime
     level: str
     message: str
     about: Mapping[str, str] = field(default_factory=dict)
+    """Source, account, symbol and notifier that the entry is about."""
     below: tuple[str, ...] = ()
+    """Lines of a traceback."""
     fields: Mapping[str, Any] = field(default_factory=dict)
-    """All there is of an entry in JSON."""
+    """All fields of a JSON entry."""
 
     @property
     def text(self) -> str:
-        """Return it as the engine writes readable logs."""
+        """Return the entry as a line of the engine's text format."""
         where = " ".join(f"{name}={value}" for name, value in self.about.items())
         time = self.at.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00")
         return f"{time}Z {self.level:<7} {where}{': ' if where else ''}{self.message}"
@@ -51,7 +51,7 @@ class LogLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """Which entries are asked for; None and empty for all."""
+    """Which entries are wanted; None or empty for all."""
 
     since: datetime | None = None
     until: datetime | None = None
@@ -59,7 +59,7 @@ class Wanted:
     level: str = "TRACE"
 
     def fits(self, line: LogLine) -> bool:
-        """Return whether an entry is one of them."""
+        """Return whether an entry matches."""
         if (self.since is not None and line.at < self.since) or (
             self.until is not None and line.at >= self.until
         ):
@@ -73,7 +73,7 @@ def logs(
     context: typer.Context,
     *,
     follow: Annotated[
-        bool, typer.Option("--follow", "-f", help="Go on with what is written from now on, until Ctrl-C.")
+        bool, typer.Option("--follow", "-f", help="Also show new lines as they are written, until Ctrl-C.")
     ] = False,
     since: Since = "",
     until: Until = "",
@@ -82,19 +82,19 @@ def logs(
     source: SourceName = "",
     level: Annotated[
         Literal["TRACE", "DEBUG", "INFO", "WARNING", "ERROR"],
-        typer.Option("--level", case_sensitive=False, help="This and everything more serious."),
+        typer.Option("--level", case_sensitive=False, help="This level and above."),
     ] = "TRACE",
     as_json: AsJson = False,
 ) -> None:
-    """Show the engine's own log, oldest first, from files that were rotated and compressed, too.
+    """Show the engine's log, oldest first, including rotated and compressed files.
 
     \b
     Example: te logs --since 2h
              te logs --account bybit-main --symbol BTCUSDT --since fri
              te logs --level warning --since yesterday --json
              te logs --follow --account bybit-main
-    It reads [logs] file of the settings, in text or in JSON; the engine need not run. With --follow and without --since
-    the newest ten lines come first.
+    It reads the file set in [logs], text or JSON; the engine need not be running. With --follow and without --since, it
+    starts with the newest ten lines.
     """
     paths = Paths.of(context)
     begin, end = period(since, until, SystemClock().now())
@@ -115,11 +115,11 @@ def logs(
 
 
 def _following(paths: Paths, wanted: Wanted) -> Iterator[LogLine]:
-    """Read what is wanted of what is there, the newest ten without ``since``, then of what is written."""
+    """Yield wanted entries that exist (the newest ten without ``since``), then new ones."""
     from te_core.cli.tailing import Tail, followed
 
     if wanted.until is not None:
-        raise Failure("--until and --follow exclude each other", code=ExitCode.INVALID)
+        raise Failure("--until and --follow cannot be combined", code=ExitCode.INVALID)
     log_files(paths)  # raises if there is none
     file = log_file(paths)
     tail = Tail(file, lambda: log_files(paths))
@@ -129,7 +129,7 @@ def _following(paths: Paths, wanted: Wanted) -> Iterator[LogLine]:
         else:
             yield from found(
                 tail.before(log_files(paths)), wanted
-            )  # opened first: no rotation falls in between
+            )  # opened first, so that no rotation is missed in between
         for number, lines in enumerate(followed(tail, file)):
             new = [line for line in parsed(lines) if wanted.fits(line)]
             yield from new[-10:] if number == 0 and wanted.since is None else new
@@ -138,7 +138,7 @@ def _following(paths: Paths, wanted: Wanted) -> Iterator[LogLine]:
 
 
 def log_file(paths: Paths) -> Path:
-    """Return the file that the engine writes. Raises ``Failure`` where the settings name none."""
+    """Return the file that the engine writes. Raises ``Failure`` if the settings name none."""
     name = setting(paths, "logs", "file")
     if not name:
         raise Failure(
@@ -149,18 +149,19 @@ def log_file(paths: Paths) -> Path:
 
 
 def log_files(paths: Paths) -> list[Path]:
-    """Return the log file and what was rotated away from it, oldest first. Raises ``Failure`` where there is none."""
+    """Return the log file and its rotated files, oldest first. Raises ``Failure`` if there are none."""
     file = log_file(paths)
     files = [one for one in file.parent.glob(f"{file.name}*") if one.is_file()]
     if not files:
         raise Failure(
-            f"there is no log file {file}", next_step="it is made by the first start with [logs] file"
+            f"there is no log file {file}",
+            next_step="the engine creates it at its first start with [logs] file set",
         )
     return sorted(files, key=lambda one: (one.stat().st_mtime, one.name))
 
 
 def found(files: Iterable[Path], wanted: Wanted) -> Iterator[LogLine]:
-    """Read entries that are wanted. A file that ended before ``since`` is not opened."""
+    """Yield wanted entries. A file that ends before ``since`` is not opened."""
     for file in files:
         ended = datetime.fromtimestamp(file.stat().st_mtime, UTC)
         if wanted.since is not None and ended < wanted.since:
@@ -178,7 +179,7 @@ def _opened(file: Path) -> IO[str]:
 
 
 def parsed(lines: Iterable[str]) -> Iterator[LogLine]:
-    """Read entries from lines of either format; what belongs to none is passed over."""
+    """Parse entries from lines of either format; skip lines that belong to none."""
     entry: LogLine | None = None
     below: list[str] = []
     for raw in lines:

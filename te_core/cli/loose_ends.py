@@ -1,4 +1,4 @@
-"""What in the settings is allowed and most likely a mistake: ``te check`` names it, and wizards before they write."""
+"""Finds settings that are valid but most likely a mistake, for ``te check`` and for wizards before they write."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from te_core.settings.schema import Settings
 
 Largest = Mapping[str, Mapping[str, int]]
-"""Account -> symbol -> the largest leverage that its exchange allows, as far as it is known."""
+"""Account -> symbol -> the largest leverage that its exchange allows, if known."""
 
 
 def largest_leverages(paths: Paths, symbols: Iterable[str]) -> Largest:
-    """Return what the accounts of a running engine allow; nothing where none runs: only an account can say."""
+    """Return what a running engine's accounts allow; empty if none is running, as only a connected account knows."""
     from te_core.cli.offers import offers
 
     return {
@@ -28,20 +28,20 @@ def largest_leverages(paths: Paths, symbols: Iterable[str]) -> Largest:
 
 
 def loose_ends(settings: Settings, registry: Registry, largest: Largest) -> Iterator[str]:
-    """Name them, each with what to do."""
+    """Yield a warning for each, with what to do."""
     yield from _mappings(settings)
     yield from _kinds(settings, registry)
     yield from _leverages(settings, largest)
 
 
 def _mappings(settings: Settings) -> Iterator[str]:
-    """Name what is mapped and not traded, and what has weight and is not mapped."""
+    """Yield symbols that are mapped but not traded, and symbols that have weight but no mapping."""
     for name, source in settings.sources.items():
         targets = dict.fromkeys(source.symbols.values())
         weighted = {symbol for symbol, section in settings.symbols.items() if section.weights.get(name)}
         if without := [symbol for symbol in targets if symbol not in settings.symbols]:
             yield (
-                f"sources.{name} maps {', '.join(without)}, which nothing gives weight: te configure weights, "
+                f"sources.{name} maps {', '.join(without)} without a weight: te configure weights, "
                 f"or te remove symbol {without[0]}"
             )
         if targets and (unmapped := sorted(weighted - targets.keys())):
@@ -49,7 +49,7 @@ def _mappings(settings: Settings) -> Iterator[str]:
 
 
 def _kinds(settings: Settings, registry: Registry) -> Iterator[str]:
-    """Name kinds of events that nothing records. A plugin that does not say what it records may, so it is a warning."""
+    """Yield event kinds that nothing is known to record. Plugins may record undeclared kinds: a warning only."""
     kinds = [spec.event_kinds for spec in registry.sources.values()]
     kinds += [spec.event_kinds for spec in registry.exchanges.values()]
     known = [*KINDS, *(kind for found in kinds for kind in found)]
@@ -61,7 +61,7 @@ def _kinds(settings: Settings, registry: Registry) -> Iterator[str]:
 
 
 def _leverages(settings: Settings, largest: Largest) -> Iterator[str]:
-    """Name leverages that no account would get: above its limits, or what its exchange allows if that is known."""
+    """Yield leverages that no account can reach: above its limits, or above its exchange's maximum if known."""
     for symbol, section in settings.symbols.items():
         allowed = [_allowed(settings, name, largest.get(name, {}).get(symbol)) for name in _traded(settings)]
         known = [most for most in allowed if most is not None]
@@ -70,7 +70,7 @@ def _leverages(settings: Settings, largest: Largest) -> Iterator[str]:
 
 
 def _traded(settings: Settings) -> Iterator[str]:
-    """Return the accounts that follow the symbols' leverage."""
+    """Yield the enabled accounts that use the symbols' leverage."""
     yield from (
         name for name, section in settings.accounts.items() if section.enabled and not section.leverage
     )

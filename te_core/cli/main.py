@@ -54,7 +54,7 @@ from te_core.wizards import adding, configure, init
 
 
 class Commands(TyperGroup):
-    """Takes ``--settings`` before or after the command, and turns errors into messages and exit codes."""
+    """Accepts ``--settings`` before or after the command, and turns errors into messages and exit codes."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Move ``--settings FILE`` to the front."""
@@ -70,18 +70,18 @@ class Commands(TyperGroup):
         return super().parse_args(ctx, front + rest)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """Find a command of ours, else the commands of the installed plugin of that name."""
+        """Return one of our own commands, or else the command group of the installed plugin of that name."""
         return super().get_command(ctx, cmd_name) or plugin_commands(ctx, cmd_name)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
-        """List the commands, and below them those that installed plugins say they bring."""
+        """List the commands, then the command groups that installed plugins declare."""
         super().format_commands(ctx, formatter)
         if brought := plugins_with_commands():
             with formatter.section("Commands of plugins"):
                 formatter.write_dl(brought)
 
     def invoke(self, ctx: Any) -> Any:
-        """Run the command; what it raises on purpose ends here."""
+        """Run the command; turn expected errors into a message and an exit code."""
         try:
             return super().invoke(ctx)
         except Failure as failure:
@@ -132,13 +132,13 @@ def main_options(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
-    """Keeps exchange accounts at the positions that weighted trading signals ask for.
+    """Keep exchange accounts at the positions that weighted trading signals ask for.
 
     \b
     Example: te run                      start the engine with ./settings.toml
              te status                   what it holds
              te --settings my.toml check
-             te tradingview --help       commands that a plugin brings
+             te tradingview --help       commands that a plugin adds
     """
     context.obj = paths = Paths.find(settings)
     if (paths.state / ".restore" / "decided.json").exists():
@@ -146,11 +146,11 @@ def main_options(
 
 
 def _finish_restore(paths: Paths) -> None:
-    """Go on with a restore that was interrupted, before anything is read that it replaces."""
+    """Finish an interrupted restore before anything that it replaces is read."""
     from te_core.moving.restore import finish_pending
 
     if finish_pending(paths):
-        complain("te: a restore had been interrupted: it is complete now")
+        complain("te: an interrupted restore has been completed")
 
 
 app.command()(init.init)
@@ -200,19 +200,19 @@ app.add_typer(plugin.app, name="plugin")
 
 
 def _defect(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    """Report what nobody foresaw in one line: a traceback helps no operator."""
+    """Report an unexpected exception in one line: a traceback does not help an operator."""
     import traceback
 
     last = traceback.extract_tb(trace)[-1:]
     position = f" at {Path(last[0].filename).name}:{last[0].lineno}" if last else ""
     complain(
         f"te: unexpected {kind.__name__}{position}: {_without_secrets(str(error))}",
-        next_step="this is a defect of the engine: please report this line",
+        next_step="this is a bug in the engine: please report this line",
     )
 
 
 def _without_secrets(text: str) -> str:
-    """Redact with the secrets of the settings that this command was about."""
+    """Redact the secrets of the settings that this command was run with."""
     from te_core.cli.instances import redact_for
 
     given = [value for option, value in pairwise(sys.argv) if option == "--settings"]
@@ -221,14 +221,14 @@ def _without_secrets(text: str) -> str:
 
 
 def main() -> None:
-    """Run the command line, and end at once: taking the interpreter apart would cost half a second of a stop."""
+    """Run the command line, then exit at once: interpreter shutdown would add half a second to every stop."""
     sys.excepthook = _defect
-    # pydantic would search every installed package for plugins of its own, and import them: code that no setting names.
+    # By default pydantic searches every installed package for its plugins and imports them: code that no setting names.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")
     try:
         app()
     except SystemExit as end:
-        if logs := sys.modules.get("te_core.logs"):  # most commands log nothing, and do without
+        if logs := sys.modules.get("te_core.logs"):  # most commands log nothing and never import it
             logs.flush_logs(0.5)
         for stream in (sys.stdout, sys.stderr):
             with suppress(OSError):  # a full disk, a closed pipe

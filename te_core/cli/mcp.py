@@ -1,4 +1,4 @@
-"""``te mcp``: the engine as tools of an assistant, over stdio."""
+"""``te mcp``: offer the engine to an assistant as MCP tools, over stdio."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from te_core.cli.output import print_note
 def mcp(
     context: typer.Context,
     control: Annotated[
-        bool, typer.Option("--control", help="Let it also halt, flatten, resume, pause and set depths.")
+        bool, typer.Option("--control", help="Also allow it to halt, flatten, resume, pause and set depths.")
     ] = False,
 ) -> None:
-    """Answer an assistant over MCP on stdin and stdout, until it hangs up; its program starts this, not you.
+    """Serve an assistant over MCP on stdin and stdout until it disconnects. The assistant starts this, not you.
 
     \b
     Example: te mcp
@@ -32,7 +32,5 @@ def mcp(
             raise
         raise Failure("te mcp needs the package mcp", next_step="pip install 'trade-engine[mcp]'") from None
     if sys.stdin.isatty():
-        print_note(
-            "waiting for an assistant on stdin; docs/assistant.md says how one is set up (Ctrl-C ends this)"
-        )
+        print_note("waiting for an assistant on stdin; see docs/assistant.md for the set-up (Ctrl-C quits)")
     build(Paths.of(context), control=control).run("stdio")

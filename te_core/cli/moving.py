@@ -29,19 +29,21 @@ def backup(
     context: typer.Context,
     target: Annotated[
         Path | None,
-        typer.Argument(metavar="FILE", help="The file to write, or its folder.", show_default=False),
+        typer.Argument(metavar="FILE", help="File to write, or its folder.", show_default=False),
     ] = None,
     *,
-    passphrase: Annotated[bool, typer.Option("--passphrase", help="Encrypt; asks for a passphrase.")] = False,
+    passphrase: Annotated[
+        bool, typer.Option("--passphrase", help="Encrypt with a passphrase; prompts for it.")
+    ] = False,
     passphrase_file: PassphraseFile = None,
     recipients: Annotated[
         list[str] | None,
-        typer.Option("--recipient", metavar="AGE1…", help="Encrypt for a key of age. Repeatable."),
+        typer.Option("--recipient", metavar="AGE1…", help="Encrypt for an age key; may be repeated."),
     ] = None,
 ) -> None:
-    """Write journal, settings, secrets and what plugins keep into one file, while the engine runs or not.
+    """Write journal, settings, secrets and plugin files to one file, whether the engine is running or not.
 
-    The file is readable by you alone, and holds your exchange keys: encrypt it before it leaves this machine.
+    Only you can read the file. It contains your exchange keys: encrypt it before it leaves this machine.
 
     \b
     Example: te backup
@@ -62,40 +64,42 @@ def backup(
     made = make_backup(paths, _journal(paths), file, by=by, now=now, machine=platform.node())
     print_lines(f"wrote {made.file} ({_size(made.size)}, {made.files} files)")
     if not made.journal:
-        print_note("there is no journal yet: only settings were backed up")
+        print_note("there is no journal yet; only settings were backed up")
     if not made.steady:
-        print_note(
-            "the engine was trading meanwhile: what plugins keep may be a moment newer than the journal"
-        )
+        print_note("the engine was trading meanwhile; plugin files may be slightly newer than the journal")
     if by is None:
-        print_note("it holds your exchange keys, and is not encrypted: --passphrase, or --recipient")
+        print_note("it contains your exchange keys and is not encrypted: use --passphrase or --recipient")
     for other in _others(paths):
-        print_note(f"not in it: {other}")
+        print_note(f"not included: {other}")
 
 
 def restore(
     context: typer.Context,
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A file of te backup.", show_default=False)],
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="A file written by te backup.", show_default=False)
+    ],
     *,
     passphrase_file: PassphraseFile = None,
     identity: Annotated[
         Path | None,
-        typer.Option("--identity", metavar="FILE", help="Your key of age, for which it is encrypted."),
+        typer.Option(
+            "--identity", metavar="FILE", help="File with your age key, if it is encrypted for one."
+        ),
     ] = None,
     skip_exchange_check: Annotated[
         bool,
         typer.Option(
             "--skip-exchange-check",
-            help="Do not ask the exchanges whether another engine trades. Risk: two engines on one account double "
+            help="Do not check at the exchanges whether another engine trades. Risk: two engines on one account double "
             "each other's positions.",
         ),
     ] = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Replace what is there without asking.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Replace existing files without asking.")] = False,
 ) -> None:
-    """Put a backup in the place of settings, secrets, journal and what plugins keep. Stop the old engine first.
+    """Replace settings, secrets, journal and plugin files with a backup. Stop the old engine first.
 
-    It checks the backup and asks the exchanges whether an engine with this journal still trades, before it changes
-    anything. Killed in between, it leaves the old state, or the new one. What was there is kept beside it.
+    Before it changes anything, it checks the backup and asks the exchanges whether an engine with this journal still
+    trades. If it is killed midway, the old state or the new one is in place. Replaced files are moved to a folder.
 
     \b
     Example: te restore te-backup-20260312T120000Z.tar.gz
@@ -130,18 +134,18 @@ def _apply(paths: Paths, staged: Staged, *, forced: bool) -> None:
     print_lines(f"restored into {paths.settings.parent}")
     if forced:
         print_note(
-            "the journal has a new identity: its orders carry other ids than those of the engine before"
+            "the journal has a new identity: its orders carry different ids than those of the previous engine"
         )
     if kept.exists():
-        print_lines(f"what was there is in {kept}, keys included: delete it when all is well")
+        print_lines(f"the replaced files are in {kept}, keys included: delete them once everything works")
     print_lines("", "Next:", bold=True)
     print_lines("  te doctor")
     print_lines("  te run         # and in another terminal, before anything else:")
-    print_lines("  te plan        # its signals are those of the backup")
+    print_lines("  te plan        # its signals are from the backup")
 
 
 def move(context: typer.Context) -> None:
-    """Print the steps that move this installation to another server. Changes nothing.
+    """Print the steps to move this installation to another server. Changes nothing.
 
     \b
     Example: te move
@@ -159,14 +163,14 @@ def move(context: typer.Context) -> None:
 def upgrade_check(
     context: typer.Context, as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False
 ) -> None:
-    """Say what an upgrade changes here: run it after installing a version, before starting it. Changes nothing.
+    """Show what an upgrade changes here. Run it after installing a version, before starting it. Changes nothing.
 
-    It compares plugins with the core, the journal with what this version writes, and keys and defaults of the settings
-    with those of the version that last ran here.
+    It compares the plugins with the core, the journal with the format of this version, and keys and defaults of the
+    settings with those of the version that last ran here.
 
     \b
     Example: te upgrade-check && te run
-    Exit code: 0 it can be started, 1 something is to be done first
+    Exit code: 0 ready to start, 1 something must be done first
     """
     from te_core.contracts.exchange import Severity
 
@@ -194,7 +198,9 @@ def _seal(recipients: Sequence[str], passphrase: str) -> Seal | None:
     from te_core.moving.sealing import Seal
 
     if recipients and passphrase:
-        raise Failure("a passphrase or recipients: age takes either", code=ExitCode.INVALID)
+        raise Failure(
+            "use either a passphrase or recipients: age does not accept both", code=ExitCode.INVALID
+        )
     return Seal(recipients=recipients, passphrase=passphrase) if recipients or passphrase else None
 
 
@@ -222,7 +228,7 @@ def _opened(file: Path, passphrase_file: Path | None, identity: Path | None) -> 
             return file.open("rb")
         if identity is None and not wants_passphrase(file):
             raise Failure(
-                f"{file} is encrypted for a key of age", next_step="--identity FILE", code=ExitCode.INVALID
+                f"{file} is encrypted for an age key", next_step="--identity FILE", code=ExitCode.INVALID
             )
     except OSError as error:
         raise Failure(f"{file}: {error.strerror}", code=ExitCode.INVALID) from None
@@ -235,7 +241,7 @@ def _size(number: int) -> str:
 
 
 def _others(paths: Paths) -> Iterator[Path]:
-    """Yield files outside of the backup that the settings name: certificates, secrets in files of their own."""
+    """Yield files that the settings name and the backup does not include: certificates, secrets."""
     import os
 
     from te_core.moving.steps import files_elsewhere
@@ -257,7 +263,7 @@ def _refuse_running(paths: Paths) -> None:
 
     if is_locked(_journal(paths)):
         raise Failure(
-            f"an engine is running in {paths.state}: nothing was restored",
+            f"an engine is running in {paths.state}; nothing was restored",
             next_step="stop it, then run this again",
             code=ExitCode.ENGINE,
         )
@@ -266,50 +272,50 @@ def _refuse_running(paths: Paths) -> None:
 def _describe(staged: Staged) -> None:
     manifest = staged.manifest
     print_lines(
-        f"backup of {manifest.machine}, made {manifest.made_at[:19]}Z by te {manifest.version}: whole"
+        f"backup of {manifest.machine}, made {manifest.made_at[:19]}Z by te {manifest.version}: complete"
     )
     print_note("the engine that made it must be stopped: two engines on one account undo each other's orders")
     if staged.facts is None:
-        print_note("it holds no journal: the engine will start without targets")
+        print_note("it contains no journal: the engine will start without targets")
 
 
 def _confirm(paths: Paths, *, yes: bool) -> None:
-    """Say what is replaced, and ask. Raises ``Failure``, ``typer.Abort``."""
+    """Ask for confirmation, naming what is replaced. Raises ``Failure``, ``typer.Abort``."""
     there = paths.settings.exists()
     if yes:
         return
     if there and not sys.stdin.isatty():
         raise Failure(
-            f"{paths.settings} is there already: nothing was restored", next_step="--yes replaces it"
+            f"{paths.settings} exists already; nothing was restored", next_step="to replace it: --yes"
         )
     question = f"Replace {paths.settings.parent}'s settings and state?" if there else "Restore it here?"
-    typer.confirm(printable(f"It is stopped for certain? {question}"), default=False, abort=True)
+    typer.confirm(printable(f"Is the old engine really stopped? {question}"), default=False, abort=True)
 
 
 def _refuse_other_engine(staged: Staged, *, skip: bool) -> bool:
-    """Ask the exchanges for orders that the journal does not know; return whether that was skipped.
+    """Check the exchanges for orders that the journal does not know; return whether the check was skipped.
 
-    Raises ``Failure`` where there are some, or an exchange could not be asked.
+    Raises ``Failure`` if there are any, or if an exchange did not answer.
     """
     if staged.facts is None:
         return False
     if skip:
         print_note(
-            "the exchanges are not asked: if another engine still trades, both undo or double each other's orders"
+            "skipped the exchange check: if another engine still trades, both undo or double each other's orders"
         )
         return True
     answers = _asked(staged)
     lines = [f"{each.account}: {what}" for each in answers for what in each.traded]
     if lines:
         raise Failure(
-            "somebody has traded since this backup was made, another engine with its journal perhaps: "
-            f"{'; '.join(lines[:5])}: nothing was restored",
-            next_step="stop that engine and back up again; if none runs any more: --skip-exchange-check",
+            "these accounts have traded since the backup was made, perhaps through another engine with its journal: "
+            f"{'; '.join(lines[:5])}; nothing was restored",
+            next_step="stop that engine and back up again; if it is no longer running: --skip-exchange-check",
         )
     if silent := [f"{each.account}: {each.reason}" for each in answers if each.reason]:
         raise Failure(
-            f"whether another engine trades could not be asked ({'; '.join(silent)}): nothing was restored",
-            next_step="try again; if the old engine is stopped for certain: --skip-exchange-check",
+            f"cannot check whether another engine trades ({'; '.join(silent)}); nothing was restored",
+            next_step="try again; if the old engine is really stopped: --skip-exchange-check",
         )
     return False
 
@@ -328,7 +334,7 @@ def _asked(staged: Staged) -> list[Answer]:
     assert staged.facts is not None
     if staged.facts.revision != REVISIONS[-1]:
         reason = (
-            f"its journal has schema {staged.facts.revision}: start it once with the version that made it"
+            f"its journal has schema {staged.facts.revision}: start it once with the version that created it"
         )
         return [Answer(account="journal", reason=reason)]
     resolved, registry, _ = load(staged.paths, as_at_start=True, texts=staged.texts())
@@ -350,9 +356,9 @@ def _asked(staged: Staged) -> list[Answer]:
     )
     try:
         answers = asyncio.run(asking)
-    except Exception as error:  # noqa: BLE001 - told and raised again, without the secrets in it
+    except Exception as error:  # noqa: BLE001 - reported and re-raised without secrets
         defect = redact.redact(f"{type(error).__name__}: {error}")
-        raise Failure(f"an exchange's plugin has a defect: {defect}: nothing was restored") from None
+        raise Failure(f"an exchange plugin has a bug: {defect}; nothing was restored") from None
     return [replace(answer, reason=redact.redact(answer.reason)) for answer in answers]
 
 
@@ -388,7 +394,7 @@ def _installation(paths: Paths) -> Any:
 
 
 def _service(paths: Paths) -> str:
-    """Return what seems to run the engine, by the files that ``te service`` writes."""
+    """Return the service manager that probably runs the engine, judging by the files of ``te service``."""
     unit = Path("/etc/systemd/system/trade-engine.service")
     if unit.exists() or (paths.settings.parent / unit.name).exists():
         return "systemd"

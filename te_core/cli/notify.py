@@ -1,4 +1,4 @@
-"""``te notify``: does a notifier reach anybody?"""
+"""``te notify``: send a test through a notifier."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ def notify(
             help="The notifier's name in the settings.", show_default=False, autocompletion=notifier_names
         ),
     ],
-    text: Annotated[str, typer.Option(help="What to say.")] = "a test: this notifier works",
+    text: Annotated[str, typer.Option(help="Text to send.")] = "a test: this notifier works",
 ) -> None:
-    """Send a test through a notifier of the settings, whether an engine runs or not.
+    """Send a test message through a notifier, whether an engine is running or not.
 
     \b
     Example: te notify phone
@@ -35,13 +35,13 @@ def notify(
 
     paths = Paths.of(context)
     other = asyncio.run(_send(paths, name, text))
-    print_lines(f"{name} took it")
+    print_lines(f"{name} accepted it")
     if other:
-        print_note(f"this tested the code that is installed now, not what the running engine uses: {other}")
+        print_note(f"this tested the code that is installed now, not the code that the running engine uses: {other}")
 
 
 async def _send(paths: Paths, name: str, text: str) -> str:
-    """Send it; returns how the code that did differs from that of the running engine, empty if it does not."""
+    """Send the message; return how the installed code differs from the running engine's, empty if it does not."""
     from te_core.clock import SystemClock
     from te_core.errors import TradeEngineError, described
     from te_core.http_session import http_session
@@ -53,7 +53,7 @@ async def _send(paths: Paths, name: str, text: str) -> str:
             await notifier.notify(Event(at=SystemClock().now(), kind="test", text=text))
         except TradeEngineError as error:
             raise _failed(name, redact(str(error))) from None
-        except Exception as error:  # noqa: BLE001 - told and raised again, without the secrets in it
+        except Exception as error:  # noqa: BLE001 - reported and re-raised without secrets
             raise _failed(name, redact(f"its plugin has a defect: {described(error)}")) from None
         finally:
             await notifier.close()
@@ -61,7 +61,7 @@ async def _send(paths: Paths, name: str, text: str) -> str:
 
 
 def _failed(name: str, reason: str) -> Failure:
-    return Failure(f"notifier {name}: {reason}", next_step="put that right, then try again")
+    return Failure(f"notifier {name}: {reason}", next_step="fix that, then try again")
 
 
 async def _made(paths: Paths, name: str, http: Any) -> tuple[Notifier, Redact, str]:
@@ -80,7 +80,7 @@ async def _made(paths: Paths, name: str, http: Any) -> tuple[Notifier, Redact, s
     configure_logs(resolved.settings.logs.model_copy(update={"file": None}), redactor, folder=paths.state)
     options = resolved.notifier_options.get(name)
     if options is None:
-        reason = resolved.unavailable.get(f"notifiers.{name}", "it does not stand in the settings, or is off")
+        reason = resolved.unavailable.get(f"notifiers.{name}", "it is not in the settings, or is disabled")
         known = ", ".join(resolved.notifier_options) or "none"
         raise Failure(f"notifier {name}: {reason}", next_step=f"notifiers that can run: {known}")
     spec = registry.notifiers[resolved.settings.notifiers[name].plugin]

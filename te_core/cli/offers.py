@@ -1,4 +1,4 @@
-"""Which symbols the exchanges of a running engine's accounts offer: nobody else can say without connecting."""
+"""Asks the running engine which symbols its accounts' exchanges offer: only it has connected to them."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ if TYPE_CHECKING:
     from te_core.app.paths import Paths
 
 Offers = Mapping[str, Mapping[str, Any]]
-"""Account -> symbol -> what is known of it. Accounts that could not be asked are left out."""
+"""Account -> symbol -> what is known about it. Accounts that could not be queried are left out."""
 
 
 def offers(paths: Paths, symbols: Iterable[str]) -> Offers | None:
-    """Return which of the symbols each account offers; None where no engine can be asked."""
+    """Return which of the symbols each account offers; None if no engine answers."""
     if not (names := list(dict.fromkeys(symbols))):
         return {}
     try:

@@ -1,4 +1,4 @@
-"""What can be said while no engine runs: the settings, and what the journal holds. Changes nothing."""
+"""Builds the state from settings and journal while no engine is running. Changes nothing."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ from te_core.settings.schema import Settings
 
 @contextmanager
 def opened_journal(paths: Paths) -> Iterator[tuple[Settings, JournalReader]]:
-    """Read settings and journal, and say so on stderr."""
+    """Open settings and journal for reading, with a note on stderr."""
     settings = load_settings(paths.settings, os.environ)
     file = paths.state / settings.journal.file
     if not file.exists():
         raise Failure(
-            f"no engine is found in {paths.state}: none has run yet, or the folder was moved or deleted",
+            f"no engine found in {paths.state}: none has run yet, or the folder was moved or deleted",
             next_step=f"start it: te --settings {paths.settings} run",
             code=ExitCode.ENGINE,
         )
-    print_note(f"no engine is running: this is what the journal {file} remembers")
+    print_note(f"no engine is running; reading the journal {file}")
     reader = Journal.open_readonly(file)
     try:
         yield settings, reader
@@ -44,7 +44,7 @@ def opened_journal(paths: Paths) -> Iterator[tuple[Settings, JournalReader]]:
 
 
 def offline_state(paths: Paths) -> dict[str, Any]:
-    """Say what was in force when the engine stopped; positions and equity are not known now."""
+    """Return the state as of the last run; current positions and equity are not known."""
     with opened_journal(paths) as (settings, journal):
         snapshot = journal.snapshot()
     return {
@@ -68,7 +68,7 @@ def offline_state(paths: Paths) -> dict[str, Any]:
 
 
 def _commands(snapshot: JournalSnapshot) -> list[dict[str, Any]]:
-    """Show the commands that hold for the next engine, too."""
+    """Return the standing commands, which also apply to the next engine."""
     scopes = {record.name: (record.name, scope_of_book(record.book)) for record in snapshot.accounts}
     return standing_commands(Controls.of(snapshot.controls), scopes)
 
@@ -98,7 +98,7 @@ def _account(settings: Settings, name: str, snapshot: JournalSnapshot) -> dict[s
         "equity": None,
         "last_seen": last_seen(next((one for one in snapshot.equity if one.account == name), None)),
         "positions": {},
-        # What orders were last sized with: to value what is there as last seen, for want of anything newer.
+        # Prices that orders were last sized with: the newest available for valuing last-seen positions.
         "prices": {
             symbol: text(book.goal.price) for symbol, book in books.items() if book.goal and book.goal.price
         },
@@ -123,7 +123,7 @@ def _account(settings: Settings, name: str, snapshot: JournalSnapshot) -> dict[s
 
 
 def offline_explanation(paths: Paths, symbol: str) -> dict[str, Any]:
-    """Explain the targets in force from the journal."""
+    """Explain the active targets from the journal."""
     with opened_journal(paths) as (_, journal):
         snapshot = journal.snapshot()
     books = snapshot.books

@@ -1,4 +1,4 @@
-"""Hands on the wheel: ``te go``, ``te halt``, ``te flatten``, ``te pause``, ``te close``, ``te set-target``."""
+"""The operator's commands: ``te go``, ``halt``, ``flatten``, ``pause``, ``close``, ``set-target``, ``accept``."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from te_core.cli.failure import ExitCode, Failure
 from te_core.cli.output import print_lines, print_note
 
 WAIT = 10.0
-"""Seconds for which `te flatten` shows what becomes of it."""
+"""Seconds for which `te flatten` shows its progress."""
 POLL = 0.2
 
 
@@ -37,23 +37,23 @@ def go(
     context: typer.Context,
     accounts: Annotated[
         list[str],
-        typer.Argument(help="Accounts that observe.", show_default=False, autocompletion=account_names),
+        typer.Argument(help="Observing accounts.", show_default=False, autocompletion=account_names),
     ],
     reason: Reason = "",
     yes: Yes = False,
 ) -> None:
-    """Let accounts that observe trade, after showing what they will order.
+    """Start trading on accounts that only observe, after showing what they will order.
 
     \b
     Example: te go bybit-main
     """
     paths, wanted = Paths.of(context), body(accounts=accounts, reason=reason)
-    preview(paths, "go", wanted, f"Let {', '.join(accounts)} trade?", yes=yes)
+    preview(paths, "go", wanted, f"Start trading on {', '.join(accounts)}?", yes=yes)
     done(command(paths, "go", wanted))
 
 
 def halt(context: typer.Context, accounts: Accounts = None, symbol: Symbol = "", reason: Reason = "") -> None:
-    """Allow reductions only from now on, until te resume. Closes nothing. Works without an engine, for the next one.
+    """Allow reductions only, until te resume. Closes nothing. If no engine is running, the next one starts halted.
 
     \b
     Example: te halt
@@ -73,15 +73,15 @@ def flatten(  # noqa: PLR0917 - typer makes options of parameters
     accounts: Accounts = None,
     symbol: Symbol = "",
     foreign: Annotated[
-        bool, typer.Option("--foreign", help="Close also what the engine never opened.")
+        bool, typer.Option("--foreign", help="Also close positions the engine did not open.")
     ] = False,
     direct: Annotated[
-        bool, typer.Option("--direct", help="Without the engine, if it is dead or silent.")
+        bool, typer.Option("--direct", help="Close without the engine, if it is dead or silent.")
     ] = False,
     reason: Reason = "",
     yes: Yes = False,
 ) -> None:
-    """Close everything that the engine holds, then allow reductions only, until te resume.
+    """Close everything the engine holds, then allow reductions only, until te resume.
 
     \b
     Example: te flatten
@@ -97,7 +97,7 @@ def flatten(  # noqa: PLR0917 - typer makes options of parameters
         preview(paths, "flatten", wanted, "Close this, and halt?", yes=yes)
     except EngineDown as error:
         raise Failure(
-            str(error), next_step="te flatten --direct does it without", code=ExitCode.ENGINE
+            str(error), next_step="to close without the engine: te flatten --direct", code=ExitCode.ENGINE
         ) from None
     done(command(paths, "flatten", wanted))
     _follow(paths, accounts or [])
@@ -112,7 +112,7 @@ def pause(
     reason: Reason = "",
     yes: Yes = False,
 ) -> None:
-    """Give a source no say until te resume: its alerts are journaled, its share is held (or closed with --close).
+    """Ignore a source until te resume: its alerts are journaled, its share is held (or closed with --close).
 
     \b
     Example: te pause tradingview
@@ -134,7 +134,7 @@ def close(
     reason: Reason = "",
     yes: Yes = False,
 ) -> None:
-    """Close one symbol of an account, until a source of it speaks again or the time is over.
+    """Close one symbol of an account, until a source sends a signal for it or the time is over.
 
     \b
     Example: te close bybit-main BTCUSDT
@@ -149,13 +149,14 @@ def set_target(  # noqa: PLR0917 - typer makes options of parameters
     ],
     symbol: Annotated[str, typer.Argument(help="A symbol.", show_default=False, autocompletion=symbol_names)],
     depth: Annotated[
-        str, typer.Argument(help="Target exposure, -1 to 1; after -- if negative.", show_default=False)
+        str,
+        typer.Argument(help="Target exposure, -1 to 1; put -- before a negative one.", show_default=False),
     ],
     lasts: For = "",
     reason: Reason = "",
     yes: Yes = False,
 ) -> None:
-    """Set a depth by hand that goes before the signals, until a source of the symbol speaks or the time is over.
+    """Override the signals with a depth, until a source sends a signal for the symbol or the time is over.
 
     \b
     Example: te set-target bybit-main BTCUSDT 0.25 --for 1h
@@ -174,7 +175,7 @@ def accept(
     reason: Reason = "",
     yes: Yes = False,
 ) -> None:
-    """Accept positions that others changed as they are, until a source of the symbol speaks. Orders nothing.
+    """Accept positions that others changed, until a source sends a signal for the symbol. Orders nothing.
 
     \b
     Example: te accept bybit-main
@@ -199,14 +200,14 @@ def _set_target(
 
 
 def _follow(paths: Paths, accounts: list[str]) -> None:
-    """Show for a while what is still open."""
+    """Show the progress of a flatten for a while, then what is still open."""
     pause_between = threading.Event()
     for _ in range(int(WAIT / POLL)):
         state = ask(paths, "/api/v1/state")
         left = still_open(state, accounts)
         if left and not any(state["accounts"][line.partition(":")[0]]["observing"] == "" for line in left):
             for line in left:
-                print_note(f"left open, as nothing is sent while observing: {line}")
+                print_note(f"left open, because an observing account sends no orders: {line}")
             return
         if not left:
             print_lines("everything that was to be closed is closed")
@@ -214,4 +215,4 @@ def _follow(paths: Paths, accounts: list[str]) -> None:
         pause_between.wait(POLL)
     for line in left:
         print_note(f"still open: {line}")
-    print_note("the engine goes on trying and reports the end; te status shows what is open")
+    print_note("the engine keeps trying and reports when it is done; te status shows what is open")

@@ -1,4 +1,4 @@
-"""``te orders`` and ``te why``: what was ordered, what it cost, and why."""
+"""``te orders`` and ``te why``: show what was ordered, what it cost, and why."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ CSV = (
     *("fee", "fee_currency", "realised", "state", "reason", "reduce_only", "stop", "cause", "caused_at"),
     *("reference_price", "leverage", "margin_mode", "shares", "revision", "step", "chunk", "client_order_id"),
 )
-"""The columns of ``te orders --csv``; docs/money.md says what they mean."""
+"""The columns of ``te orders --csv``, explained in docs/money.md."""
 _COLUMNS = (
     *("number", "made", "account", "symbol", "order", "price", "fee", "realised", "state"),
     *("after", "cause", "reason"),
@@ -51,7 +51,7 @@ def orders(
     as_json: AsJson = False,
     as_csv: AsCsv = False,
 ) -> None:
-    """Show orders with their outcomes and what they cost, newest first; also those that were not sent.
+    """Show orders with their outcome and cost, newest first, including those that were not sent.
 
     \b
     Example: te orders --since fri --account bybit-main
@@ -93,7 +93,7 @@ def _row(order: Any) -> tuple[object, ...]:
 
 
 def _after(order: Any) -> str:
-    """Return how long after its cause an order was made."""
+    """Return the time between an order's cause and its creation."""
     from datetime import datetime
 
     from te_core.reporting.activity import short
@@ -108,12 +108,12 @@ def why(
     order: Annotated[
         str,
         typer.Argument(
-            help="Its number in te orders, its client order id, or the beginning of it.", show_default=False
+            help="Number shown by te orders, client order id, or the beginning of the id.", show_default=False
         ),
     ],
     as_json: AsJson = False,
 ) -> None:
-    """Explain a past order: signals, weights, target, sizing, plan, what became of it, and what it cost.
+    """Explain a past order: signals, weights, target, sizing, plan, outcome and cost.
 
     \b
     Example: te why 4711
@@ -128,7 +128,7 @@ def why(
 
 
 def story_lines(found: Any) -> Iterator[str]:
-    """Write an order's story for people."""
+    """Format an order's story for people."""
     order, plan, latency = found["order"], found["plan"], found["latency"]
     kind = f" ({order['stop']})" if order["stop"] else ", reduce-only" if order["reduce_only"] else ""
     yield (
@@ -140,7 +140,7 @@ def story_lines(found: Any) -> Iterator[str]:
         after = f", {_span(took)} before the order" if took is not None else ""
         yield f"because of: {_CAUSES.get(order['cause'], order['cause'])}, {order['caused_at']}{after}"
     if found["explanation"] is None:
-        yield "its target is not in the journal any more (journal.keep)"
+        yield "its target is no longer in the journal (journal.keep)"
     else:
         yield from explanation_lines(order["account"], found["explanation"], found["signals"])
     if plan["step"] is not None and plan["steps"] + plan["orders_in_step"] > 2:
@@ -154,7 +154,7 @@ def story_lines(found: Any) -> Iterator[str]:
 
 _CAUSES = {
     "signal": "a signal",
-    "expiry": "a source that fell silent, or a signal that grew too old",
+    "expiry": "a silent source, or an expired signal",
     "settings": "an edit of the settings",
     "command": "a command",
     "breaker": "a circuit breaker",
@@ -165,7 +165,7 @@ _CAUSES = {
 
 def _state(order: Any) -> str:
     words = {
-        "refused": "not sent, a limit refused it",
+        "refused": "not sent: refused by a limit",
         "unsent": "not sent",
         "lost": "never reached the exchange",
         "rejected": "refused by the exchange",
@@ -184,11 +184,11 @@ def _outcome(found: Any) -> Iterator[str]:
     yield f"sent at {order['created_at']}, at a price of {order['reference_price']}{known}"
     if not order["filled"] or order["filled"] == "0":
         return
-    price = order["price"] or "a price that the exchange did not tell"
+    price = order["price"] or "a price that the exchange did not report"
     worse = found["slippage_percent"]
     slipped = "" if worse is None else f" ({worse}% worse)" if worse[:1] != "-" else f" ({worse[1:]}% better)"
     yield f"filled {order['filled']} at {price}{slipped}"
-    fee = "not told" if order["fee"] is None else f"{order['fee']} {order['fee_currency']}".strip()
+    fee = "not reported" if order["fee"] is None else f"{order['fee']} {order['fee_currency']}".strip()
     realised = "not known" if order["realised"] is None else order["realised"]
     yield f"fee {fee}; realised {realised} before it"
     if order["shares"]:

@@ -1,6 +1,6 @@
-"""What commands print: tables for people, JSON for programs, notes on stderr.
+"""Prints the output of commands: tables for people, JSON for programs, notes on stderr.
 
-Everything that a command prints passes here, and nothing in it acts on the terminal (I22).
+All output passes through here, so that nothing in it can control the terminal (I22).
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ PROSE = frozenset(
         "keys",
     }
 )
-"""Columns whose cells are folded where they are too wide."""
+"""Columns whose cells are folded if they are too wide."""
 
 PROSE_WIDTH = 20
-"""Characters below which nobody wants to read them."""
+"""Minimum width of a prose column, in characters; narrower is unreadable."""
 
 
 def print_json(value: Any) -> None:
@@ -49,31 +49,31 @@ def print_json(value: Any) -> None:
 
 
 def print_json_line(value: Any) -> None:
-    """Print JSON in one line, for programs that read one object after the other."""
+    """Print JSON on one line, for programs that read one object per line."""
     from te_core.web.encoding import encode
 
     typer.echo(encode(value))
 
 
 def to_the_second(timestamp: str | None) -> str:
-    """Write an ISO timestamp for people, in UTC."""
+    """Format an ISO timestamp for people, in UTC."""
     if not timestamp:
         return ""
     return datetime.fromisoformat(timestamp).astimezone(UTC).strftime("%Y-%m-%d %H:%M:%SZ")
 
 
 def print_lines(*lines: str, bold: bool = False) -> None:
-    """Print lines. Each is one line, whatever is in it."""
+    """Print each text on exactly one line, whatever it contains."""
     typer.secho(_joined(map(printable, lines)), bold=bold)
 
 
 def prose(*lines: str, bold: bool = False) -> None:
-    """Print sentences; at a terminal they are folded between words."""
+    """Print sentences; on a terminal they are folded between words."""
     typer.secho(_joined(folded(line, sys.stdout) for line in lines), bold=bold)
 
 
 def print_csv(columns: Sequence[str], rows: Iterable[Mapping[str, Any]], *, header: bool = True) -> None:
-    """Print CSV as RFC 4180 has it, with a header; null is empty, and no cell is one that a spreadsheet would run."""
+    """Print CSV (RFC 4180) with a header; null is empty, and cells that a spreadsheet would execute are quoted."""
     import csv
     import io
 
@@ -102,12 +102,12 @@ _NUMBER = re.compile(r"[+-]?[\d.]+")
 
 
 def print_note(*lines: str) -> None:
-    """Print something that is not part of the answer."""
+    """Print lines that are not part of the answer, on stderr."""
     typer.secho(_joined(folded(line, sys.stderr) for line in lines), err=True, fg=typer.colors.YELLOW)
 
 
 def complain(*lines: str, next_step: str = "") -> None:
-    """Print what failed, and what to do about it."""
+    """Print what failed and what to do about it, on stderr."""
     typer.secho(_joined(folded(line, sys.stderr) for line in lines), err=True, fg=typer.colors.RED)
     if next_step:
         typer.echo(f"    {printable(next_step)}", err=True)
@@ -123,7 +123,7 @@ STYLES: dict[str, dict[str, Any]] = {
     "bold": {"bold": True},
     "dim": {"dim": True},
 }
-"""Names of styles, as lines of styled text use them."""
+"""Arguments of ``typer.style`` by style name."""
 RICH_STYLES = {
     "critical": "bold red",
     "chip": "bold white on red",
@@ -137,7 +137,7 @@ RICH_STYLES = {
 
 
 def paint(lines: Iterable[Line], *, plain: bool = False) -> None:
-    """Print styled lines; colours only reach a terminal. ``plain``: in ASCII only."""
+    """Print styled lines; colours are sent to a terminal only. ``plain``: ASCII only."""
     for line in lines:
         spans = for_terminal(line, plain=plain)
         text = "".join(
@@ -148,7 +148,7 @@ def paint(lines: Iterable[Line], *, plain: bool = False) -> None:
 
 
 def speaks_ascii(env: Mapping[str, str], stream: TextIO) -> bool:
-    """Return whether a terminal shows ASCII only, by what it is told to (``LANG=C``)."""
+    """Return whether a terminal shows ASCII only, judging by its encoding and locale (``LANG=C``)."""
     if not (stream.encoding or "").lower().startswith("utf"):
         return True
     return (env.get("LC_ALL") or env.get("LANG") or "") in ("C", "POSIX")
@@ -159,7 +159,7 @@ def _joined(lines: Iterable[str]) -> str:
 
 
 def folded(text: str, stream: TextIO) -> str:
-    """Return a text as it may be printed: one line, or at a terminal as many as it takes, broken between words."""
+    """Return a printable text: one line, or on a terminal as many as needed, broken between words."""
     shown = printable(text)
     if not stream.isatty():
         return shown
@@ -172,23 +172,21 @@ def folded(text: str, stream: TextIO) -> str:
 
 @dataclass(frozen=True, slots=True)
 class FittedTable:
-    """A table that leaves out what it can spare where a terminal is narrow, so that names and numbers stay whole.
-
-    ``spare``: columns to leave out, the first one first.
-    """
+    """A table that drops columns on a narrow terminal, so that names and numbers stay whole."""
 
     title: str
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     spare: tuple[str, ...] = ()
+    """Columns that may be dropped, in this order."""
 
     def __rich_console__(self, console: Any, options: Any) -> Iterator[Any]:
-        """Lay it out for a console, as rich asks for it."""
+        """Render the table; called by rich."""
         del console
         yield self._laid_out(self.fitting(options.max_width), options.max_width)
 
     def fitting(self, width: int) -> tuple[str, ...]:
-        """Return the columns to show in that many characters."""
+        """Return the columns that fit into ``width`` characters."""
         shown = list(self.columns)
         for column in self.spare:
             if self._width(shown) <= width:
@@ -226,7 +224,7 @@ class FittedTable:
 def table(
     title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], *, spare: Sequence[str] = ()
 ) -> FittedTable:
-    """Build a table; None shows as a dash."""
+    """Build a table; None and empty cells are shown as a dash."""
     cells = (
         tuple("-" if cell is None or cell == "" else printable(str(cell)) for cell in row) for row in rows
     )
@@ -234,7 +232,7 @@ def table(
 
 
 def show(*renderables: Any) -> None:
-    """Print tables and text. Into a pipe nothing is folded, so that grep finds whole lines."""
+    """Print tables and text. In a pipe nothing is folded, so that grep finds whole lines."""
     from rich.console import Console
 
     console = Console(highlight=False)

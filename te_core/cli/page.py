@@ -1,4 +1,4 @@
-"""``te page``: a link that opens the page in a browser."""
+"""``te page``: print a link that opens the page in a browser."""
 
 from __future__ import annotations
 
@@ -14,9 +14,11 @@ from te_core.cli.output import print_lines, print_note
 
 def page(
     context: typer.Context,
-    view: Annotated[bool, typer.Option("--view", help="To look only, not to command.")] = False,
+    view: Annotated[
+        bool, typer.Option("--view", help="Read-only: the session cannot send commands.")
+    ] = False,
 ) -> None:
-    """Print a link that signs a browser in to the page, once, within a minute.
+    """Print a link that signs a browser in to the page. It works once, within a minute.
 
     \b
     Example: te page

@@ -1,4 +1,4 @@
-"""Asking what happened: the running engine, or where none runs its journal. And what such commands have in common."""
+"""Queries history from the running engine, or from its journal if none is running; shared by such commands."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from te_core.clock import SystemClock
 from te_core.settings.peek import names
 
 PAGE = 500
-"""Entries that are asked for at once."""
+"""Entries per request."""
 
 Ask = Callable[[str, Mapping[str, str]], Any]
 AccountName = Annotated[
@@ -35,23 +35,24 @@ SourceName = Annotated[
     typer.Option(
         "--source",
         metavar="NAME",
-        help="Only what this source had a part in.",
+        help="Only what this source contributed to.",
         autocompletion=source_names,
     ),
 ]
 Limit = Annotated[
     int | None,
-    typer.Option("--limit", min=1, help="How many, newest first: 20, with --csv all, unless said."),
+    typer.Option("--limit", min=1, help="How many, newest first; default: 20, or all with --csv."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-AsCsv = Annotated[
-    bool, typer.Option("--csv", help="Print CSV, all columns, every row of the time asked for.")
-]
+AsCsv = Annotated[bool, typer.Option("--csv", help="Print CSV: all columns, every row of the period.")]
 
 
 @contextmanager
 def asking(paths: Paths) -> Iterator[Ask]:
-    """Open what answers: ``ask("orders", {"limit": "9"})``. Raises ``Failure`` where nothing ever ran."""
+    """Open the engine or the journal for queries: ``ask("orders", {"limit": "9"})``.
+
+    Raises ``Failure`` if no engine has ever run here.
+    """
     if running_engine(paths) is not None:
         yield lambda what, query: ask(paths, f"/api/v1/{what}?{urlencode(query)}")
         return
@@ -80,12 +81,12 @@ def _of_the_journal(history: Any, what: str, query: Mapping[str, str]) -> Any:
 
 
 def order_address(order: str) -> str:
-    """Return what to ask for to have one order."""
+    """Return the API path of one order."""
     return f"orders/{quote(order, safe='')}"
 
 
 def entries(ask: Ask, what: str, query: Mapping[str, str], limit: int | None = None) -> Iterator[Any]:
-    """Return entries, newest first, page by page; all that there are without a ``limit``."""
+    """Yield entries, newest first, fetched page by page; all of them without a ``limit``."""
     before: str | None = None
     left = limit
     while left is None or left > 0:
@@ -100,14 +101,14 @@ def entries(ask: Ask, what: str, query: Mapping[str, str], limit: int | None = N
 
 
 def wanted_number(limit: int | None, *, as_csv: bool) -> int | None:
-    """Return how many entries are asked for; None for all."""
+    """Return how many entries to fetch; None for all."""
     return limit or (None if as_csv else 20)
 
 
 def query_of(
     *, since: str = "", until: str = "", account: str = "", symbol: str = "", source: str = ""
 ) -> dict[str, str]:
-    """Return the query that options ask for; times as people say them. Raises ``Failure``."""
+    """Return the query for these options; times as in ``te_core.cli.since``. Raises ``Failure``."""
     begin, end = period(since, until, SystemClock().now())
     given = {
         "since": begin.isoformat() if begin else "",
@@ -120,13 +121,13 @@ def query_of(
 
 
 def check_one_form(*chosen: bool) -> None:
-    """Refuse two forms of output at once."""
+    """Raise ``Failure`` if more than one output format was chosen."""
     if sum(chosen) > 1:
-        raise Failure("choose one form of output", code=ExitCode.INVALID)
+        raise Failure("choose one output format", code=ExitCode.INVALID)
 
 
 def print_nothing_found(paths: Paths, query: Mapping[str, str]) -> None:
-    """Say what there is to ask for, where a name may have been mistyped."""
+    """Print the known names for each queried name that the settings do not contain: it may be mistyped."""
     for option in ("account", "symbol", "source"):
         wanted, known = query.get(option), names(paths.settings, os.environ, f"{option}s")
         if wanted and wanted not in known:

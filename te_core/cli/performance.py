@@ -1,4 +1,4 @@
-"""A demonstration: an engine in this process, alerts over its own listener, and what the accounts make of them."""
+"""Runs the demonstration: an engine in this process, alerts through its listener, and the resulting positions."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ from te_core.setup.tape import SETTINGS, SOURCE, TAPE, Alert
 from te_core.web.encoding import encode
 
 _POLL = 0.02
-"""Seconds between two looks whether the accounts are where they should be."""
+"""Seconds between two checks whether the accounts are at their targets."""
 
 _LONGEST = 10.0
-"""Seconds after which an alert's effect is no longer waited for."""
+"""Maximum seconds to wait for an alert's effect."""
 
 Positions = Mapping[tuple[str, str], Decimal]
 
 
 async def perform(folder: Path, seconds: float) -> None:
-    """Play the tape within that time. Raises ``Failure`` where the plugins that it needs are not installed."""
+    """Play the tape within ``seconds``. Raises ``Failure`` if a plugin that it needs is not installed."""
     async with _engine(folder) as application:
         _introduce(application, seconds)
         began = asyncio.get_running_loop().time()
@@ -79,7 +79,7 @@ def _require_all(application: Application) -> None:
 
 
 async def _play(application: Application, alert: Alert, at: float) -> None:
-    """Send an alert as TradingView would, and print what each account then holds."""
+    """Send an alert as TradingView would, and print what each account holds afterwards."""
     before = _positions(application)
     print_lines("", f"{at:3.0f} s  {alert}", bold=True)
     print_lines(f"       {alert.why}")
@@ -129,7 +129,7 @@ def _positions(application: Application) -> Positions:
     }
 
 
-# -- what frames it
+# -- introduction and conclusion
 
 
 def _introduce(application: Application, seconds: float) -> None:

@@ -1,4 +1,4 @@
-"""``te plan``: what would be ordered now, and why. Sends nothing."""
+"""``te plan``: show what would be ordered now, and why. Sends nothing."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def plan(
 
 
 def plan_table(answer: Any, *, title: str = "Plan", only_orders: bool = False) -> FittedTable:
-    """Build the table of a plan. ``only_orders``: leave out symbols where nothing is to be done."""
+    """Build the table of a plan. ``only_orders``: leave out symbols with nothing to do."""
     columns = ("account", "symbol", "status", "goal", "steps", "reason")
     rows = (row for row in _rows(answer) if not only_orders or row[4] != NOTHING)
     return table(title, columns, rows)

@@ -1,4 +1,4 @@
-"""What changed sections of symbols would order, asked of the running engine before they are written."""
+"""Asks the running engine what changed symbol sections would order, before they are written."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def changed_symbols(before: Settings, after: Settings) -> dict[str, Any]:
-    """Return the sections that differ, as JSON values; None for one that is gone."""
+    """Return the sections that differ, as JSON values; None for a removed one."""
     names = dict.fromkeys([*before.symbols, *after.symbols])
     changed = (name for name in names if before.symbols.get(name) != after.symbols.get(name))
     return {
@@ -25,12 +25,12 @@ def changed_symbols(before: Settings, after: Settings) -> dict[str, Any]:
 
 
 def show_difference(paths: Paths, symbols: Mapping[str, Any]) -> None:
-    """Show what sections of symbols would order on each account; where nobody can say, say so."""
+    """Show what symbol sections would order on each account, or why that is not known."""
     from te_core.cli.plan import NOTHING, plan_table
 
     if running_engine(paths) is None:
         print_note(
-            "no engine is running here: what this orders is not known before it is; then te plan shows it"
+            "no engine is running here, so what this orders is not known yet; once it runs, te plan shows it"
         )
         return
     print_note("asking the accounts what this orders …")

@@ -1,4 +1,4 @@
-"""``te pnl`` and ``te equity``: what was earned, and what accounts were worth."""
+"""``te pnl`` and ``te equity``: show profit, and equity over time."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ CSV = (
     ),
     *("turnover", "fills", "unpriced", "unknown_fees", "others"),
 )
-"""The columns of ``te pnl --csv``; docs/money.md says what they mean."""
+"""The columns of ``te pnl --csv``, explained in docs/money.md."""
 EQUITY_CSV = (
     "at",
     "account",
@@ -63,9 +63,7 @@ _SUMS = ("result", "before_fees", "fees", "realised", "unrealised", "funding")
 def pnl(
     context: typer.Context,
     *,
-    by: Annotated[
-        str, typer.Option("--by", metavar="|".join(GROUPINGS), help="What to add up by.")
-    ] = "account",
+    by: Annotated[str, typer.Option("--by", metavar="|".join(GROUPINGS), help="Grouping.")] = "account",
     since: Since = "",
     until: Until = "",
     account: AccountName = "",
@@ -77,7 +75,7 @@ def pnl(
         bool, typer.Option("--koinly", help="Print realised profit, fees and funding as Koinly's CSV.")
     ] = False,
 ) -> None:
-    """Show what was earned: by account, symbol, source or day, with and without fees, and what is left out.
+    """Show profit by account, symbol, source or day, with and without fees, and what the sums leave out.
 
     \b
     Example: te pnl --by symbol --since fri
@@ -86,7 +84,7 @@ def pnl(
     """
     check_one_form(as_json, as_csv, koinly)
     if by not in GROUPINGS:
-        raise Failure(f"--by {by}: it takes one of {', '.join(GROUPINGS)}", code=ExitCode.INVALID)
+        raise Failure(f"--by {by}: expected one of {', '.join(GROUPINGS)}", code=ExitCode.INVALID)
     paths = Paths.of(context)
     query = query_of(since=since, until=until, account=account, symbol=symbol, source=source)
     with asking(paths) as ask:
@@ -108,13 +106,13 @@ def _koinly(ask: Any, query: dict[str, str]) -> None:
     from te_core.reporting.tax_rows import KOINLY, koinly_rows
 
     if "source" in query:
-        raise Failure("a tax report is about whole accounts: leave out --source", code=ExitCode.INVALID)
+        raise Failure("a tax report covers whole accounts: leave out --source", code=ExitCode.INVALID)
     rows = koinly_rows(list(entries(ask, "orders", query)), list(entries(ask, "flows", query)))
     print_csv(KOINLY, rows)
 
 
 def results(found: Any) -> Iterator[Any]:
-    """Write results for people: real money first, play money apart from it."""
+    """Format results for people: real money first, paper money separately."""
     by = found["by"]
     for total in found["totals"]:
         rows = [row for row in found["rows"] if alike(row, total)]
@@ -134,7 +132,7 @@ def results(found: Any) -> Iterator[Any]:
 
 
 def alike(row: Any, total: Any) -> bool:
-    """Return whether a row is of the same money as a total."""
+    """Return whether a row has the same kind of money and currency as a total."""
     return all(row[name] == total[name] for name in ("paper", "currency"))
 
 
@@ -145,17 +143,17 @@ def _row(result: Any) -> tuple[object, ...]:
 
 
 def money(amount: str | None) -> str | None:
-    """Write an amount with its sign, to the cent."""
+    """Format an amount with its sign, to two decimals."""
     return None if amount is None else amount_of(Decimal(amount), signed=True)
 
 
 def amount_of(value: Decimal, *, signed: bool = False) -> str:
-    """Write an amount to the cent, with spaces that every terminal shows."""
+    """Format an amount to two decimals, with spaces that every terminal shows."""
     return figure(value, places=2, signed=signed).replace(THIN, " ")
 
 
 def _worth(total: Any) -> str:
-    """Say how the result goes with what the accounts were worth."""
+    """Return a line that compares the result with the change in equity."""
     before, after = total["equity_before"], total["equity_after"]
     if before is None or after is None:
         return "what the accounts were worth at both ends is not known"
@@ -179,12 +177,12 @@ def equity(
     until: Until = "",
     account: AccountName = "",
     points: Annotated[
-        int, typer.Option("--points", min=1, max=2000, help="Rows of each account at most.")
+        int, typer.Option("--points", min=1, max=2000, help="Maximum number of rows per account.")
     ] = 24,
     as_json: AsJson = False,
     as_csv: AsCsv = False,
 ) -> None:
-    """Show what accounts were worth over time, with their exposure.
+    """Show the accounts' equity and exposure over time.
 
     \b
     Example: te equity --since 7d

@@ -1,4 +1,4 @@
-"""``te report``: a month on one page."""
+"""``te report``: write a one-page monthly report."""
 
 from __future__ import annotations
 
@@ -24,11 +24,14 @@ def report(
     *,
     month: Annotated[
         str,
-        typer.Option("--month", metavar="YYYY-MM", help="Which month, in UTC; the last one that is over."),
+        typer.Option("--month", metavar="YYYY-MM", help="Month, in UTC; default: the last complete month."),
     ] = "",
     account: AccountName = "",
     output: Annotated[
-        Path, typer.Option("--output", metavar="FOLDER", help="Where the two files go; the current folder.")
+        Path,
+        typer.Option(
+            "--output", metavar="FOLDER", help="Folder for the two files; default: the current one."
+        ),
     ] = Path(),
 ) -> None:
     """Write a month's profit, fees and equity on one page: HTML without scripts, and Markdown.
@@ -41,7 +44,7 @@ def report(
     paths, now = Paths.of(context), SystemClock().now()
     month = month or f"{now.replace(day=1) - timedelta(days=1):%Y-%m}"
     if not _MONTH.fullmatch(month):
-        raise Failure(f"--month {month}: it takes a month, such as 2026-11", code=ExitCode.INVALID)
+        raise Failure(f"--month {month}: expected a month such as 2026-11", code=ExitCode.INVALID)
     begin, end = period(month, month, now, zone=UTC)
     assert begin is not None
     assert end is not None
@@ -55,7 +58,7 @@ def report(
     reports = month_reports(month, answers, complete=end <= now)
     if not reports:
         print_nothing_found(paths, query)
-        raise Failure(f"nothing is recorded of {month}")
+        raise Failure(f"nothing is recorded for {month}")
     name = f"te-report-{month}" + (f"-{account}" if account else "")
     for suffix, text in ((".html", html(reports)), (".md", markdown(reports))):
         file = output / f"{name}{suffix}"

@@ -1,4 +1,4 @@
-"""``te resume``: halts and pauses are lifted, and what waits for its next try is tried at once."""
+"""``te resume``: lift halts and pauses, and retry at once what is waiting for its next try."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from te_core.cli.output import print_lines
 Names = Annotated[
     list[str] | None,
     typer.Argument(
-        help="Accounts, sources or other instances; every halt if none is named.",
+        help="Accounts, sources or other instances; default: lift every halt.",
         show_default=False,
         autocompletion=instance_names,
     ),
@@ -25,7 +25,7 @@ Flat = Annotated[
     list[str] | None,
     typer.Option(
         "--leave-flat",
-        help="Keep this symbol flat until a source of it speaks; may be given again.",
+        help="Keep this symbol flat until a source sends a signal for it; may be repeated.",
         autocompletion=symbol_names,
     ),
 ]
@@ -39,14 +39,14 @@ def resume(  # noqa: PLR0917 - typer makes options of parameters
     from_next_signal: Annotated[
         bool,
         typer.Option(
-            "--from-next-signal", help="Opinions of before do not count until their source speaks again."
+            "--from-next-signal", help="Ignore earlier opinions until their source sends a new signal."
         ),
     ] = False,
     leave_flat: Flat = None,
     reason: Reason = "",
     yes: Yes = False,
 ) -> None:
-    """Lift halts, pauses and depths by hand, after showing what that orders; try at once what waits for its next try.
+    """Lift halts, pauses and manual depths, after showing what that orders; retry at once what waits for its next try.
 
     \b
     Example: te resume
@@ -80,7 +80,7 @@ def resume(  # noqa: PLR0917 - typer makes options of parameters
 
 
 def _lift(paths: Paths, wanted: dict[str, Any], *, yes: bool) -> bool:
-    """Take back what stands of what is named. Returns whether anything did."""
+    """Lift the halts, pauses and manual depths that apply; return whether there were any."""
     shown = command(paths, "resume", {**wanted, "preview": True})
     if not shown["lifted"] and not shown.get("breakers"):
         return False
@@ -93,7 +93,7 @@ def _lift(paths: Paths, wanted: dict[str, Any], *, yes: bool) -> bool:
 def _try_again(paths: Paths, kind: str, name: str, *, quiet: bool) -> None:
     answer = post(paths, f"/api/v1/{kind}/{name}/resume")
     if answer is None:
-        raise Failure(f"{kind}.{name} is not in the settings any more", next_step="te status lists them")
+        raise Failure(f"{kind}.{name} is no longer in the settings", next_step="te status lists them")
     if not answer["resumed"]:
         reason = f": {answer['reason']}" if answer["reason"] else ""
         raise Failure(

@@ -1,4 +1,4 @@
-"""``te run``: the engine, until it is told to stop."""
+"""``te run``: run the engine until it is stopped."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def run(
         bool, typer.Option("--observe", help="Read, plan and show; send nothing on any account.")
     ] = False,
 ) -> None:
-    """Start the engine: it listens for signals and keeps every account at its target, until SIGINT or SIGTERM.
+    """Run the engine: listen for signals and keep every account at its target, until SIGINT or SIGTERM.
 
     \b
     Example: te run
@@ -31,13 +31,13 @@ def run(
     Without a settings file, `te init` is offered at a terminal.
     """
     offer(context)
-    gc.disable()  # nothing that the imports and the start make is garbage; ``serve`` enables it again
+    gc.disable()  # imports and start-up create no garbage; ``serve`` enables it again
     import asyncio
     from uuid import uuid4
 
     from te_core.app.process import run_to_the_end, serve
 
-    os.umask(0o077)  # what the engine writes is its owner's alone
+    os.umask(0o077)  # files that the engine writes are readable by their owner only
     with asyncio.Runner(loop_factory=_event_loop()) as runner:
         served = serve(
             Paths.of(context), new_id=lambda: uuid4().hex, observe="te run --observe" if observe else ""
@@ -46,9 +46,9 @@ def run(
 
 
 def _event_loop() -> Callable[[], AbstractEventLoop] | None:
-    """Give what makes the event loop: uvloop where it is installed, and ccxt brings it along; else asyncio's own.
+    """Return the event loop factory: uvloop if it is installed (a dependency of ccxt), else None for asyncio's own.
 
-    Everything works alike on both; with uvloop an alert costs about a tenth less.
+    Both behave the same; with uvloop an alert costs about a tenth less.
     """
     try:
         import uvloop

@@ -1,4 +1,4 @@
-"""Writes edits of the settings: as a whole or not at all, after what ``te check`` would refuse was refused."""
+"""Writes edits of the settings, all or none, after refusing whatever ``te check`` would refuse."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
     from te_core.settings.schema import Settings
 
 TAKEN_UP = 5.0
-"""Seconds for which it is waited that a running engine looks at what was written; usually it takes a fifth of one."""
+"""Seconds to wait until a running engine has read the new settings; usually it takes 0.2 s."""
 POLL = 0.1
 
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """A value for a place in the settings; ``settings_tree.UNSET`` takes out what is there."""
+    """A new value for a path in the settings; ``settings_tree.UNSET`` removes the key."""
 
     path: tuple[str, ...]
     value: Any
@@ -35,7 +35,7 @@ class Edit:
 
 
 def save(paths: Paths, texts: Texts, edits: Sequence[Edit], *, ask: bool) -> None:
-    """Check, show what it leads to, confirm, write, and say what became of it.
+    """Check the edits, show their effect, ask for confirmation, write them, and report what the engine did.
 
     Raises ``SettingsInvalid``, ``Failure`` or ``typer.Abort``.
     """
@@ -51,7 +51,7 @@ def save(paths: Paths, texts: Texts, edits: Sequence[Edit], *, ask: bool) -> Non
 
 
 def _show_loose_ends(paths: Paths, before: Texts, settings: Settings, registry: Registry) -> None:
-    """Name what te check would warn of, and did not before."""
+    """Print the warnings of ``te check`` that these edits add."""
     from te_core.cli.loose_ends import largest_leverages, loose_ends
     from te_core.settings.loading import settings_from
 
@@ -63,7 +63,7 @@ def _show_loose_ends(paths: Paths, before: Texts, settings: Settings, registry: 
 
 
 def _show_orders(paths: Paths, before: Texts, settings: Settings) -> None:
-    """Show what changed weights and leverages would order."""
+    """Show the orders that changed weights and leverages would cause."""
     from te_core.cli.planning import changed_symbols, show_difference
     from te_core.settings.loading import settings_from
 
@@ -72,7 +72,7 @@ def _show_orders(paths: Paths, before: Texts, settings: Settings) -> None:
 
 
 def with_edits(texts: Texts, edits: Sequence[Edit]) -> Texts:
-    """Return the texts with edits. Secrets go into .secrets.toml, and out of settings.toml."""
+    """Return the edited texts. Secrets are written to .secrets.toml and removed from settings.toml."""
     from te_core.cli.settings_text import changed, holds
     from te_core.cli.settings_tree import UNSET
 
@@ -87,7 +87,7 @@ def with_edits(texts: Texts, edits: Sequence[Edit]) -> Texts:
 
 
 def check(paths: Paths, edited: Texts) -> tuple[Settings, Registry]:
-    """Refuse what ``te check`` would; return the settings, and the plugins. Raises ``SettingsInvalid``."""
+    """Validate the texts as ``te check`` does; return settings and plugins. Raises ``SettingsInvalid``."""
     from te_core.cli.instances import load, redactor_of
     from te_core.journal.redaction import redacted
 
@@ -99,9 +99,9 @@ def check(paths: Paths, edited: Texts) -> tuple[Settings, Registry]:
 
 
 def write(paths: Paths, before: Texts, edited: Texts) -> None:
-    """Replace the files that changed; the version before is kept (``te settings undo``).
+    """Replace the files that changed; store the previous version for ``te settings undo``.
 
-    Raises ``Failure`` where somebody else edited them meanwhile.
+    Raises ``Failure`` if the files have changed since they were read.
     """
     from te_core.cli.versions import persist
     from te_core.settings.files import replace_file
@@ -110,14 +110,14 @@ def write(paths: Paths, before: Texts, edited: Texts) -> None:
 
     now = read(paths.settings)
     if (now.settings, now.secrets) != (before.settings if paths.settings.exists() else None, before.secrets):
-        raise Failure("the files were edited meanwhile: nothing was written", next_step="run it again")
+        raise Failure("the files were edited meanwhile; nothing was written", next_step="run it again")
     settings = paths.settings.resolve()
     secrets = paths.settings.with_name(SECRETS_FILE).resolve()
     try:
         if edited.settings is not None and edited.settings != before.settings:
             if paths.settings.exists() and not persist(paths, before):
                 print_note(
-                    "te settings undo cannot bring the version before back: it holds secrets, or was refused"
+                    "te settings undo cannot restore the previous version: it contains secrets, or was refused"
                 )
             settings.parent.mkdir(parents=True, exist_ok=True)
             mode = stat.S_IMODE(settings.stat().st_mode) if settings.exists() else 0o644
@@ -125,13 +125,13 @@ def write(paths: Paths, before: Texts, edited: Texts) -> None:
         if edited.secrets is not None and edited.secrets != before.secrets:
             replace_file(secrets, edited.secrets, mode=MODE)
     except OSError as error:
-        raise Failure(f"{error.filename or settings}: {error.strerror}: nothing was written there") from None
+        raise Failure(f"{error.filename or settings}: {error.strerror}; nothing was written there") from None
 
 
 def report(paths: Paths, edits: Sequence[Edit], seen: int | None) -> None:
-    """Say what was written, what counts all the same, and what a running engine made of it.
+    """Report what was written, which environment variables override it, and what a running engine did with it.
 
-    ``seen``: how many edits it had looked at before; None where none runs.
+    ``seen``: the number of edits the engine had read before; None if none is running.
     """
     from te_core.settings.layers import SECRETS_FILE, merge, read
     from te_core.settings.schema import Settings
@@ -142,13 +142,13 @@ def report(paths: Paths, edits: Sequence[Edit], seen: int | None) -> None:
     for edit in edits:
         found = locations.get(edit.path)
         if found is not None and found.file.startswith("environment"):
-            print_note(f"{'.'.join(edit.path[2:])}: {found.file} says otherwise, and counts")
+            print_note(f"{'.'.join(edit.path[2:])}: {found.file} overrides it")
     if seen is not None:
         _report_engine(paths, seen)
 
 
 def edits_seen(paths: Paths) -> int | None:
-    """Return how many edits of the settings a running engine has looked at; None where none runs."""
+    """Return how many edits of the settings a running engine has read; None if none is running."""
     settings = _settings_of_engine(paths)
     return None if settings is None else int(settings.get("edits", 0))
 
@@ -164,7 +164,7 @@ def _settings_of_engine(paths: Paths) -> Mapping[str, Any] | None:
 
 
 def _report_engine(paths: Paths, seen: int) -> None:
-    """Wait until the engine has looked at what was written, and say what it did."""
+    """Wait until the engine has read the new settings, then report what it did."""
     from te_core.cli.client import running_engine
 
     pause = threading.Event()
@@ -172,20 +172,22 @@ def _report_engine(paths: Paths, seen: int) -> None:
         found = _settings_of_engine(paths)
         if found is None:
             if running_engine(paths):
-                print_note("the running engine cannot be asked with these settings: restart it to apply them")
+                print_note(
+                    "the running engine cannot be reached with these settings: restart it to apply them"
+                )
             return
         if int(found.get("edits", 0)) > seen:
             break
         pause.wait(POLL)
     else:
-        print_note("the running engine has not looked at it yet: te status shows it")
+        print_note("the running engine has not read it yet; te status shows when it has")
         return
     for problem in found["refused"]:
-        print_note(f"the running engine refuses it, its last good settings stay active: {problem}")
+        print_note(f"the running engine refused it and keeps its last good settings: {problem}")
     if not found["refused"]:
         applied = list(found["applied"])
-        prose(f"the running engine applied it: {'; '.join(applied) or 'nothing changes for it'}")
+        prose(f"the running engine applied it: {'; '.join(applied) or 'nothing to change'}")
         if any("restart the engine" in line for line in applied):
             print_lines(
-                "  restart it as it was started: pm2 restart NAME, systemctl restart NAME, or Ctrl-C and te run"
+                "  restart it the way it was started: pm2 restart NAME, systemctl restart NAME, or Ctrl-C and te run"
             )

@@ -1,4 +1,4 @@
-"""``te selftest``: the smallest trade there is on a real account, after saying what it costs."""
+"""``te selftest``: make the smallest possible trade on a real account, after showing what it costs."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ def selftest(
         str, typer.Argument(help="An account.", show_default=False, autocompletion=account_names)
     ],
     symbol: Annotated[
-        str, typer.Option("--symbol", help="Instead of the one with the cheapest smallest order.")
+        str, typer.Option("--symbol", help="Default: the one whose smallest order is cheapest.")
     ] = "",
     send_orders: Annotated[
-        bool, typer.Option("--send-orders", help="Send them, after the account's name was typed.")
+        bool, typer.Option("--send-orders", help="Send the orders, once you have typed the account's name.")
     ] = False,
 ) -> None:
-    """Try an account with the smallest orders there are: open, turn round at another leverage, close.
+    """Test an account with the smallest possible orders: open, reverse at another leverage, close.
 
     \b
-    Says what it costs first, and sends nothing without --send-orders. Needs the engine stopped.
+    Shows the cost first, and sends nothing without --send-orders. The engine must be stopped.
     Example: te selftest bybit-main
              te selftest bybit-main --symbol XRPUSDT --send-orders
     """
@@ -45,10 +45,10 @@ def selftest(
         for line in _lines(costs):
             print_lines(line)
         if not send_orders:
-            raise Failure("nothing was sent", next_step=f"te selftest {account} --send-orders sends this")
+            raise Failure("nothing was sent", next_step=f"to send this: te selftest {account} --send-orders")
         typed = await asyncio.to_thread(_typed)
         if typed != account:
-            raise Failure("nothing was sent: that is not the account's name")
+            raise Failure("nothing was sent: the typed name is not the account's name")
 
     os.umask(0o077)
     test = SelfTest(command_context(Paths.of(context)), account, symbol.upper())
@@ -56,8 +56,8 @@ def selftest(
         asyncio.run(test.run(ask, print_note))
     except KeyboardInterrupt:
         raise Failure(
-            "interrupted; what was opened was closed as far as the exchange answered",
-            next_step=f"te run, then te status: shows what {account} holds",
+            "interrupted; what was opened has been closed as far as the exchange answered",
+            next_step=f"te run, then te status shows what {account} holds",
         ) from None
 
 
@@ -73,7 +73,9 @@ def _lines(costs: Costs) -> list[str]:
     first, second = costs.leverages
     rate = "unknown" if costs.taker_fee is None else f"{(costs.taker_fee * 100).normalize():f} %"
     whose = (
-        "this account's rate" if costs.of_account else "the exchange's usual rate; the account's is not told"
+        "this account's rate"
+        if costs.of_account
+        else "the exchange's usual rate; the account's own is not known"
     )
     return [
         f"{costs.account}: {costs.identity}",
@@ -81,7 +83,7 @@ def _lines(costs: Costs) -> list[str]:
         f"  buy at leverage {first}; sell and sell again at leverage {second}; buy",
         f"  margin   {_money(costs.margin)} at most, of {_money(costs.free)} free",
         f"  fees     {_money(costs.fees)} (taker fee {rate}: {whose})",
-        f"  spread   {_money(costs.spreads)}, and what the price moves meanwhile",
+        f"  spread   {_money(costs.spreads)}, plus any price movement meanwhile",
     ]
 
 

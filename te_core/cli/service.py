@@ -1,4 +1,4 @@
-"""``te service``: files that keep the engine running, and put TLS before it."""
+"""``te service``: write files that keep the engine running and put TLS in front of it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from te_core.setup.service_files import Service
 
 app = typer.Typer(
-    help="Files that keep the engine running (pm2, systemd), and put TLS before it.", no_args_is_help=True
+    help="Files that keep the engine running (pm2, systemd) and put TLS in front of it.", no_args_is_help=True
 )
 
 _MEMORY = re.compile(r"[1-9]\d*[MG]")
@@ -32,13 +32,13 @@ _STDOUT = Path("-")
 _UPSTREAM = re.compile(r"([\w.-]+|\[[0-9a-fA-F:.]+\]):\d{1,5}")
 _USER = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
 
-Memory = Annotated[str, typer.Option(metavar="SIZE", help="Largest memory, such as 512M or 1G.")]
-Output = Annotated[Path | None, typer.Option(metavar="FILE", help="Write there instead; - prints it.")]
-Force = Annotated[bool, typer.Option("--force", help="Write over a file that is there.")]
+Memory = Annotated[str, typer.Option(metavar="SIZE", help="Memory limit, such as 512M or 1G.")]
+Output = Annotated[Path | None, typer.Option(metavar="FILE", help="Write to this file instead; - prints it.")]
+Force = Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")]
 
 
 class Proxy(StrEnum):
-    """The reverse proxies that there are files for."""
+    """The supported reverse proxies."""
 
     CADDY = "caddy"
     NGINX = "nginx"
@@ -46,7 +46,7 @@ class Proxy(StrEnum):
 
 @app.command()
 def pm2(context: typer.Context, memory: Memory = "1G", output: Output = None, force: Force = False) -> None:
-    """Write ecosystem.config.js beside the settings, and say how to start it, at boot too, with rotated logs.
+    """Write ecosystem.config.js next to the settings; show how to start it (at boot, too) and rotate its logs.
 
     \b
     Example: te service pm2
@@ -61,9 +61,9 @@ def pm2(context: typer.Context, memory: Memory = "1G", output: Output = None, fo
         "To start it, and to start it at boot:",
         f"pm2 start {shlex.quote(str(file))}",
         "pm2 save",
-        "pm2 startup          # prints a command: run it as root",
-        "Logs of 50 MB, ten of them, compressed, looked at every 6 hours:",
-        "pm2 install pm2-logrotate@2.7.0    # 3.0.0 reads compress as false, whatever is set",
+        "pm2 startup          # prints a command to run as root",
+        "To rotate logs at 50 MB (checked every 6 hours), keeping ten, compressed:",
+        "pm2 install pm2-logrotate@2.7.0    # 3.0.0 ignores compress",
         "pm2 set pm2-logrotate:max_size 50M",
         "pm2 set pm2-logrotate:retain 10",
         "pm2 set pm2-logrotate:compress true",
@@ -79,12 +79,14 @@ def pm2(context: typer.Context, memory: Memory = "1G", output: Output = None, fo
 @app.command()
 def systemd(
     context: typer.Context,
-    user: Annotated[str, typer.Option(metavar="NAME", help="The user that runs it; never root.")] = "",
+    user: Annotated[
+        str, typer.Option(metavar="NAME", help="The user that runs the engine; never root.")
+    ] = "",
     memory: Memory = "1G",
     output: Output = None,
     force: Force = False,
 ) -> None:
-    """Write a hardened unit beside the settings, and say how to install it.
+    """Write a hardened systemd unit next to the settings, and show how to install it.
 
     \b
     Example: te service systemd
@@ -95,7 +97,7 @@ def systemd(
     service = _service(context, memory)
     user = user or _user()
     if user == "root" or not _USER.fullmatch(user):
-        raise Failure(f"--user {user}: the engine needs a user of its own, not root", code=ExitCode.INVALID)
+        raise Failure(f"--user {user}: the engine needs its own user, not root", code=ExitCode.INVALID)
     file = output or service.settings.parent / "trade-engine.service"
     _write(file, systemd_unit(service, user=user), force=force)
     home = shlex.quote(str(service.home))
@@ -120,16 +122,16 @@ def systemd(
 @app.command()
 def tls(
     context: typer.Context,
-    domain: Annotated[str, typer.Argument(help="The name that alerts are sent to.", show_default=False)],
+    domain: Annotated[str, typer.Argument(help="The host name that alerts are sent to.", show_default=False)],
     proxy: Annotated[Proxy, typer.Option(help="The reverse proxy.")] = Proxy.CADDY,
     upstream: Annotated[
         str,
-        typer.Option(metavar="HOST:PORT", help="Where the proxy finds the engine, if not on this machine."),
+        typer.Option(metavar="HOST:PORT", help="Address of the engine, if not on this machine."),
     ] = "",
     output: Output = None,
     force: Force = False,
 ) -> None:
-    """Write a proxy's file that puts TLS before the public listener, and say what remains to be done.
+    """Write a proxy configuration that puts TLS in front of the public listener, and list the remaining steps.
 
     \b
     Example: te service tls alerts.example.org
@@ -142,20 +144,20 @@ def tls(
     paths = Paths.of(context)
     domain = domain.lower().rstrip(".")
     if not DOMAIN.fullmatch(domain):
-        raise Failure(f"{domain!r}: a name such as alerts.example.org is needed", code=ExitCode.INVALID)
+        raise Failure(f"{domain!r}: expected a host name such as alerts.example.org", code=ExitCode.INVALID)
     resolved, registry, _ = load(paths, as_at_start=True)
     public = resolved.settings.listen.public
     if public.certificate is not None:
-        raise Failure("listen.public.certificate is set: the engine speaks TLS itself", code=ExitCode.INVALID)
+        raise Failure("listen.public.certificate is set: the engine serves TLS itself", code=ExitCode.INVALID)
     hooks = list(_hooks(resolved, registry.sources))
     if not hooks:
-        raise Failure("no source of the settings takes webhooks", next_step="te init, or te configure NAME")
+        raise Failure("no source in the settings accepts webhooks", next_step="te init, or te configure NAME")
     make, name = (
         (caddy_file, "Caddyfile") if proxy is Proxy.CADDY else (nginx_file, "trade-engine.nginx.conf")
     )
     upstream = upstream or urlsplit(address(public.host, public.port)).netloc
     if not _UPSTREAM.fullmatch(upstream):
-        raise Failure(f"--upstream {upstream!r}: host:port is needed", code=ExitCode.INVALID)
+        raise Failure(f"--upstream {upstream!r}: expected host:port", code=ExitCode.INVALID)
     file = output or paths.settings.parent / name
     _write(file, make(domain, upstream, hooks), force=force)
     steps = _for_tls(domain, proxy, file, hooks, trusted=bool(public.trusted_proxies))
@@ -163,18 +165,18 @@ def tls(
 
 
 def _for_tls(domain: str, proxy: Proxy, file: Path, hooks: list[Hook], *, trusted: bool) -> Iterable[str]:
-    yield "What remains to be done:"
+    yield "Remaining steps:"
     yield f"point {domain} at this machine: an A record, since TradingView sends over IPv4 only"
-    yield "let ports 80 and 443 in: the certificate is asked for over 80, alerts come to 443"
+    yield "open ports 80 and 443: the certificate is requested over 80, alerts arrive on 443"
     quoted = shlex.quote(str(file))
     if proxy is Proxy.CADDY:
         yield f"install Caddy, then: cp {quoted} /etc/caddy/Caddyfile && systemctl reload caddy"
     else:
-        yield f"certbot certonly --nginx -d {domain}    # or any other way to a certificate"
+        yield f"certbot certonly --nginx -d {domain}    # or any other way to get a certificate"
         yield f"cp {quoted} /etc/nginx/conf.d/ && nginx -t && systemctl reload nginx"
     if not trusted:
-        yield 'set trusted_proxies = ["127.0.0.1"] below [listen.public], else all alerts seem to come from the proxy'
-    yield "The addresses for the alerts, tokens included, are what these print:"
+        yield 'set trusted_proxies = ["127.0.0.1"] in [listen.public], or all alerts seem to come from the proxy'
+    yield "To print the addresses for the alerts, tokens included:"
     for hook in hooks:
         yield f"te source url {hook.source} --base https://{domain}"
 
@@ -193,18 +195,18 @@ def _service(context: typer.Context, memory: str) -> Service:
 
     paths = Paths.of(context)
     if not _MEMORY.fullmatch(memory):
-        raise Failure(f"--memory {memory}: a size such as 512M or 1G is needed", code=ExitCode.INVALID)
+        raise Failure(f"--memory {memory}: expected a size such as 512M or 1G", code=ExitCode.INVALID)
     if not paths.settings.exists():
         raise Failure(f"there is no {paths.settings}", next_step="te init", code=ExitCode.INVALID)
     program = Path(sys.executable).with_name("te")
     named_paths = (program, paths.settings, paths.state)
     if odd := next((path for path in named_paths if not str(path).isprintable()), None):
-        raise Failure(f"{str(odd)!r}: no service file can hold such a path", code=ExitCode.INVALID)
+        raise Failure(f"{str(odd)!r}: a service file cannot contain such a path", code=ExitCode.INVALID)
     return Service(program=program, settings=paths.settings, home=paths.state.parent, memory=memory)
 
 
 def _user() -> str:
-    """Return who runs the engine: whoever asks, but never root."""
+    """Return the user that should run the engine: the current one, but never root."""
     import getpass
 
     found = getpass.getuser()
@@ -229,22 +231,22 @@ def _write(file: Path, text: str, *, force: bool) -> None:
         return
     if file.exists() and not force:
         if file.read_text(encoding="utf-8", errors="replace") == text:
-            print_lines(f"{file} is there already, and as it should be", "")
+            print_lines(f"{file} exists already and is up to date", "")
             return
         raise Failure(
-            f"{file} is there already, and is another",
-            next_step="--force writes over it",
+            f"{file} exists already with other contents",
+            next_step="to overwrite it: --force",
             code=ExitCode.INVALID,
         )
     try:
         replace_file(file, text, mode=0o644)
     except OSError as error:
-        raise Failure(f"{file}: cannot be written: {error.strerror}") from None
+        raise Failure(f"cannot write {file}: {error.strerror}") from None
     print_lines(f"wrote {file}", "")
 
 
 def _remaining(*lines: str, aside: bool) -> None:
-    """Print what is left to do; beside the answer where the file itself is printed."""
+    """Print the remaining steps; on stderr if the file itself goes to stdout."""
     for line in lines:
         shown = line if line.endswith(":") else f"  {line}"
         if aside:

@@ -1,4 +1,4 @@
-"""Changes single keys in the text of a settings file; everything else in it stays as its owner wrote it."""
+"""Changes single keys in the text of a settings file and leaves everything else as its owner wrote it."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ Tree = MutableMapping[str, Any]
 
 
 def holds(text: str, path: Keys) -> bool:
-    """Tell whether a text says something at a path."""
+    """Return whether a text has a value at a path."""
     return value_at(tomllib.loads(text), path) is not UNSET
 
 
 def changed(text: str, path: Keys, value: Any) -> str:
-    """Give the text with a value in a place; ``UNSET`` takes it out.
+    """Return the text with a value set at a path; ``UNSET`` removes it.
 
-    Raises ``Failure`` where the result would say anything else than that.
+    Raises ``Failure`` if the edit would change anything else.
     """
     document = tomlkit.parse(text)
     parent: Tree = document
@@ -48,14 +48,14 @@ def changed(text: str, path: Keys, value: Any) -> str:
     made = tomlkit.dumps(document)
     if not _says(made, with_value(tomllib.loads(text), path, value), path):
         raise Failure(
-            f"{'.'.join(path)} cannot be changed without disturbing what stands around it",
+            f"{'.'.join(path)} cannot be changed without changing the lines around it",
             next_step="edit the file yourself, then: te check",
         )
     return made
 
 
 def _says(text: str, expected: Mapping[str, Any], path: Keys) -> bool:
-    """Return whether a text says what is expected; a table whose last key went may be gone, too."""
+    """Return whether a text parses to what is expected; a table whose last key was removed may be gone, too."""
     found: Mapping[str, Any] = tomllib.loads(text)
     for size in range(len(path) - 1, 0, -1):
         if value_at(expected, path[:size]) == {} and value_at(found, path[:size]) is UNSET:
@@ -64,7 +64,7 @@ def _says(text: str, expected: Mapping[str, Any], path: Keys) -> bool:
 
 
 def _remove(document: Tree, parent: Tree, key: str) -> None:
-    """Take out a table, but not the comments at its end: they are about what follows."""
+    """Remove a table, but not the comments at its end: they belong to what follows."""
     table = parent[key]
     tail = _tail(table)
     tables = [each for each in _tables(document) if each is table or not each.is_super_table()]
@@ -75,7 +75,7 @@ def _remove(document: Tree, parent: Tree, key: str) -> None:
 
 
 def _tables(parent: Tree) -> Iterator[Table]:
-    """Return all tables in the order in which they stand."""
+    """Yield all tables in file order."""
     for _, item in _body(parent):
         if isinstance(item, Table):
             yield item
@@ -112,11 +112,11 @@ def _add(parent: Tree, key: str, value: Any) -> None:
 
 
 def _tail(parent: Tree, *, deep: bool = True) -> list[Any]:
-    """Take off the comments and blank lines that end a table, or the last table in it: they belong to what follows."""
+    """Remove and return the comments and blank lines that end a table or its last one: they belong to what follows."""
     body = _body(parent)
     tail: list[Any] = []
     if all(key is None for key, _ in body):
-        return tail  # what begins a file, or an empty table, is about all of it
+        return tail  # comments at the start of a file or in an empty table belong to it as a whole
     while body[-1][0] is None:
         tail.insert(0, body.pop())
     if deep and isinstance(body[-1][1], Table):

@@ -1,4 +1,4 @@
-"""What stands where in the tree that a settings file says, without touching its text."""
+"""Reads and changes values at paths of a parsed settings tree, without touching the file's text."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ UNSET = object()
 
 
 def value_at(tree: Mapping[str, Any], path: Keys) -> Any:
-    """Give what stands at a path, ``UNSET`` where nothing does."""
+    """Return the value at a path; ``UNSET`` if there is none."""
     here: Any = tree
     for key in path:
         if not isinstance(here, Mapping) or key not in here:
@@ -21,7 +21,7 @@ def value_at(tree: Mapping[str, Any], path: Keys) -> Any:
 
 
 def with_value(tree: Mapping[str, Any], path: Keys, value: Any) -> dict[str, Any]:
-    """Give a tree that has something else at a path; ``UNSET`` takes it away."""
+    """Return a copy of the tree with another value at a path; ``UNSET`` removes it."""
     changed = dict(tree)
     key, *below = path
     if value is UNSET and value_at(tree, path) is UNSET:

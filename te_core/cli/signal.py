@@ -1,4 +1,4 @@
-"""``te signal send``: a signal of one's own, through the listener that the world uses."""
+"""``te signal send``: send a signal by hand, through the public listener."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from te_core.cli.failure import ExitCode, Failure
 from te_core.cli.instances import webhook_of
 from te_core.cli.output import print_json
 
-app = typer.Typer(help="Signals by hand.", no_args_is_help=True)
+app = typer.Typer(help="Send signals by hand.", no_args_is_help=True)
 
 
 @app.command()
@@ -23,7 +23,7 @@ def send(  # noqa: PLR0917 - typer makes options of parameters
     size: Annotated[str, typer.Option(help="Share of what the source may steer: 50/100, 50%, 0.5.")] = "",
     leverage: Annotated[str, typer.Option(help="Leverage.")] = "",
     price: Annotated[str, typer.Option(help="Price in the quote currency.")] = "",
-    body: Annotated[str, typer.Option("--json", metavar="BODY", help="A whole message instead.")] = "",
+    body: Annotated[str, typer.Option("--json", metavar="BODY", help="Send this message instead.")] = "",
     source: Annotated[str, typer.Option(help="The source to send to.")] = "tradingview",
 ) -> None:
     """Send a signal to a source of the running engine, and show its answer.
@@ -56,7 +56,7 @@ def send(  # noqa: PLR0917 - typer makes options of parameters
     print_json({"status": status, "answer": answer})
     if not 200 <= status < 300:
         raise Failure(
-            f"the signal was not taken: status {status}",
+            f"the signal was not accepted: status {status}",
             next_step="te signals --quarantine shows refused input",
         )
 
@@ -66,7 +66,7 @@ def _message(**fields: str) -> str:
 
     if not (fields["symbol"] and fields["direction"]):
         raise Failure(
-            "--symbol and --direction are needed, or --json",
+            "expected --symbol and --direction, or --json",
             next_step="te signal send --help",
             code=ExitCode.INVALID,
         )

@@ -1,4 +1,4 @@
-"""``te signals``: what sources said last, and what was refused."""
+"""``te signals``: show the newest signals and refused input."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ CSV = (
     *("number", "received_at", "time", "source", "symbol", "depth", "leverage", "price", "sequence"),
     *("current", "rule", "note", "exits"),
 )
-"""The columns of ``te signals --csv``; docs/money.md says what they mean."""
+"""The columns of ``te signals --csv``, explained in docs/money.md."""
 REFUSED_CSV = ("number", "received_at", "source", "field", "reason", "body")
 _SIGNALS = (
     "received_at",
@@ -51,7 +51,7 @@ def signals(
     *,
     quarantine: Annotated[bool, typer.Option("--quarantine", help="Show refused input instead.")] = False,
     raw: Annotated[
-        bool, typer.Option("--raw", help="Show accepted alerts as they came, without secrets.")
+        bool, typer.Option("--raw", help="Show accepted alerts as received, without secrets.")
     ] = False,
     since: Since = "",
     until: Until = "",
@@ -61,7 +61,7 @@ def signals(
     as_json: AsJson = False,
     as_csv: AsCsv = False,
 ) -> None:
-    """Show the newest signals, or input that was refused and why.
+    """Show the newest signals, or refused input and the reason.
 
     \b
     Example: te signals --since 2h --symbol BTCUSDT
@@ -70,7 +70,7 @@ def signals(
     """
     check_one_form(as_json, as_csv, raw)
     if quarantine and (raw or symbol):
-        raise Failure("refused input has no symbol, and is shown as it came", code=ExitCode.INVALID)
+        raise Failure("refused input has no symbol and is always shown as received", code=ExitCode.INVALID)
     paths, what = Paths.of(context), "quarantine" if quarantine else "signals"
     query = query_of(since=since, until=until, symbol=symbol, source=source)
     with asking(paths) as ask:
@@ -97,4 +97,4 @@ def _raw(found: list[Any]) -> Iterator[str]:
     for signal in found:
         yield f"{signal['received_at']} {signal['source']} {signal['symbol']} {signal['depth']}"
         kept = signal["detail"].get("raw")
-        yield f"  {kept if isinstance(kept, str) else 'its source kept no message with it'}"
+        yield f"  {kept if isinstance(kept, str) else 'its source stored no message with it'}"

@@ -1,7 +1,6 @@
 """Times as people say them: ``fri``, ``2h``, ``yesterday 18:30``, or ISO 8601. Pure: "now" is passed in.
 
-What has no zone is the machine's local time. A day or a month means its beginning after ``--since`` and its end after
-``--until``.
+A time without a zone is local time. A day or a month means its beginning for ``--since`` and its end for ``--until``.
 """
 
 from __future__ import annotations
@@ -16,9 +15,10 @@ from te_core.cli.failure import ExitCode, Failure
 
 EXAMPLES = "2h, 3d, today, yesterday 18:30, fri, last fri, 2026-03-01, 2026-03-01T12:00Z"
 
-Since = Annotated[str, typer.Option("--since", metavar="TIME", help=f"From then on: {EXAMPLES}.")]
+Since = Annotated[str, typer.Option("--since", metavar="TIME", help=f"Start of the period: {EXAMPLES}.")]
 Until = Annotated[
-    str, typer.Option("--until", metavar="TIME", help="Until then; a day or a month counts whole.")
+    str,
+    typer.Option("--until", metavar="TIME", help="End of the period; a day or a month is included whole."),
 ]
 
 _UNITS = {
@@ -34,23 +34,23 @@ _DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "su
 _MONTH = re.compile(r"(\d{4})-(\d{2})")
 _CLOCK = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2}))?")
 _FIRST = datetime(1970, 1, 2, tzinfo=UTC)
-"""Nothing is asked for from before: earlier times do not fit everywhere."""
+"""The earliest time in queries: earlier ones do not fit everywhere."""
 
 
 def since(text: str, now: datetime, *, zone: tzinfo | None = None, option: str = "--since") -> datetime:
-    """Return in UTC when that begins. ``now``: aware. ``zone``: instead of the machine's own. Raises ``Failure``."""
+    """Return the beginning of a time, in UTC. ``now``: aware. ``zone``: default local time. Raises ``Failure``."""
     return _read(text, now, zone, option)[0]
 
 
 def until(text: str, now: datetime, *, zone: tzinfo | None = None, option: str = "--until") -> datetime:
-    """Return in UTC when that ends: a day and a month are over with the next one. Raises ``Failure``."""
+    """Return the end of a time, in UTC: a day or a month ends where the next one begins. Raises ``Failure``."""
     return _read(text, now, zone, option)[1]
 
 
 def period(
     since_text: str, until_text: str, now: datetime, *, zone: tzinfo | None = None
 ) -> tuple[datetime | None, datetime | None]:
-    """Return beginning and end of what two options ask for, None for one that was not given. Raises ``Failure``."""
+    """Return the period that the two options select, None for an option not given. Raises ``Failure``."""
     begin = since(since_text, now, zone=zone) if since_text else None
     end = until(until_text, now, zone=zone) if until_text else None
     if begin is not None and end is not None and end <= begin:
@@ -78,7 +78,7 @@ def _read(text: str, now: datetime, zone: tzinfo | None, option: str) -> tuple[d
 
 
 def _ago(said: str, now: datetime) -> tuple[datetime, datetime] | None:
-    """Read ``now``, ``90s``, ``1h30m``, ``2 hours ago``."""
+    """Parse ``now``, ``90s``, ``1h30m``, ``2 hours ago``."""
     if said == "now":
         return now.astimezone(UTC), now.astimezone(UTC)
     words = said.removesuffix(" ago")
@@ -94,7 +94,7 @@ def _ago(said: str, now: datetime) -> tuple[datetime, datetime] | None:
 
 
 def _parse_time(text: str, zone: tzinfo | None) -> tuple[datetime, datetime] | None:
-    """Read ISO 8601: a date is a whole day."""
+    """Parse ISO 8601: a date is a whole day."""
     try:
         day = date.fromisoformat(text)
     except ValueError:
@@ -107,7 +107,7 @@ def _parse_time(text: str, zone: tzinfo | None) -> tuple[datetime, datetime] | N
 
 
 def _month(said: str, zone: tzinfo | None) -> tuple[datetime, datetime] | None:
-    """Read ``2026-03``."""
+    """Parse ``2026-03``."""
     found = _MONTH.fullmatch(said)
     if found is None:
         return None
@@ -116,7 +116,7 @@ def _month(said: str, zone: tzinfo | None) -> tuple[datetime, datetime] | None:
 
 
 def _day(said: str, now: datetime, zone: tzinfo | None) -> tuple[datetime, datetime] | None:
-    """Read ``today``, ``fri``, ``last friday``, ``this week``, ``18:30``, and a day with a time of day."""
+    """Parse ``today``, ``fri``, ``last friday``, ``this week``, ``18:30``, and a day with a time of day."""
     today = now.astimezone(zone).date()
     name, _, clock = said.rpartition(" ") if _CLOCK.fullmatch(said.rpartition(" ")[2]) else (said, "", "")
     if name in ("this week", "this month") and not clock:
@@ -129,13 +129,13 @@ def _day(said: str, now: datetime, zone: tzinfo | None) -> tuple[datetime, datet
         return _span(day, day + timedelta(days=1), zone)
     hours, minutes, seconds = (int(part or 0) for part in _CLOCK.fullmatch(clock).groups())  # type: ignore[union-attr]
     at = _in_utc(datetime.combine(day, time(hours, minutes, seconds)), zone)
-    if not name and at > now:  # "18:30", said at noon
+    if not name and at > now:  # "18:30", entered at noon
         at = _in_utc(datetime.combine(day - timedelta(days=1), time(hours, minutes, seconds)), zone)
     return at, at
 
 
 def _named_day(name: str, today: date) -> date | None:
-    """Return the newest day of that name; None where there is none."""
+    """Return the most recent day of that name; None for an unknown name."""
     if name == "today":
         return today
     if name == "yesterday":

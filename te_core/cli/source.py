@@ -1,4 +1,4 @@
-"""``te source``: about one signal source."""
+"""``te source``: commands for one signal source."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from te_core.cli.complete import source_names
 from te_core.cli.instances import webhook_of
 from te_core.cli.output import print_lines
 
-app = typer.Typer(help="About one signal source.", no_args_is_help=True)
+app = typer.Typer(help="Commands for one signal source.", no_args_is_help=True)
 
 
 @app.command()
@@ -23,9 +23,11 @@ def url(
             help="The source's name in the settings.", show_default=False, autocompletion=source_names
         ),
     ],
-    base: Annotated[str, typer.Option(metavar="URL", help="The address that the world sees instead.")] = "",
+    base: Annotated[
+        str, typer.Option(metavar="URL", help="Public address to use instead, as senders reach it.")
+    ] = "",
 ) -> None:
-    """Print a source's webhook address. It holds the token: whoever knows it can send signals.
+    """Print a source's webhook address. It contains the token: anyone who knows it can send signals.
 
     \b
     Example: te source url tradingview --base https://alerts.example.org

@@ -1,4 +1,4 @@
-"""``te status``: what needs somebody, what there is, and what the engine is working on."""
+"""``te status``: show what needs attention, what the accounts hold, and what the engine is working on."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from te_core.reporting.figures import MINUS, THIN, figure
 from te_core.reporting.symbol_view import doing, duration, why
 
 PIPED = 200
-"""Columns where nobody looks: grep finds whole lines."""
+"""Columns if the output is not a terminal, so that grep finds whole lines."""
 EVERY = 1.0
-"""Seconds between two looks of ``--watch``."""
+"""Default interval of ``--watch``, in seconds."""
 _POSITION = (
     "account",
     "symbol",
@@ -43,10 +43,10 @@ _POSITION = (
 
 
 class WatchCommand(TyperCommand):
-    """Takes ``--watch`` with and without seconds."""
+    """Accepts ``--watch`` with and without seconds."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Give a bare ``--watch`` its usual seconds."""
+        """Add the default interval to a bare ``--watch``."""
         given = list(args)
         for index, word in enumerate(given):
             if word == "--watch" and not _is_number(given[index + 1 : index + 2]):
@@ -60,7 +60,7 @@ def _is_number(words: list[str]) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What was asked for on the command line."""
+    """The selection made on the command line."""
 
     accounts: tuple[str, ...]
     symbols: tuple[str, ...]
@@ -76,22 +76,22 @@ def status(
     account: Accounts = None,
     symbol: Symbols = None,
     everything: Annotated[
-        bool, typer.Option("--all", help="All rows, also where they take more than the screen.")
+        bool, typer.Option("--all", help="All rows, even if they do not fit the screen.")
     ] = False,
     attention: Annotated[
-        bool, typer.Option("--attention", help="Only what needs somebody, with all that was said of it.")
+        bool, typer.Option("--attention", help="Only what needs attention, in full.")
     ] = False,
     page: Annotated[int, typer.Option(min=1, help="Which page of the symbols.")] = 1,
     watch: Annotated[
         float | None,
         typer.Option(
-            metavar="[SECONDS]", min=0.2, max=3600, help="Draw it again and again, every second; q ends it."
+            metavar="[SECONDS]", min=0.2, max=3600, help="Redraw every second, or every SECONDS; q quits."
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the engine's state as JSON.")] = False,
     utc: Annotated[bool, typer.Option("--utc", help="Times in UTC.")] = False,
 ) -> None:
-    """Show what needs somebody, what the accounts hold, and where they stand next to their targets.
+    """Show what needs attention, what the accounts hold, and how that compares with their targets.
 
     \b
     Example: te status
@@ -115,7 +115,7 @@ def status(
 
 
 def exit_code(state: Mapping[str, Any]) -> ExitCode:
-    """Return whether the engine runs, is ready, and has nothing critical to tell."""
+    """Return the exit code: whether the engine runs, is ready, and reports nothing critical."""
     from te_core.reporting.view import view
 
     seen = view(state)
@@ -134,7 +134,7 @@ def _state(paths: Paths) -> Any:
 
 
 def _chosen(state: Any, asked: Asked) -> Any:
-    """Leave the accounts and symbols that were asked for. Raises ``Failure`` where one is not there."""
+    """Return the state of the selected accounts and symbols only. Raises ``Failure`` for an unknown one."""
     from te_core.errors import nearest
     from te_core.reporting.view import narrowed
 
@@ -148,7 +148,7 @@ def _chosen(state: Any, asked: Asked) -> Any:
             if name not in known[kind]:
                 raise Failure(
                     f"there is no {kind} {name}{nearest(name, known[kind])}",
-                    next_step=f"those that there are: {', '.join(sorted(known[kind])) or 'none'}",
+                    next_step=f"known: {', '.join(sorted(known[kind])) or 'none'}",
                     code=ExitCode.INVALID,
                 )
     return narrowed(state, accounts=asked.accounts, symbols=asked.symbols)
@@ -165,7 +165,7 @@ def _show(state: Any, asked: Asked) -> None:
     whole = asked.everything or narrowed or not at_terminal
     layout = Layout(
         width=size.columns if at_terminal else PIPED,
-        height=None if whole else size.lines - 1,  # the prompt comes below
+        height=None if whole else size.lines - 1,  # the prompt follows below
         page=asked.page,
         rows=ALL,
         attention=asked.attention,
@@ -201,7 +201,7 @@ def _positions(state: Any) -> Iterator[tuple[object, ...]]:
 
 
 def _rounded(number: str | None) -> str:
-    """Write a figure that an exchange computed, without the digits that mean nothing."""
+    """Format a figure computed by an exchange, without insignificant digits."""
     return figure(Decimal(number)).translate({ord(MINUS): "-", ord(THIN): ""}) if number else ""
 
 
@@ -210,7 +210,7 @@ def _ago(seconds: float | None) -> str:
 
 
 def _watch(paths: Paths, asked: Asked, every: float, *, as_json: bool) -> None:
-    """Look again and again; interrupting it is how it ends."""
+    """Show the state repeatedly, until interrupted."""
     from te_core.cli.watching import Watch, repeat
 
     def fetch_state() -> Any:

@@ -1,4 +1,4 @@
-"""What `te status` shows below the symbols where there is room: sources, limits, notifiers. Pure."""
+"""Lays out the tables that ``te status`` shows below the symbols if there is room. Pure."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from te_core.reporting.figures import age, figure, percent
 from te_core.reporting.view import LimitRow, Severity, SourceRow, View
 
 NEAR = Decimal("0.5")
-"""Share of a limit that is used from which it is shown where room is short."""
+"""Used share of a limit from which on it is shown when room is short."""
 
 
 def further(view: View, width: int, room: int | None) -> list[Line]:
-    """Write the sources, the limits and the notifiers: those for which there is room (lines; None for all)."""
+    """Return tables of sources, limits and notifiers, as many as fit into ``room`` lines (None for all)."""
     found: list[Line] = []
     for lines in (
         _source_lines(view, width),
@@ -56,9 +56,9 @@ def _remarks(row: SourceRow) -> str:
 
 
 def _limit_lines(view: View, width: int, *, near: bool) -> list[Line]:
-    """Write limits and breakers that something is used of, those that are used most first.
+    """Return a table of limits and breakers that are in use, the most used first.
 
-    ``near``: only the few that are used by half at least.
+    ``near``: at most five, and only those used by at least half.
     """
     rows = sorted((row for row in view.limits if row.used is not None), key=lambda row: -(row.used or 0))
     if near:

@@ -1,4 +1,4 @@
-"""What ``te status`` draws: a view of the state, laid out for a width and a height. Pure."""
+"""Lays out ``te status``: a view of the state for a given width and height. Pure."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from te_core.reporting.view import (
 )
 
 WIDE = 120
-"""Columns from which sentences and sources have room."""
+"""Columns from which on there is room for sentences and sources."""
 NARROW = 80
 """Columns below which there is no room for symbols."""
 FLAT = "·"
@@ -38,27 +38,29 @@ _KIND = {True: "paper", False: "equity", None: "equity"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layout:
-    """How it is to be drawn. ``height``: lines, None for as many as it takes. ``rows``: which symbols.
-
-    ``attention``: what needs somebody, whole, and nothing else. ``symbols``: whether they are drawn.
-    ``fold``: whether sentences are folded where the height has no end. ``turn``, ``more``: what shows further symbols,
-    and further items.
-    """
+    """Size and contents of the screen."""
 
     width: int = 80
     height: int | None = None
+    """Lines; None for as many as needed."""
     page: int = 1
     rows: str = ALL
+    """Which symbols are drawn: ``ALL``, ``HELD`` or ``OFF_TARGET``."""
     attention: bool = False
+    """Whether only the items that need attention are drawn, in full."""
     utc: bool = False
     symbols: bool = True
+    """Whether symbols are drawn."""
     fold: bool = False
+    """Whether sentences are folded if ``height`` is None."""
     turn: str = "--all, --page 2"
+    """How to see more symbols: an option or a key."""
     more: str = "--attention"
+    """How to see more items: an option or a key."""
 
     @property
     def wide(self) -> bool:
-        """Whether there is room for sentences."""
+        """Return whether there is room for sentences."""
         return self.width >= WIDE
 
 
@@ -72,7 +74,7 @@ class Screen:
 
 
 def screen(view: View, layout: Layout) -> Screen:
-    """Draw a page: what needs somebody, the accounts, then as many symbols as there is room for."""
+    """Lay out a page: what needs attention, the accounts, then as many symbols as fit."""
     head = [cut_line(line, layout.width) for line in _head(view, layout)]
     if layout.attention:
         return Screen(lines=(*head, (), *_whole_items(view, layout)))
@@ -125,7 +127,7 @@ def _head(view: View, layout: Layout) -> Iterator[Line]:
 
 
 def clock(now: datetime | None, *, utc: bool) -> str:
-    """Write a time of day with its zone, or whole in UTC."""
+    """Format a time of day with its zone, or the full time in UTC."""
     if now is None:
         return ""
     if utc:
@@ -134,7 +136,7 @@ def clock(now: datetime | None, *, utc: bool) -> str:
 
 
 def _total(one: Totals, layout: Layout, *, alone: bool, first: bool) -> Line:
-    """Write the sums of one kind of money in a line, with what they leave out."""
+    """Return the line with the sums of one kind of money, including what they leave out."""
     name, gap = _KIND[one.paper], "  " if layout.wide else " "
     currency = f" {one.currency}" if one.currency and (layout.wide or not first) else ""
     money: list[Span] = [(f"{name} {figure(one.equity, places=0)}{currency}", "bold")]
@@ -154,7 +156,7 @@ def _total(one: Totals, layout: Layout, *, alone: bool, first: bool) -> Line:
 
 
 def _left_out(one: Totals, layout: Layout) -> Span:
-    """Say of how many accounts a sum is, and which it lacks."""
+    """Return how many accounts a sum covers, and how many it lacks."""
     old = len(one.as_last_seen)
     said = [f"{one.live} live"] if one.live or not old else []
     said += [f"{old} as last seen" if layout.wide else f"{old} old"] if old else []
@@ -163,7 +165,7 @@ def _left_out(one: Totals, layout: Layout) -> Span:
 
 
 def joined(parts: Sequence[tuple[int, Sequence[Span]]], width: int) -> Line:
-    """Write the parts of a line that there is room for: those with the largest number are left out first."""
+    """Join the parts that fit on a line; those with the largest number are dropped first."""
     shown = list(parts)
     while sum(cells(text) for _, spans in shown for text, _ in spans) > width:
         most = max(spare for spare, _ in shown)
@@ -189,7 +191,7 @@ def _side(value: Decimal | None) -> str:
     return "long" if value > 0 else "short"
 
 
-# -- what needs somebody
+# -- what needs attention
 
 
 def _items(view: View, layout: Layout) -> list[Line]:
@@ -201,7 +203,7 @@ def _items(view: View, layout: Layout) -> list[Line]:
 
 
 def _at_most(lines: list[Line], layout: Layout, *, used: int) -> list[Line]:
-    """Leave at most a third of the height, and say how many more there are."""
+    """Return at most a third of the height in lines, ending with the number of items left out."""
     if layout.height is None:
         return lines
     most = max(min(layout.height // 3, _MOST_ITEMS) - used, 1)
@@ -212,7 +214,7 @@ def _at_most(lines: list[Line], layout: Layout, *, used: int) -> list[Line]:
 
 
 def _item(item: Item, now: datetime | None, layout: Layout) -> list[Line]:
-    """Write an item in a line; folded between words where a terminal takes as many lines as it needs."""
+    """Return an item on one line; folded between words if the height is unlimited."""
     title = _title(item, now)
     remedy = f"  {item.remedy}" if item.remedy not in item.text and layout.wide else ""
     line: Line = (*title, (f"  {item.text}" if item.text else "", ""), (remedy, "dim"))
@@ -241,14 +243,14 @@ def _lasts(item: Item, now: datetime | None) -> str:
 
 
 def _whole_items(view: View, layout: Layout) -> Iterator[Line]:
-    """Write every item whole: what it means, what was said, and what ends it."""
+    """Yield every item in full: what it means, its details, and how to resolve it."""
     if view.ground:
         yield (("nothing needs you", "good"), (f"  {view.ground}", "dim"))
     for number, item in enumerate(view.attention):
         if number or view.ground:
             yield ()
         yield _title(item, view.engine.now)
-        remedy = f"to end it: {item.remedy}" if item.remedy not in item.text else ""
+        remedy = f"to resolve it: {item.remedy}" if item.remedy not in item.text else ""
         details = item.detail.splitlines()
         for text, style in ((item.text, ""), *((line, "dim") for line in details), (remedy, "bold")):
             yield from _folded(text, layout, style)
@@ -300,12 +302,12 @@ def _share(margin: Decimal | None) -> str:
 
 
 def _why(row: AccountRow) -> str:
-    """Return why an account is as it is, else why its margin is not known."""
+    """Return the reason for an account's status, or else why its margin is not known."""
     return row.cause or (f"margin: {row.free_unknown}" if row.free_unknown else "")
 
 
 def _equity(row: AccountRow) -> Span:
-    """Write the equity; a star where it is as last seen."""
+    """Format the equity; a star marks the last known value."""
     text = figure(row.equity, places=0)
     return (f"{text}*", "dim") if row.as_last_seen else (text, "")
 
@@ -337,7 +339,7 @@ def _wanted(row: SymbolRow, rows: str) -> bool:
 def _pages(
     rows: Sequence[SymbolRow], columns: Sequence[Sequence[int]], first: int | None, later: int | None
 ) -> list[tuple[list[SymbolRow], Sequence[int]]]:
-    """Split rows and columns into pages. The first one shows what needs a look, then what is held."""
+    """Split rows and columns into pages. The first shows what needs attention, then what is held."""
     if first is None or later is None:
         return [(list(rows), part) for part in columns] or [([], ())]
     if len(rows) <= first and len(columns) == 1:
@@ -351,7 +353,7 @@ def _pages(
 
 
 def _urgency(row: SymbolRow) -> int:
-    """Return how soon a symbol is to be shown. That its account cannot be read says nothing of itself."""
+    """Return a symbol's rank, the lowest first. An unreadable account alone does not make its symbols urgent."""
     marks = {cell.mark for cell in row.cells if cell.counts}
     if marks - {Mark.AT_TARGET, Mark.UNKNOWN, Mark.LIMITED, Mark.OBSERVING}:
         return 0
@@ -359,7 +361,7 @@ def _urgency(row: SymbolRow) -> int:
 
 
 def _columns_of_accounts(view: View, layout: Layout) -> list[list[int]]:
-    """Return which accounts stand side by side: as many as there is room for."""
+    """Return the account indices of each page: as many columns as fit side by side."""
     names = short_names([row.name for row in view.accounts])
     widths = [
         max(cells(name), *(cells(_cell(row.cells[index])[0]) for row in view.symbols), 0) + 1
@@ -383,7 +385,7 @@ def _fixed_width(view: View) -> int:
 
 
 def _symbols(view: View, layout: Layout, rows: Sequence[SymbolRow], part: Sequence[int]) -> list[Line]:
-    """Write a line for each symbol, with a column for each account."""
+    """Return a line for each symbol, with a column for each account."""
     names = short_names([row.name for row in view.accounts])
     wide = layout.wide
     name = (lambda row: row.symbol) if wide else (lambda row: _short_symbol(row.symbol, view))
@@ -433,7 +435,7 @@ def _depth(row: SymbolRow) -> Span:
 
 
 def _cell(cell: Cell) -> Span:
-    """Write what is held, behind the sign of its state."""
+    """Format what is held, after the sign of its state."""
     sign = cell.mark.sign.ascii.strip()
     if cell.mark is Mark.NO_TARGET and not cell.size:
         return "", ""
@@ -455,7 +457,7 @@ def _worth(value: Decimal | None) -> Span:
 
 
 def _legend(view: View, layout: Layout, rows: Sequence[SymbolRow], more: int) -> list[Line]:
-    """Say how many symbols are not shown, and what the signs mean."""
+    """Return the legend: how many symbols are not shown, and what the signs mean."""
     marks = {cell.mark for row in rows for cell in row.cells}
     signs = [f"{m.sign.ascii} {m.sign.meaning}" for m in Mark if m in marks and m.sign.ascii.strip()]
     star = ["* as last seen"] if any(row.as_last_seen for row in view.accounts) else []
@@ -472,7 +474,7 @@ def _legend(view: View, layout: Layout, rows: Sequence[SymbolRow], more: int) ->
 
 
 def _suffix(view: View) -> str:
-    """Return how all symbols end, which is left out of their names."""
+    """Return the common suffix of all symbols, which their short names omit; empty if there is none."""
     names = [row.symbol for row in view.symbols]
     for suffix in ("USDT", "USDC", "USD"):
         if names and all(name.endswith(suffix) and len(name) > len(suffix) for name in names):
@@ -485,6 +487,6 @@ def _short_symbol(symbol: str, view: View) -> str:
 
 
 def short_names(names: Sequence[str]) -> list[str]:
-    """Return names as short as they can be told apart by their first part: ``bybit`` for ``bybit-main``."""
+    """Return names cut to their first part where that is unique: ``bybit`` for ``bybit-main``."""
     short = [name.partition("-")[0] for name in names]
     return [part if short.count(part) == 1 else name for part, name in zip(short, names, strict=True)]

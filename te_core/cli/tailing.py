@@ -9,16 +9,16 @@ from pathlib import Path
 from typing import IO
 
 HEARTBEAT = 5_000
-"""Milliseconds after which the file is read even if no change was reported: not every file system reports them."""
+"""Milliseconds after which the file is read even without a notification: not every file system sends them."""
 DEBOUNCE = 50
 LAST = 65_536
-"""Bytes from the end of the file in which the newest lines are looked for at the start."""
+"""Bytes at the end of the file that are searched for the newest lines at the start."""
 
 
 class Tail:
-    """Reads what was written since the last read. ``files``: returns the file and what was rotated away, oldest first.
+    """Reads what was written since the last read. ``files``: returns the file and its rotated files, oldest first.
 
-    Files that were rotated away between two reads are finished before the present one is begun.
+    Files that were rotated between two reads are read to their end before the current one is opened.
     """
 
     def __init__(self, file: Path, files: Callable[[], Sequence[Path]]) -> None:
@@ -32,21 +32,21 @@ class Tail:
         self._open.close()
 
     def before(self, files: Sequence[Path]) -> list[Path]:
-        """Return the files that end where this one begins."""
+        """Return the files that are older than the open one."""
         return [file for file in files[: self._place(files)] if file != self._file]
 
     def skip(self, *, last: int = LAST) -> None:
-        """Leave out all but the last bytes, and the line that begins before them."""
+        """Skip all but the last bytes, including the line that begins before them."""
         size = os.fstat(self._open.fileno()).st_size
         if size > last:
             self._open.seek(size - last)
             self._open.readline()
 
     def lines(self) -> list[str]:
-        """Return the whole lines that are new; a line is returned once its end is written."""
+        """Return the new complete lines; a line is complete once its newline is written."""
         found = self._read()
         for file in self._newer():
-            self._half = b""  # the end of a file that is written no more
+            self._half = b""  # an incomplete last line of a file that is not written to any more
             self._open.close()
             self._open = file.open("rb")
             found += self._read()
@@ -54,13 +54,13 @@ class Tail:
 
     def _read(self) -> list[str]:
         if os.fstat(self._open.fileno()).st_size < self._open.tell():
-            self._open.seek(0)  # it was emptied in place
+            self._open.seek(0)  # it was truncated in place
             self._half = b""
         whole, _, self._half = (self._half + self._open.read()).rpartition(b"\n")
         return whole.decode("utf-8", "replace").split("\n") if whole else []
 
     def _newer(self) -> list[Path]:
-        """Return the files that were begun after the one that is open; none while that is the present one."""
+        """Return the files that are newer than the open one; none while that is the current one."""
         here = os.fstat(self._open.fileno())
         try:
             if os.path.samestat(here, self._file.stat()):
@@ -72,7 +72,7 @@ class Tail:
         return files[place + 1 :] if place < len(files) else [self._file]
 
     def _place(self, files: Sequence[Path]) -> int:
-        """Return where the open file stands among them; their number if it was compressed or deleted meanwhile."""
+        """Return the index of the open file among ``files``; their number if it was compressed or deleted meanwhile."""
         here = os.fstat(self._open.fileno())
         for place, file in enumerate(files):
             with suppress(FileNotFoundError):
@@ -82,7 +82,7 @@ class Tail:
 
 
 def followed(tail: Tail, file: Path) -> Iterator[list[str]]:
-    """Yield new lines as they come, until an interrupt."""
+    """Yield new lines as they are written, until an interrupt."""
     from watchfiles import watch
 
     yield tail.lines()

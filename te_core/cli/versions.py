@@ -1,4 +1,4 @@
-"""Earlier versions of settings.toml: kept whenever a command replaces it, in the state folder. They hold no secret."""
+"""Stores earlier versions of settings.toml in the state folder whenever a command replaces it; never secrets."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ _SUFFIX = ".settings.toml"
 
 
 def persist(paths: Paths, texts: Texts) -> bool:
-    """Keep a version before it is replaced; the oldest beyond 50 go. Returns whether it is kept. Raises ``OSError``.
+    """Store a version before it is replaced, and delete the oldest beyond 50; return whether it was stored.
 
-    One in which secrets stand, or may stand since it is refused, is not: keys are not copied to a second place.
+    A version that contains secrets, or may contain them because it is refused, is not stored: keys are never copied to
+    a second place. Raises ``OSError``.
     """
     from te_core.clock import SystemClock
     from te_core.settings.files import replace_file
@@ -43,18 +44,18 @@ def persist(paths: Paths, texts: Texts) -> bool:
 
 
 def versions(state: Path) -> list[str]:
-    """Return the names of the versions that are kept, the newest first; a name is the time of its end, in UTC."""
+    """Return the names of the stored versions, newest first; a name is the UTC time of the replacement."""
     names = (path.name.removesuffix(_SUFFIX) for path in (state / FOLDER).glob(f"*{_SUFFIX}"))
     return sorted(names, reverse=True)
 
 
 def text_of(state: Path, version: str) -> str:
-    """Return a version that is kept. Raises ``OSError``."""
+    """Return the text of a stored version. Raises ``OSError``."""
     return (state / FOLDER / f"{version}{_SUFFIX}").read_text(encoding="utf-8")
 
 
 def redactor_of_version(paths: Paths, texts: Texts) -> Callable[[str], str]:
-    """Return what hides the secrets of a version. Raises ``SettingsInvalid`` where they cannot be told."""
+    """Return a function that hides a version's secrets. Raises ``SettingsInvalid`` if they cannot be identified."""
     from te_core.cli.instances import load, redactor_of
 
     resolved, registry, _ = load(paths, as_at_start=True, texts=texts)

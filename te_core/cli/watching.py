@@ -1,4 +1,4 @@
-"""``te status --watch``: one page that fits, drawn again and again; the last picture stays while nobody answers."""
+"""``te status --watch``: redraw one page that fits the terminal; keep the last one while the engine does not answer."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from te_core.reporting.view import View, view
 FILTERS = {"a": ALL, "h": HELD, "t": OFF_TARGET}
 KEYS = "n/p page  a all  h held  t not at target  ! attention  q quit"
 LATE = 3.0
-"""Seconds without an answer after which that is said."""
+"""Seconds without an answer before the screen says so."""
 
 
 def repeat(fetch: Callable[[], None], every: float) -> None:
-    """Look again and again, for a program that reads it; until it is interrupted."""
+    """Call ``fetch`` every so many seconds until interrupted, for a program that reads the output."""
     pause = threading.Event()
     while True:
         fetch()
@@ -37,14 +37,14 @@ def repeat(fetch: Callable[[], None], every: float) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
-    """What the keys have chosen."""
+    """The selection made with keys."""
 
     page: int = 1
     rows: str = ALL
     attention: bool = False
 
     def after(self, key: str, pages: int) -> Choice:
-        """Return what is chosen after a key."""
+        """Return the selection after a key press."""
         if key in FILTERS:
             return Choice(rows=FILTERS[key])
         if key == "!":
@@ -54,7 +54,7 @@ class Choice:
 
 
 class Watch:
-    """Draws what ``look`` returns every so many seconds, and at each key. ``plain``: in ASCII only."""
+    """Draws what ``fetch`` returns, every so many seconds and at each key press. ``plain``: ASCII only."""
 
     def __init__(self, fetch: Callable[[], Any], every: float, *, utc: bool, plain: bool) -> None:
         self._fetch = fetch
@@ -64,12 +64,12 @@ class Watch:
         self._clock = SystemClock()
         self._choice = Choice()
         self._pages = 1
-        self._seen: View = view(fetch())  # where no engine runs there is nothing to watch
+        self._seen: View = view(fetch())  # raises if no engine is running
         self._seen_at = self._clock.monotonic()
         self._silent = ""
 
     def run(self) -> None:
-        """Draw until ``q``, or an interrupt. A thread asks, so that keys count while nobody answers."""
+        """Draw until ``q`` or an interrupt. Requests run in a thread, so keys always work."""
         from concurrent.futures import Future, ThreadPoolExecutor
 
         from rich.console import Console
@@ -116,7 +116,7 @@ class Watch:
         return made
 
     def lines(self, width: int, height: int) -> list[Line]:
-        """Return the lines of one picture, as many as fit. While nobody answers it is the last one, in grey."""
+        """Return the lines of one screen, as many as fit; while the engine does not answer, the last ones in grey."""
         layout = Layout(
             width=width,
             height=height - 1,
@@ -133,7 +133,7 @@ class Watch:
         if self._silent:
             silent_for = age(self._clock.monotonic() - self._seen_at)
             lines = [tuple((text, "dim") for text, _ in line) for line in lines]
-            lines[:1] = [((f" {self._silent} for {silent_for} ", "chip"), (" what was seen last:", "dim"))]
+            lines[:1] = [((f" {self._silent} for {silent_for} ", "chip"), (" last known state:", "dim"))]
         lines += [()] * (height - 1 - len(lines))
         chosen = "attention" if layout.attention else layout.rows
         where = f"page {page.page}/{page.pages}, {chosen}  "
@@ -142,7 +142,7 @@ class Watch:
 
 @contextmanager
 def _terminal() -> Iterator[tuple[Callable[[float], str], Callable[[], object]]]:
-    """Read single keys. The first of what is given waits for some, for so long; the second ends its wait."""
+    """Read single keys. Yields a function that waits up to so many seconds for keys, and one that ends the wait."""
     import termios
     import tty
 
@@ -151,7 +151,7 @@ def _terminal() -> Iterator[tuple[Callable[[float], str], Callable[[], object]]]
     before = termios.tcgetattr(terminal)
     resized = signal.signal(
         signal.SIGWINCH, lambda *_: os.write(wake, b".")
-    )  # a change of the screen's size, too
+    )  # also when the terminal is resized
 
     def pressed(seconds: float) -> str:
         ready, _, _ = select.select([terminal, woken], [], [], seconds)

@@ -246,7 +246,7 @@ def test_a_notifier_is_tried_with_one_command(folder: Any) -> None:
         with ThreadPoolExecutor(1) as threads:
             threads.submit(server.handle_request)
             took = folder.te("notify", "phone", "--text", "is anybody there")
-            assert (took.exit_code, took.stdout) == (0, "phone took it\n"), took.stderr
+            assert (took.exit_code, took.stdout) == (0, "phone accepted it\n"), took.stderr
     assert Receiver.got == [("/secret-path", b"test: is anybody there")]
     own = folder.state / "notifiers" / "phone"
     assert own.is_dir(), "a notifier may keep files there"

@@ -157,7 +157,7 @@ def test_the_first_start_makes_a_token_that_te_uses(folder: Folder, started: Sta
     folder.te("status", env={"TE_LISTEN__PRIVATE__TOKEN": "another"})
     result = folder.te("status", env={"TE_LISTEN__PRIVATE__TOKEN": "another"})
     assert result.exit_code == 1
-    assert "another listen.private.token" in result.stderr
+    assert "a different listen.private.token" in result.stderr
     assert folder.json("status")["listeners"] == {"private": {"wrong_tokens": 2}}
     assert token not in engine.log
     assert token not in engine.said

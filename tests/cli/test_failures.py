@@ -29,7 +29,7 @@ def test_every_problem_of_the_settings_is_told(folder: Any) -> None:
 def test_check_passes_the_settings_that_come_with_a_first_start(folder: Any) -> None:
     result = folder.te("check")
     assert result.exit_code == 0
-    assert "sources.tradingview.token is missing: the first `te run` makes one" in result.stderr
+    assert "sources.tradingview.token is missing: the first `te run` creates one" in result.stderr
     assert not (folder.path / ".secrets.toml").exists()
     assert folder.json("check")["sources"] == ["tradingview"]
 

@@ -24,7 +24,7 @@ def test_the_journal_answers_for_an_engine_that_is_gone(
 ) -> None:
     monkeypatch.setattr("te_core.cli.client.Announcement.read", lambda _state: None)
     status = stopped.te("status", "--json")
-    assert "this is what the journal" in status.stderr
+    assert "reading the journal" in status.stderr
     state = stopped.json("status")
     assert state["engine"]["status"] == "stopped"
     assert state["sources"]["tradingview"]["signals"]["ETHUSDT"]["depth"] == "1"

@@ -142,7 +142,7 @@ def test_an_account_that_observes_says_so_everywhere_and_sends_nothing(folder: A
     assert "observe = true in its settings" in refused.stderr
     flat = te("flatten", "--yes")
     assert flat.exit_code == 0, flat.output
-    assert "left open, as nothing is sent while observing: paper: ETHUSDT 2 " in flat.stderr
+    assert "left open, because an observing account sends no orders: paper: ETHUSDT 2 " in flat.stderr
     assert held(engine) == 2
 
 
@@ -156,7 +156,7 @@ def test_a_selftest_says_what_it_costs_and_asks_twice(folder: Any) -> None:
     assert "nothing was sent" in shown.stderr
     wrong = folder.te("selftest", "paper", "--send-orders", given="papr\n")
     assert wrong.exit_code == 1
-    assert "that is not the account's name" in wrong.stderr
+    assert "the typed name is not the account's name" in wrong.stderr
     assert folder.te("selftest", "paper", "--send-orders", given="").exit_code == 1
     sent = folder.te("selftest", "paper", "--symbol", "ethusdt", "--send-orders", given="paper\n")
     assert sent.exit_code == 0, sent.output

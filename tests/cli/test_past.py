@@ -74,7 +74,7 @@ def test_a_name_that_is_not_known_is_said(traded: Any) -> None:
 def test_wrong_options_are_refused_with_what_to_write(traded: Any) -> None:
     for line, reason in (
         ("orders --since soon", "such as 2h"),
-        ("orders --json --csv", "one form"),
+        ("orders --json --csv", "one output format"),
         ("pnl --by month", "account, symbol, source, day"),
         ("signals --quarantine --raw", "refused input"),
         ("pnl --koinly --source tradingview", "whole accounts"),
@@ -176,7 +176,7 @@ def test_the_journal_answers_the_same_when_the_engine_is_gone(
     monkeypatch.setattr("te_core.cli.client.Announcement.read", lambda _state: None)
     for name, line in COMMANDS.items():
         result = traded.te(*line)
-        assert "this is what the journal" in result.stderr
+        assert "reading the journal" in result.stderr
         assert json.loads(result.stdout).keys() == before[name].keys()
     orders = traded.json("orders")["orders"]
     assert orders == before["orders"]["orders"]

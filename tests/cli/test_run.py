@@ -41,7 +41,7 @@ def test_after_a_kill_the_next_start_has_the_same_position_and_sends_nothing(
     while not folder.json("status")["accounts"]["paper"]["targets"].get("ETHUSDT", {}).get("confirmed"):
         pass
     assert engine.stop(signal.SIGKILL) == -signal.SIGKILL
-    assert "this is what the journal" in folder.te("status").stderr
+    assert "reading the journal" in folder.te("status").stderr
     again = started(folder)
     account = folder.json("status")["accounts"]["paper"]
     assert account["positions"]["ETHUSDT"]["size"] == "2"

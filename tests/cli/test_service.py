@@ -118,7 +118,7 @@ def test_tls_lets_alerts_through_and_nothing_else(folder: Any, proxy: str) -> No
 def test_a_file_for_another_container_goes_to_stdout_alone(folder: Any) -> None:
     shown = folder.te("service", "tls", "alerts.example.org", "--upstream", "engine:8787", "--output", "-")
     assert shown.stdout == caddy_file("alerts.example.org", "engine:8787", SAMPLE)
-    assert "What remains to be done:" in shown.stderr
+    assert "Remaining steps:" in shown.stderr
     assert folder.te("service", "tls", "alerts.example.org", "--upstream", "engine").exit_code == 2
     assert not (folder.path / "Caddyfile").exists()
 
@@ -131,10 +131,10 @@ def test_what_is_set_already_is_not_asked_for(folder: Any) -> None:
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
-        (["tls", "https://alerts.example.org"], "a name such as alerts.example.org"),
-        (["tls", "alerts.example.org { respond 200 }"], "a name such as"),
+        (["tls", "https://alerts.example.org"], "expected a host name such as alerts.example.org"),
+        (["tls", "alerts.example.org { respond 200 }"], "expected a host name"),
         (["pm2", "--memory", "lots"], "a size such as 512M or 1G"),
-        (["systemd", "--user", "a b"], "a user of its own"),
+        (["systemd", "--user", "a b"], "its own user"),
     ],
 )
 def test_what_no_file_should_hold_is_refused(folder: Any, arguments: list[str], reason: str) -> None:
@@ -152,7 +152,7 @@ def test_a_file_of_ones_own_is_written_over_only_when_asked_to(folder: Any) -> N
     assert (shown.exit_code, file.read_text()) == (2, "// mine\n")
     assert "--force" in shown.stderr
     assert folder.te("service", "pm2", "--force").exit_code == 0
-    assert "as it should be" in folder.te("service", "pm2").stdout
+    assert "exists already and is up to date" in folder.te("service", "pm2").stdout
 
 
 def test_without_settings_there_is_nothing_to_run(folder: Any) -> None:

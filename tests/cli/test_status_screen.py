@@ -223,7 +223,7 @@ def test_without_an_end_everything_is_said_whole() -> None:
     assert "   Nothing is sent there; it is tried again by itself." in folded, "between words"
     whole = "\n".join(drawn(harness(), 80, attention=True))
     assert "MEXC: the exchange cannot be reached (GET http://x)" in whole
-    assert "to end it: te resume bybit-main" in whole
+    assert "to resolve it: te resume bybit-main" in whole
 
 
 def test_a_terminal_of_ascii_gets_ascii() -> None:
@@ -343,7 +343,7 @@ def test_while_nobody_answers_the_last_picture_stays_in_grey(tmp_path: Any) -> N
     watching = watch(look)
     watching._refresh()
     lines: list[Line] = watching.lines(80, 24)
-    assert re.match(r" no answer for \ds  what was seen last:", text_of(lines[0]))
+    assert re.match(r" no answer for \ds  last known state:", text_of(lines[0]))
     assert {style for line in lines[1:-1] for _, style in line} == {"dim"}
     assert any(text_of(line).startswith("mexc-main") for line in lines)
     answers.append(harness())

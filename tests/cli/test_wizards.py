@@ -166,7 +166,7 @@ def test_refused_alerts_are_proposed(harness: Harness) -> None:
     result = harness.configure("mappings", "", "y", "", "", "", "")
     assert "3 alerts were refused for TAOUSDT.P: map it?" in result.output
     assert harness.mapping() == [*BEFORE, ("TAOUSDT.P", "TAOUSDT")]
-    assert "sources.tradingview maps ETHUSDT, TAOUSDT, which nothing gives weight" in result.output
+    assert "sources.tradingview maps ETHUSDT, TAOUSDT without a weight" in result.output
 
 
 def test_mappings_are_set_without_a_question(harness: Harness) -> None:
@@ -477,7 +477,7 @@ def test_loose_ends_are_named(harness: Harness) -> None:
         SETTINGS.replace('"ETHUSDT" = "ETHUSDT"', '"XRPUSDT" = "XRPUSDT"').replace("BTCUSDT]", "SOLUSDT]")
     )
     warnings = "\n".join(harness.json("check")["warnings"])
-    assert "sources.tradingview maps BTCUSDT, XRPUSDT, which nothing gives weight" in warnings
+    assert "sources.tradingview maps BTCUSDT, XRPUSDT without a weight" in warnings
     assert (
         "sources.tradingview has weight for SOLUSDT and maps nothing to it: te configure mappings" in warnings
     )
@@ -514,7 +514,7 @@ def test_a_leverage_that_no_account_allows_is_named(harness: Harness) -> None:
 def test_loose_ends_are_told_before_they_are_written(harness: Harness) -> None:
     result = harness.te("configure", "weights", answers="7\n\n\nn\nn\n")
     assert "no account allows more than 5" in result.output
-    assert "no engine is running here: what this orders is not known" in result.output
+    assert "no engine is running here, so what this orders is not known" in result.output
     assert result.exit_code == 1
     assert harness.settings.read_text() == SETTINGS
 
@@ -526,7 +526,7 @@ def test_secrets_are_neither_kept_in_the_history_nor_shown_by_undoing(harness: H
         harness.settings.read_text().replace("# mine", f'plugins = {{}}\nlisten.private.token = "{key}"')
     )
     result = harness.te("configure", "weights", "--set", "BTCUSDT.tradingview=0.2")
-    assert "it holds secrets" in result.output
+    assert "it contains secrets" in result.output
     result = harness.te("settings", "undo", "--yes")
     assert result.exit_code == 0, result.output
     assert "-listen.private.token" in result.output

@@ -78,7 +78,7 @@ def test_a_token_that_the_engine_does_not_know_yet_is_said_to_need_a_restart(te:
     try:
         result = te("configure", "listen", "--set", "private.token=another-one-of-24-letters")
         assert result.exit_code == 0, result.output
-        assert "cannot be asked with these settings: restart it" in result.output
+        assert "cannot be reached with these settings: restart it" in result.output
         assert "another-one" not in result.output
     finally:
         secrets.write_text(before)

@@ -103,8 +103,8 @@ async def test_what_was_not_told_is_said_to_be_missing(journal: Journal) -> None
     await journal.append(untold)
     await journal.append(replace(order_outcome("open-2"), average_price=None))
     said = lines(journal, "open-2")
-    assert "filled 0.01 at a price that the exchange did not tell" in said
-    assert "fee not told; realised not known" in said
+    assert "filled 0.01 at a price that the exchange did not report" in said
+    assert "fee not reported; realised not known" in said
     assert story(journal, "open-1")["order"]["fee"] is None
 
 
@@ -117,12 +117,12 @@ async def test_an_order_that_was_not_sent_says_why(journal: Journal) -> None:
         order_outcome("x1", IntentState.REJECTED, reason="no margin", **nothing),
         order_outcome("l1", IntentState.LOST, **nothing),
     )
-    assert "not sent, a limit refused it: above order_notional" in lines(journal, "r1")
+    assert "not sent: refused by a limit: above order_notional" in lines(journal, "r1")
     assert "decided at" in lines(journal, "r1")
     assert "sent at" not in lines(journal, "u1")
     assert "refused by the exchange: no margin" in lines(journal, "x1")
     assert "never reached the exchange" in lines(journal, "l1")
-    assert "its target is not in the journal any more" in lines(journal, "r1")
+    assert "its target is no longer in the journal" in lines(journal, "r1")
 
 
 async def test_a_stop_says_what_it_is(journal: Journal) -> None:

@@ -293,7 +293,7 @@ def test_what_is_there_is_replaced_only_when_told_and_kept_beside(tmp_path: Path
     (target / "state" / "sources" / "gone").mkdir(parents=True)
     refused = te(target, "restore", str(file))
     assert refused.exit_code == 1
-    assert "--yes replaces it" in refused.stderr
+    assert "to replace it: --yes" in refused.stderr
     assert events(target) == ["event of second"]
     assert te(target, "restore", str(file), "--yes").exit_code == 0
     assert events(target) == ["event of first"]
@@ -361,7 +361,7 @@ def test_any_command_completes_a_restore_that_was_interrupted(
                 catch_exceptions=False,
             )
     result = te(target, "check")
-    assert "a restore had been interrupted: it is complete now" in result.stderr
+    assert "an interrupted restore has been completed" in result.stderr
     assert events(target) == ["event of first"]
 
 
@@ -395,7 +395,7 @@ async def test_it_is_refused_while_another_engine_with_its_identity_trades(tmp_p
         emulator.exchange.trade_by_hand(main, ether, Decimal("0.5"))
         changed = await restore("changed")
         assert changed.exit_code == 1
-        assert "main: ETHUSDT position 0.5, in the backup 0: nothing was restored" in changed.stderr
+        assert "main: ETHUSDT position 0.5, in the backup 0; nothing was restored" in changed.stderr
         emulator.exchange.trade_by_hand(main, ether, Decimal("-0.5"))
 
         # the engine goes on
@@ -415,7 +415,7 @@ async def test_it_is_refused_while_another_engine_with_its_identity_trades(tmp_p
         assert read_facts(tmp_path / "late" / "state" / "journal.sqlite3").journal_id != "exchanges"
     gone = await restore("gone")
     assert gone.exit_code == 1
-    assert "could not be asked (main:" in gone.stderr
+    assert "cannot check whether another engine trades (main:" in gone.stderr
     assert not (tmp_path / "gone" / "settings.toml").exists()
 
 
