@@ -1,1 +1,1 @@
-"""Questions whose answers become settings; every one also without questions."""
+"""Wizards that turn answers into settings; each also works without questions, through options."""

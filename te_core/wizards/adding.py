@@ -1,4 +1,4 @@
-"""``te add`` and ``te remove``: a symbol with its mapping, weights and leverage in one step."""
+"""``te add`` and ``te remove``: add or remove a symbol with its mapping, weights and leverage in one step."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ add = typer.Typer(help="Add a symbol, an account, a source or a notifier.", no_a
 remove = typer.Typer(help="Remove a symbol.", no_args_is_help=True)
 
 NAME = Annotated[str, typer.Argument(help="The engine's symbol, like TAOUSDT.", show_default=False)]
-YES = Annotated[bool, typer.Option("--yes", "-y", help="Write without asking once more.")]
+YES = Annotated[bool, typer.Option("--yes", "-y", help="Write without a final confirmation.")]
 
 
 @add.command("symbol")
@@ -35,19 +35,19 @@ def add_symbol(
     *,
     spellings: Annotated[
         list[str] | None,
-        typer.Option("--from", metavar="SOURCE:SPELLING", help="How a source spells it. Repeatable."),
+        typer.Option("--from", metavar="SOURCE:SPELLING", help="A source's spelling of it; may be repeated."),
     ] = None,
     weights: Annotated[
         list[str] | None,
-        typer.Option("--weight", metavar="SOURCE=WEIGHT", help="Its weight there. Repeatable."),
+        typer.Option("--weight", metavar="SOURCE=WEIGHT", help="Its weight for a source; may be repeated."),
     ] = None,
-    leverage: Annotated[int | None, typer.Option(min=1, help="Used while no source states one.")] = None,
+    leverage: Annotated[int | None, typer.Option(min=1, help="Leverage while no source states one.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Allow a leverage above 20.")] = False,
     yes: YES = False,
 ) -> None:
-    """Map a symbol, give it weights and a leverage, and check that every account offers it.
+    """Add a symbol with its mapping, weights and leverage, and check that every account offers it.
 
-    Without --weight it asks.
+    Without --weight, it prompts for them.
 
     \b
     Example: te add symbol TAOUSDT
@@ -66,7 +66,7 @@ def add_symbol(
     else:
         _ask(sheets, row, force=force)
     if not row.total:
-        raise Failure(f"{symbol} has no weight: nothing would trade it", code=ExitCode.INVALID)
+        raise Failure(f"{symbol} has no weight, so nothing would trade it", code=ExitCode.INVALID)
     edits = [
         Edit(("sources", sheet.source, "symbols"), dict(sheet.now))
         for sheet in sheets.values()
@@ -74,7 +74,7 @@ def add_symbol(
     ]
     edits += row.edits()
     missing = list(_not_offered(paths, settings, texts, edits, symbol))
-    if missing and not (yes or confirm(f"{symbol} cannot be traded everywhere: add it all the same?")):
+    if missing and not (yes or confirm(f"{symbol} cannot be traded on every account. Add it anyway?")):
         raise typer.Abort
     save(paths, texts, edits, ask=not (yes or weights))
 
@@ -123,7 +123,7 @@ def add_notifier(
 
 @remove.command("symbol")
 def remove_symbol(context: typer.Context, name: NAME, yes: YES = False) -> None:
-    """Take a symbol out of the settings. The engine then closes what it holds of it, on every account.
+    """Remove a symbol from the settings. The engine then closes its positions in it, on every account.
 
     \b
     Example: te remove symbol TAOUSDT
@@ -137,7 +137,7 @@ def remove_symbol(context: typer.Context, name: NAME, yes: YES = False) -> None:
     if held:
         show(table("To be closed", ("account", "position"), held))
     else:
-        print_lines(f"{symbol}: no position of it is known")
+        print_lines(f"{symbol}: no known position")
     save(paths, texts, edits, ask=not yes)
 
 
@@ -192,7 +192,7 @@ def _set_leverage(row: Row, leverage: int | None, *, force: bool) -> None:
 
 def _known(sheets: dict[str, Sheet], source: str) -> Sheet:
     if source not in sheets:
-        raise Failure(f"no source is called {source} (known: {', '.join(sheets)})", code=ExitCode.INVALID)
+        raise Failure(f"there is no source {source} (known: {', '.join(sheets)})", code=ExitCode.INVALID)
     return sheets[source]
 
 
@@ -209,7 +209,7 @@ def _ask(sheets: dict[str, Sheet], row: Row, *, force: bool) -> None:
 def _not_offered(
     paths: Paths, settings: Settings, texts: Texts, edits: list[Edit], symbol: str
 ) -> Iterator[str]:
-    """Show what each account says of a symbol, and return those where it cannot be traded."""
+    """Show whether each account offers a symbol, and yield the accounts that cannot trade it."""
     from te_core.cli.offers import offers
 
     found = offers(paths, [symbol])
@@ -220,7 +220,7 @@ def _not_offered(
     for name in (name for name, section in settings.accounts.items() if section.enabled):
         offered = found.get(name)
         if offered is None:
-            rows.append((name, "it cannot be asked at present"))
+            rows.append((name, "cannot be queried at the moment"))
         elif symbol not in offered:
             rows.append((name, "the exchange does not offer it"))
         else:
@@ -232,7 +232,7 @@ def _not_offered(
 
 
 def _not_found(paths: Paths, texts: Texts, edits: list[Edit], symbol: str) -> Iterator[str]:
-    """Connect to each enabled account, and show what is found of a symbol there; returns those where it fails."""
+    """Connect to each enabled account, show the findings for a symbol, and yield the accounts with an error."""
     import asyncio
     from pathlib import Path
     from tempfile import TemporaryDirectory
@@ -253,7 +253,7 @@ def _not_found(paths: Paths, texts: Texts, edits: list[Edit], symbol: str) -> It
             continue
         print_note(f"asking {name} …")
         spec = registry.exchanges[settings.accounts[name].plugin]
-        with TemporaryDirectory() as folder:  # an engine may be running in the account's own
+        with TemporaryDirectory() as folder:  # a running engine may be using the account's own folder
             findings = asyncio.run(connected(Path(folder), name, options, spec, alone))
         found: list[dict[str, Any]] = [shown(finding) for finding in findings]
         told = [row for row in found if row["check"] == symbol or row["severity"] == "error"]

@@ -1,4 +1,4 @@
-"""How a section of the settings is asked for, key by key."""
+"""Prompts for the keys of a settings section, group by group."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from te_core.wizards.draft import Draft, Group, Refused
 from te_core.wizards.prompts import TAKE_OUT, prompt
 
 _OTHER_LINES = 7
-"""Lines of a screen that a table of keys leaves to headings and the question."""
+"""Screen lines reserved for headings and the question, next to a table of keys."""
 
 if TYPE_CHECKING:
     from te_core.app.paths import Paths
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
     from te_core.wizards.parameters import Parameter
 
 _AT_ONCE = 3
-"""Groups that are gone through one after the other; of more it is asked which."""
+"""Groups that are shown one after the other; if there are more, the user chooses first."""
 
 
 def read_texts(paths: Paths) -> Texts:
-    """Read the files; where there are no settings yet, they begin with what such a file is for."""
+    """Read the files; if there are no settings yet, start with the introduction of a new file."""
     from te_core.settings.layers import read
     from te_core.setup.settings_file import INTRODUCTION
 
@@ -41,7 +41,7 @@ def read_texts(paths: Paths) -> Texts:
 
 
 def tree_of(texts: Texts) -> dict[str, Any]:
-    """Return what the settings say: files, secrets and environment together."""
+    """Return the merged settings: files, secrets and environment."""
     from te_core.settings import layers
     from te_core.settings.schema import Settings
 
@@ -50,7 +50,7 @@ def tree_of(texts: Texts) -> dict[str, Any]:
 
 
 def draft_of(paths: Paths, texts: Texts, name: str, new: str = "", *, asking: bool = False) -> Draft:
-    """Return the section that a name means. Raises ``Failure`` where there is none."""
+    """Return a draft of the section that a name refers to. Raises ``Failure`` if there is none."""
     from te_core.app import used_plugins
     from te_core.settings.loading import settings_from
     from te_core.wizards.sections import find, named
@@ -59,7 +59,7 @@ def draft_of(paths: Paths, texts: Texts, name: str, new: str = "", *, asking: bo
     found = find(settings, name, new, used_plugins.read(paths.state))
     title = found.name
     if found.new and not new and asking:
-        title = typer.prompt(f"Name of the new section below [{found.group}]", default=title)
+        title = typer.prompt(f"Name of the new section in [{found.group}]", default=title)
     if found.new:
         named(settings, found.group, title)
     data = tree_of(texts).get(found.group, {}).get(title, {})
@@ -69,7 +69,7 @@ def draft_of(paths: Paths, texts: Texts, name: str, new: str = "", *, asking: bo
 
 
 def apply_answer(draft: Draft, parameter: Parameter, text: str) -> None:
-    """Apply an answer; ``-`` goes back to the default. Raises ``Refused``."""
+    """Apply an answer; ``-`` restores the default. Raises ``Refused``."""
     if text == TAKE_OUT:
         draft.unset(parameter)
     else:
@@ -77,9 +77,9 @@ def apply_answer(draft: Draft, parameter: Parameter, text: str) -> None:
 
 
 def ask_sections(drafts: Sequence[Draft], *, everything: bool = False) -> None:
-    """Show the keys group by group, and ask for those that are chosen; ``everything``: for every one."""
+    """Show the keys group by group and prompt for the chosen ones. ``everything``: for all of them."""
     parts = [(draft, group) for draft in drafts for group in draft.groups()]
-    prose("Enter keeps a value, - goes back to its default, Ctrl-C writes nothing.")
+    prose("Enter keeps a value, - restores its default, Ctrl-C writes nothing.")
     if not everything and len(parts) > _AT_ONCE:
         parts = _chosen_groups(parts)
     for draft, group in parts:
@@ -89,14 +89,15 @@ def ask_sections(drafts: Sequence[Draft], *, everything: bool = False) -> None:
             show(table("", ("", "key", "value", "meaning"), _rows(draft, found)))
             names = [p.path[-1] for p in found]
             found = [
-                found[i] for i in _chosen("Change which? Numbers or keys, a for all, Enter for none", names)
+                found[i]
+                for i in _chosen("Which ones to change? Numbers or keys, a for all, Enter for none", names)
             ]
         for parameter in found:
             ask_for(draft, parameter)
 
 
 def _rows(draft: Draft, found: list[Parameter]) -> list[tuple[int, str, str, str]]:
-    """Return what is shown of keys; where a terminal is too low for all of it, the beginning of each meaning."""
+    """Return the table rows of keys; on a short terminal, each meaning is cut to one line."""
     keys = [(p.path[-1], _present(draft, p, short=True), p.meaning) for p in found]
     size = shutil.get_terminal_size()
     space = max(size.columns - sum(max(len(row[column]) for row in keys) for column in (0, 1)) - 9, 20)
@@ -123,7 +124,7 @@ def _heading(draft: Draft, group: Group) -> str:
 
 
 def _chosen(question: str, names: Sequence[str]) -> list[int]:
-    """Ask until every word is the number or the name of something; returns their indices."""
+    """Prompt until every word is a number or a name from the list; return their indices."""
     while True:
         words = re.split(r"[\s,]+", prompt(question))
         if words == ["a"]:
@@ -132,11 +133,11 @@ def _chosen(question: str, names: Sequence[str]) -> list[int]:
         unknown = [word for word in words if word and word not in (*numbers, *names)]
         if not unknown:
             return [numbers.index(w) if w in numbers else names.index(w) for w in dict.fromkeys(words) if w]
-        complain(f"  {unknown[0]}: there is no such number or name here")
+        complain(f"  {unknown[0]}: no such number or name")
 
 
 def ask_for(draft: Draft, parameter: Parameter) -> None:
-    """Ask for one key until the answer holds; Enter keeps what is there."""
+    """Prompt for one key until the answer is valid; Enter keeps the current value."""
     from te_core.cli.settings_tree import UNSET
 
     prose(f"{parameter.name}: {parameter.meaning}", bold=True)
@@ -148,7 +149,7 @@ def ask_for(draft: Draft, parameter: Parameter) -> None:
             if text:
                 apply_answer(draft, parameter, text)
             elif parameter.required and draft.value(parameter) is UNSET:
-                raise Refused("it is needed")
+                raise Refused("a value is required")
         except Refused as refused:
             complain(f"  {refused}")
         else:
@@ -162,14 +163,14 @@ def _present(draft: Draft, parameter: Parameter, *, short: bool = False) -> str:
     value = draft.value(parameter)
     if value is UNSET:
         if parameter.required:
-            return "needed"
+            return "required"
         return "not set" if parameter.secret else f"default {parameter.default}"
     words = "is set" if parameter.secret else in_words(value)
     return words if short or parameter.secret else f"now {words}"
 
 
 def edits_of(draft: Draft) -> list[Edit]:
-    """Return what is to be written."""
+    """Return the edits to write."""
     from te_core.cli.settings_tree import UNSET
 
     made = [Edit((*draft.section_path, "plugin"), draft.plugin)] if draft.new and draft.plugin else []

@@ -1,4 +1,4 @@
-"""Sections that are configured together: limits, the engine's own, listeners, notifiers."""
+"""Sections that are configured together: limits, breakers, engine, listeners, notifiers."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
 
 def drafts_of(paths: Paths, texts: Texts, chapter: str) -> list[Draft]:
-    """Return the sections of a chapter, as the settings have them."""
+    """Return drafts of a chapter's sections from the settings."""
     settings = settings_from(texts, os.environ)
     return list(CHAPTERS[chapter](paths, texts, settings))
 
 
 def find(drafts: list[Draft], name: str) -> tuple[Draft, Parameter]:
-    """Return what a key means: its whole path, or as much of its end as is clear. Raises ``Refused``."""
+    """Return the parameter for a key: a full path, or an unambiguous end of one. Raises ``Refused``."""
     found: list[tuple[Draft, Parameter]] = []
     reason = Refused(f"unknown key; the sections are {', '.join(draft.title for draft in drafts)}")
     for draft in drafts:
@@ -46,7 +46,7 @@ def find(drafts: list[Draft], name: str) -> tuple[Draft, Parameter]:
         if starts:
             return found[-1]
     if len(found) > 1:
-        raise Refused(f"say which: {', '.join(f'{draft.title}.{name}' for draft, _ in found)}")
+        raise Refused(f"ambiguous; use one of {', '.join(f'{draft.title}.{name}' for draft, _ in found)}")
     if not found:
         raise reason
     return found[0]
@@ -93,7 +93,7 @@ def _notifiers(paths: Paths, texts: Texts, settings: Settings) -> Iterator[Draft
 
 
 def notifier_plugins(paths: Paths) -> list[str]:
-    """Return the installed plugins that a notifier can be made of."""
+    """Return the installed plugins that provide a notifier."""
     import asyncio
 
     from te_core.app import used_plugins

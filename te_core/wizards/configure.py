@@ -1,4 +1,4 @@
-"""``te configure``: a section of the settings, key by key, with what each means."""
+"""``te configure``: show and change a section of the settings, key by key, with the meaning of each."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     from te_core.wizards.parameters import Parameter
 
 CHAPTERS = ("limits", "breakers", "engine", "listen", "notifiers")
-"""Sections of the core's own, and of all notifiers."""
+"""Sections of the core, and all notifiers together."""
 
 
 NAME = Annotated[
     str,
     typer.Argument(
-        help="A source, account or notifier of the settings, a plugin, or credentials, mappings, weights, "
+        help="A source, account, notifier or plugin; or credentials, mappings, weights, "
         "limits, breakers, engine, listen, notifiers.",
         show_default=False,
     ),
@@ -42,25 +42,25 @@ def configure(
     changes: Annotated[
         list[str] | None,
         typer.Option(
-            "--set", metavar="KEY=VALUE", help="Set a key without asking; - takes it out. Repeatable."
+            "--set", metavar="KEY=VALUE", help="Set a key without prompting; - removes it. May be repeated."
         ),
     ] = None,
-    new: Annotated[str, typer.Option(metavar="NAME", help="Make another instance of the plugin.")] = "",
+    new: Annotated[str, typer.Option(metavar="NAME", help="Create another instance of the plugin.")] = "",
     everything: Annotated[
-        bool, typer.Option("--all", help="Ask for every key, not only chosen ones.")
+        bool, typer.Option("--all", help="Prompt for every key, not only chosen ones.")
     ] = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Write without asking once more.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Write without a final confirmation.")] = False,
     tries: Annotated[
         bool, typer.Option("--try/--no-try", help="Try credentials at the exchange before saving them.")
     ] = True,
-    force: Annotated[bool, typer.Option("--force", help="Of weights: allow a leverage above 20.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="With weights: allow a leverage above 20.")] = False,
 ) -> None:
-    """Show the settings of a source, an account or a notifier, ask for those you choose, and write them.
+    """Show the settings of a source, an account or a notifier, prompt for those you choose, and write them.
 
-    Of all sources and accounts: "credentials" asks for what each cannot work without, and tries it; "mappings" asks
-    which spelling of a source is which symbol, "weights" how far each source may steer it. Of the engine: "limits",
-    also those of each account; "engine" with log, journal and notices; "listen"; "notifiers".
-    Enter keeps a value, - goes back to the default, Ctrl-C ends and writes nothing.
+    For all sources and accounts: "credentials" prompts for what each requires, and tests it; "mappings" for the symbol
+    of each source's spelling; "weights" for each source's share of a symbol. For the engine: "limits" (including those
+    of each account); "breakers"; "engine" (with logs, journal and notices); "listen"; "notifiers".
+    Enter keeps a value, - restores the default, Ctrl-C quits and writes nothing.
 
     \b
     Example: te configure credentials
@@ -108,7 +108,7 @@ def _configure(
     if draft.new and draft.group == "sources":
         symbol = next(iter(tree_of(texts).get("symbols", {})), "BTCUSDT")
         prose(
-            f"nothing follows it before it has weight: te configure weights --set {symbol}.{draft.name}=0.1"
+            f"no account follows it until it has a weight: te configure weights --set {symbol}.{draft.name}=0.1"
         )
 
 
@@ -128,7 +128,7 @@ def _configure_chapter(
                 next_step=f"te add notifier {plugins[0] if plugins else 'PLUGIN'}",
             )
         print_lines(f"The settings have no notifier yet. Plugins: {', '.join(plugins)}")
-        plugin = typer.prompt("Which one?", default=plugins[0]).strip()
+        plugin = typer.prompt("Plugin", default=plugins[0]).strip()
         _configure(paths, plugin, "", None, everything=everything, yes=yes)
         return
     if changes:
@@ -141,7 +141,7 @@ def _configure_chapter(
 def _finish_or_ask(
     paths: Paths, texts: Texts, drafts: list[Draft], changes: list[str] | None, *, yes: bool
 ) -> None:
-    """Write what was changed; where answers do not fit together, say so and ask again."""
+    """Write the changes; if the answers are not valid together, report why and prompt again."""
     from te_core.settings.problems import SettingsInvalid
     from te_core.wizards.asking import ask_sections
 
@@ -152,14 +152,14 @@ def _finish_or_ask(
             if changes:
                 raise
             complain("", *(str(problem) for problem in invalid.problems))
-            prose("Nothing was written. What you answered is kept; change what does not fit.")
+            prose("Nothing was written. Your answers are still here; change those that do not fit.")
             ask_sections(drafts)
         else:
             return
 
 
 def _finish(paths: Paths, texts: Texts, drafts: list[Draft], changes: list[str] | None, *, yes: bool) -> None:
-    """Show what was changed, and write it."""
+    """Show the changes and write them."""
     from te_core.wizards.asking import edits_of
 
     changed = [draft for draft in drafts if draft.changes or draft.new]
@@ -184,7 +184,7 @@ def _set(changes: list[str], find: Callable[[str], tuple[Draft, Parameter]]) -> 
         key, equals, value = change.partition("=")
         try:
             if not equals:
-                raise Refused("write it as KEY=VALUE")
+                raise Refused("expected KEY=VALUE")
             draft, parameter = find(key.strip())
             apply_answer(draft, parameter, value.strip())
         except Refused as refused:

@@ -1,4 +1,4 @@
-"""``te configure credentials``: what each source and account cannot work without, tried before it is saved."""
+"""``te configure credentials``: set the required keys of each source and account, and test them before saving."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ GROUPS = ("sources", "accounts")
 
 
 def configure_credentials(paths: Paths, changes: list[str] | None, *, yes: bool, tries: bool) -> None:
-    """Ask for credentials section by section, or apply ``SECTION.KEY=VALUE``; write them after one confirmation."""
+    """Prompt for credentials section by section, or apply ``SECTION.KEY=VALUE``; write them after one confirmation."""
     import os
 
     from te_core.settings.layers import read
@@ -40,7 +40,7 @@ def configure_credentials(paths: Paths, changes: list[str] | None, *, yes: bool,
             if tries and not _works(paths, texts, [*edits, *edits_of(draft)], draft):
                 raise Failure(
                     "nothing was written",
-                    next_step="correct them, or save them untried: the same with --no-try",
+                    next_step="correct them, or save them untested: the same command with --no-try",
                 )
             edits += edits_of(draft)
     else:
@@ -60,7 +60,7 @@ def _apply(paths: Paths, texts: Texts, names: list[str], changes: list[str]) -> 
         title = next((name for name in names if section in {name, name.partition(".")[2]}), "")
         try:
             if not equals or not title:
-                raise Refused(f"write it as SECTION.KEY=VALUE, with one of {', '.join(names)}")
+                raise Refused(f"expected SECTION.KEY=VALUE, with SECTION one of {', '.join(names)}")
             draft = drafts.get(title) or draft_of(paths, texts, title)
             drafts[title] = draft
             apply_answer(draft, draft.find(option), text.strip())
@@ -70,7 +70,7 @@ def _apply(paths: Paths, texts: Texts, names: list[str], changes: list[str]) -> 
 
 
 def _ask(paths: Paths, texts: Texts, before: list[Edit], draft: Draft, *, tries: bool) -> list[Edit]:
-    """Ask for one section; returns what is to be written of it."""
+    """Prompt for one section; return its edits."""
     needed = draft.credentials()
     if not needed:
         return []
@@ -84,11 +84,7 @@ def _ask(paths: Paths, texts: Texts, before: list[Edit], draft: Draft, *, tries:
             return []
         if not tries or _works(paths, texts, [*before, *edits_of(draft)], draft):
             return edits_of(draft)
-        match (
-            typer.prompt("a ask again, s save all the same, l leave it as it was", default="a")
-            .strip()
-            .lower()
-        ):
+        match typer.prompt("a ask again, s save anyway, l leave it unchanged", default="a").strip().lower():
             case "s" if _holds(paths, texts, [*before, *edits_of(draft)]):
                 return edits_of(draft)
             case "l":
@@ -96,19 +92,19 @@ def _ask(paths: Paths, texts: Texts, before: list[Edit], draft: Draft, *, tries:
 
 
 def _holds(paths: Paths, texts: Texts, edits: list[Edit]) -> bool:
-    """Whether it can be written at all; says why not."""
+    """Return whether the edits are valid; print why not."""
     from te_core.settings.problems import SettingsInvalid
 
     try:
         check(paths, with_edits(texts, edits))
-    except SettingsInvalid as invalid:  # such as the key of another account
+    except SettingsInvalid as invalid:  # such as a key that another account uses
         complain(*(f"  {problem}" for problem in invalid.problems))
         return False
     return True
 
 
 def _works(paths: Paths, texts: Texts, edits: list[Edit], draft: Draft) -> bool:
-    """Connect to an account as it would be, and show what is found there."""
+    """Connect to an account with the edited settings and show the findings; return whether there was no error."""
     from te_core.cli.doctor import connected
     from te_core.cli.instances import load, redactor_of
     from te_core.logs import configure_logs
@@ -121,13 +117,13 @@ def _works(paths: Paths, texts: Texts, edits: list[Edit], draft: Draft) -> bool:
     resolved, registry, _ = load(paths, as_at_start=True, texts=with_edits(texts, edits))
     options = resolved.account_options.get(draft.name)
     if options is None:
-        complain(f"  {resolved.unavailable.get(f'accounts.{draft.name}', 'it cannot be tried')}")
+        complain(f"  {resolved.unavailable.get(f'accounts.{draft.name}', 'cannot be tested')}")
         return False
     redactor = redactor_of(resolved.settings, registry)
     configure_logs(resolved.settings.logs.model_copy(update={"file": None}), redactor, folder=paths.state)
-    print_note(f"trying {draft.name} …")
+    print_note(f"testing {draft.name} …")
     spec = registry.exchanges[draft.plugin]
-    with TemporaryDirectory() as folder:  # an engine may be running in the account's own
+    with TemporaryDirectory() as folder:  # a running engine may be using the account's own folder
         found = asyncio.run(connected(Path(folder), draft.name, options, spec, resolved.settings))
     rows: list[dict[str, Any]] = [shown(finding) for finding in found]
     columns = ("severity", "check", "finding", "remedy")

@@ -1,4 +1,4 @@
-"""A section of the settings as it would be after some answers, before anything is written."""
+"""A settings section while it is edited, before anything is written."""
 
 from __future__ import annotations
 
@@ -22,32 +22,33 @@ if TYPE_CHECKING:
 
 _NOT_TO_BE_SET = frozenset({"plugin", "options"})
 _NOT_ASKED = frozenset({"symbols"})
-"""They have a wizard of their own: ``te configure mappings``."""
+"""Keys with their own wizard: ``te configure mappings``."""
 _OF_A_CHAPTER = frozenset({"breakers"})
-"""Tables of an account that are asked for with those of all others: ``te configure breakers``."""
+"""Tables of an account that are edited for all accounts together: ``te configure breakers``."""
 
 
 _DURATION = re.compile(r"datetime\.timedelta\((\w+)=(\d+)\)")
-"""How pydantic shows the limit of a duration."""
+"""Pydantic's notation for a duration limit."""
 
 
 class Refused(Exception):
-    """An answer that does not hold. Never quotes a secret."""
+    """Raised for an invalid answer. Never quotes a secret."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Group:
-    """Keys that are shown together."""
+    """A titled group of keys."""
 
     title: str
     parameters: Sequence[Parameter]
 
 
 class Draft:
-    """``section_path``: of the section, as in ``("sources", "sn8")`` or ``("limits",)``; empty for the whole file.
+    """A section with the answers so far.
 
-    ``new``: there is none yet. ``spec``: of its plugin; None for a section of the core's own, and where only the core's
-    keys matter. ``part``: only what is below that key is asked for.
+    ``section_path``: such as ``("sources", "sn8")`` or ``("limits",)``; empty for the whole file. ``new``: whether the
+    section does not exist yet. ``spec``: of its plugin; None for a section of the core, or if only the core's keys
+    matter. ``part``: edit only the keys below this one.
     """
 
     def __init__(
@@ -75,32 +76,32 @@ class Draft:
 
     @property
     def group(self) -> str:
-        """``sources``, ``accounts`` or ``notifiers``, or the name of a section of the core's own."""
+        """Return ``sources``, ``accounts`` or ``notifiers``, or the name of a section of the core."""
         return self.section_path[0]
 
     @property
     def plugin(self) -> str:
-        """Name of the plugin; empty for a section of the core's own."""
+        """Return the name of the plugin; empty for a section of the core."""
         return self._spec.name if self._spec else str(self._now.get("plugin", ""))
 
     @property
     def title(self) -> str:
-        """The heading of the section in the file."""
+        """Return the heading of the section in the file."""
         return ".".join((*self.section_path, *self.part))
 
     def groups(self) -> Iterator[Group]:
-        """Return what is asked for, in the groups that the plugin names; what it does not name stands by its table."""
+        """Yield the keys to edit, in the groups that the plugin defines; the rest grouped by table."""
         left = {p.name: p for p in self._of_plugin}
         for title, names in getattr(self._spec, "groups", {}).items():
             if found := [left.pop(name) for name in names if name in left]:
                 yield Group(title=title, parameters=found)
-        yield from _by_table(left.values(), "settings of its own")
+        yield from _by_table(left.values(), "plugin settings")
         left_out = _NOT_ASKED if self.part else _NOT_ASKED | (_OF_A_CHAPTER if self._spec else set())
         own = [p for p in self._own if p.path[0] not in left_out and p.path[: len(self.part)] == self.part]
-        yield from _by_table(own, "what the engine does with it" if self._spec else "")
+        yield from _by_table(own, "engine settings" if self._spec else "")
 
     def credentials(self) -> list[Parameter]:
-        """Return what it cannot work without: required keys, the secrets that it misses, and those of a source."""
+        """Return the keys it needs to work: required keys, missing secrets, and the optional secrets of a source."""
         if self._spec is None:
             return []
         secret = {p.path for p in self._of_plugin if p.secret}
@@ -112,12 +113,12 @@ class Draft:
         return [p for p in self._of_plugin if p.required or (len(p.path) == 1 and p.spellings & missing)]
 
     def find(self, name: str) -> Parameter:
-        """Give the parameter that a name means. Raises ``Refused``."""
+        """Return the parameter that a name refers to. Raises ``Refused``."""
         names = {p.name: p for p in self.all.values()}
         spellings = {spelling: p for p in self.all.values() for spelling in p.spellings}
         if found := names.get(name) or spellings.get(name):
             return found
-        for parameter in self.all.values():  # one entry of a table: its name may have dots in it
+        for parameter in self.all.values():  # one entry of a table: its name may contain dots
             entry = name.removeprefix(f"{parameter.name}.")
             if parameter.is_table and entry != name:
                 path = (*parameter.path, entry)
@@ -134,7 +135,7 @@ class Draft:
         raise Refused(f"unknown key{nearest(name, names)}")
 
     def lacking(self) -> Iterator[Parameter]:
-        """Yield what the plugin cannot do without, or hardly anybody does, and what is not there yet."""
+        """Yield the required and essential keys of the plugin that are not set yet."""
         if self._spec is None:
             return
         own = {p.path[0] for p in self._own} | {"plugin"}
@@ -151,13 +152,13 @@ class Draft:
         yield from (parameter for parameter in found if self.value(parameter) is UNSET)
 
     def value(self, parameter: Parameter) -> Any:
-        """Give the present value; ``UNSET`` where the default counts."""
+        """Return the current value; ``UNSET`` if the default applies."""
         return value_at(self._now, parameter.path)
 
     def answer(self, parameter: Parameter, text: str) -> None:
-        """Take an answer. Raises ``Refused`` for one that does not hold, and nothing changed.
+        """Apply an answer. Raises ``Refused`` if it is invalid; nothing has changed then.
 
-        A table takes entries, ``NAME=VALUE, …``, or a whole one in braces, which replaces it.
+        A table accepts entries, ``NAME=VALUE, …``, or a complete table in braces, which replaces it.
         """
         if parameter.is_table and not text.startswith("{"):
             self._answer_entries(parameter, text)
@@ -184,7 +185,7 @@ class Draft:
                 self.answer(entry, value)
 
     def replaced(self) -> Iterator[tuple[Parameter, list[str]]]:
-        """Yield the tables that lose entries, or get others in their place, because a whole table was written."""
+        """Yield the tables that lose or change entries because a complete table was written."""
         for path, value in self.changes.items():
             before = value_at(self._before, path)
             if self.all[path].is_table and isinstance(before, Mapping):
@@ -193,7 +194,7 @@ class Draft:
                     yield self.all[path], lost
 
     def unset(self, parameter: Parameter) -> None:
-        """Go back to the default. Raises ``Refused`` where there is none."""
+        """Restore the default. Raises ``Refused`` if there is none."""
         if parameter.required:
             raise Refused(f"{parameter.name} has no default")
         reasons = self._problems_with(parameter, UNSET)
@@ -202,7 +203,7 @@ class Draft:
         self._set(parameter.path, UNSET)
 
     def path_of(self, path: Keys) -> Keys:
-        """Return what goes when a key does: also the tables that have nothing else in them."""
+        """Return the path to remove with a key: that of the outermost table that is empty without it."""
         while len(path) > 1 and value_at(self._now, path[:-1]) in (UNSET, {}):
             path = path[:-1]
         return path
@@ -223,7 +224,7 @@ class Draft:
         self.changes[path] = value
 
     def _problems_with(self, parameter: Parameter, value: Any) -> list[str]:
-        """Say what is wrong with a value here; what was wrong elsewhere before is no matter of this answer."""
+        """Return the problems that a value causes; problems that existed elsewhere before are ignored."""
         before = {path for path, _, _ in self._problems(self._now)}
         after = self._problems(self._with(parameter.path, value))
         size = len(parameter.path)
@@ -249,7 +250,7 @@ class Draft:
 
 
 def _by_table(found: Iterable[Parameter], title: str) -> Iterator[Group]:
-    """Group keys by the table in which they stand; ``title`` is that of the keys in none."""
+    """Group keys by their table; ``title`` is the heading of keys outside of any table."""
     tables: dict[Keys, list[Parameter]] = {}
     for parameter in found:
         tables.setdefault(parameter.path[:-1], []).append(parameter)
@@ -267,7 +268,7 @@ def _missing_secrets(model: type[BaseModel], data: dict[str, Any]) -> Iterator[s
 
 
 def _errors(model: type[BaseModel], data: dict[str, Any]) -> list[tuple[Keys, str, str]]:
-    """Validate. Pydantic's errors quote values: only path, kind and a reason without any of them leave here."""
+    """Validate; return path, kind and reason of each error. Pydantic quotes values in errors; these reasons do not."""
     from te_core.settings.origin import Origin
     from te_core.settings.problems import Report
 

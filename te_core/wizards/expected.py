@@ -1,4 +1,4 @@
-"""What a field of a settings model accepts, in words: its type and its range."""
+"""Describes in words what a field of a settings model accepts: its type and range."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ _NOUNS: dict[type, str] = {
 
 
 def expected(info: FieldInfo) -> str:
-    """Return it, as in "a whole number, 1 or more"; empty for any text."""
+    """Return the description, such as "a whole number, 1 or more"; empty for any text."""
     return " or ".join(dict.fromkeys(filter(None, _forms(info.annotation, info.metadata))))
 
 
 def choices(annotation: Any) -> Iterator[str]:
-    """Yield the only values that a type has, if they are so few."""
+    """Yield the possible values of a type with few of them, such as an enum."""
     if annotation is bool:
         yield from ("true", "false")
     elif get_origin(annotation) is Literal:
@@ -42,12 +42,12 @@ def choices(annotation: Any) -> Iterator[str]:
 
 
 def is_table(annotation: Any) -> bool:
-    """Whether a type is a table of names and values."""
+    """Return whether a type is a table of names and values."""
     return get_origin(annotation) is dict
 
 
 def is_list(annotation: Any) -> bool:
-    """Whether a type is a list."""
+    """Return whether a type is a list."""
     return get_origin(annotation) in {list, tuple}
 
 
@@ -58,9 +58,9 @@ def _forms(annotation: Any, limits: Iterable[Any]) -> Iterator[str]:
         for kind in get_args(annotation):
             yield from _forms(kind, limits)
     elif is_list(annotation):
-        yield "one or several, with commas between"
+        yield "one or more, separated by commas"
     elif is_table(annotation):
-        yield "NAME=VALUE, with commas between; NAME=- takes one out"
+        yield "NAME=VALUE, separated by commas; NAME=- removes one"
     elif annotation not in {str, NoneType, SecretStr, SecretBytes}:
         words = list(choices(annotation))
         yield f"one of {', '.join(words)}" if words else _with_range(_NOUNS.get(annotation, ""), list(limits))
@@ -92,7 +92,7 @@ def _with_range(noun: str, limits: list[Any]) -> str:
 
 
 def _strictest(limits: list[Any], names: tuple[str, str], pick: Any) -> tuple[str, str] | None:
-    """Return the strictest of the limits on one side, by its kind; a duration of nothing goes without saying."""
+    """Return kind and value of the strictest limit on one side; a lower limit of zero duration is omitted."""
     found = [
         (value, name)
         for name in names

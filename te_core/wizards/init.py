@@ -1,4 +1,4 @@
-"""``te init``: a first settings file from a few answers."""
+"""``te init``: write a first settings file from a few answers."""
 
 from __future__ import annotations
 
@@ -29,26 +29,30 @@ _LEVERAGE = "2"
 
 def init(  # noqa: PLR0917 - typer makes options of parameters
     context: typer.Context,
-    source: Annotated[list[str] | None, typer.Option(metavar="NAME", help="A source. Repeatable.")] = None,
+    source: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Signal source; may be repeated.")
+    ] = None,
     exchange: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="An exchange to hold an account at. Repeatable.")
+        list[str] | None, typer.Option(metavar="NAME", help="Exchange to trade on; may be repeated.")
     ] = None,
     symbol: Annotated[
-        list[str] | None, typer.Option(metavar="SYMBOL", help="A symbol to trade. Repeatable.")
+        list[str] | None, typer.Option(metavar="SYMBOL", help="Symbol to trade; may be repeated.")
     ] = None,
     leverage: Annotated[str, typer.Option(help="Leverage of each symbol.")] = "",
     weight: Annotated[
-        str, typer.Option(help="Share of an account that each source may steer on each symbol, 0.01 to 1.")
+        str, typer.Option(help="Share of an account that each source may steer per symbol, 0.01 to 1.")
     ] = "",
     changes: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="NAME.KEY=VALUE", help="A key of a source or an exchange. Repeatable."),
+        typer.Option(
+            "--set", metavar="NAME.KEY=VALUE", help="Key of a source or an exchange; may be repeated."
+        ),
     ] = None,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing: take what is suggested.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not prompt; accept the suggestions.")] = False,
 ) -> None:
     """Write a first settings.toml and .secrets.toml from a few answers, and check them.
 
-    Enter takes what stands in brackets, Ctrl-C ends and writes nothing. An option answers its question beforehand.
+    Enter accepts the suggestion in brackets, Ctrl-C quits and writes nothing. An option answers its question.
 
     \b
     Example: te init
@@ -74,7 +78,7 @@ def init(  # noqa: PLR0917 - typer makes options of parameters
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Given:
-    """What the options answered; None and empty texts are asked for."""
+    """Answers given by options; None and empty texts are prompted for."""
 
     sources: Sequence[str] | None = None
     exchanges: Sequence[str] | None = None
@@ -86,19 +90,19 @@ class Given:
 
 
 def offer(context: typer.Context) -> None:
-    """Offer to make the settings that are missing, where somebody sits at a terminal; else do nothing."""
+    """Offer to create missing settings, if run at a terminal."""
     paths = Paths.of(context)
     if paths.settings.exists() or not _at_a_terminal():
         return
     print_lines(f"There is no {paths.settings} yet.")
-    if typer.confirm("Answer a few questions to make one?", default=True):
+    if typer.confirm("Answer a few questions to create it?", default=True):
         begin(paths, Given(keys={}, asking=True))
         _check_up(context)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Made:
-    """What was written, and the plugins that it names."""
+    """The answers that were written, and the registry of installed plugins."""
 
     answers: Answers
     registry: Registry
@@ -109,18 +113,18 @@ def _at_a_terminal() -> bool:
 
 
 def begin(paths: Paths, given: Given) -> Made:
-    """Ask, and write both files. Raises ``Failure`` where settings are there already."""
+    """Prompt and write both files. Raises ``Failure`` if settings exist already."""
     if paths.settings.exists():
         raise Failure(
-            f"{paths.settings} is there already",
-            next_step="change it: te configure NAME, or your editor and te check",
+            f"{paths.settings} exists already",
+            next_step="to change it: te configure NAME, or edit it, then te check",
             code=ExitCode.INVALID,
         )
     registry = _installed(paths)
     if given.asking:
         print_lines(
-            f"This makes {paths.settings}.",
-            "Enter takes what stands in [brackets], Ctrl-C ends. Several names: with spaces.",
+            f"This creates {paths.settings}.",
+            "Enter accepts the suggestion in [brackets], Ctrl-C quits. Separate names with spaces.",
         )
     answers = _answers(registry, given)
     _write(paths, answers)
@@ -131,7 +135,7 @@ def begin(paths: Paths, given: Given) -> Made:
 
 
 def _installed(paths: Paths) -> Registry:
-    """Import every installed plugin: each says what it is, and one that is broken is not offered."""
+    """Import every installed plugin, and leave out broken ones with a note."""
     import asyncio
 
     from te_core.app import used_plugins
@@ -145,12 +149,12 @@ def _installed(paths: Paths) -> Registry:
         if report.reason:
             print_note(f"plugin {name} is left out: {redact(report.reason)}")
     if not registry.sources or not registry.exchanges:
-        raise Failure("no source, or no exchange, is installed", next_step="te plugins")
+        raise Failure("no source plugin or no exchange plugin is installed", next_step="te plugins")
     return registry
 
 
 def _easiest_first(specs: Mapping[str, InstanceSpec], group: str) -> list[str]:
-    """Put first what works without keys: a paper account does, and a source that only listens."""
+    """Sort plugins that work without keys first, such as paper accounts and webhook sources."""
     return sorted(specs, key=lambda name: (any(_draft(specs[name], group).lacking()), name))
 
 
@@ -164,7 +168,7 @@ def _answers(registry: Registry, given: Given) -> Answers:
         "Where do signals come from?", "Sources", "sources", registry.sources, given.sources, given
     )
     exchanges = _chosen(
-        "Where are positions held? Begin with paper money.",
+        "Where are positions held? Start with paper money.",
         "Exchanges",
         "accounts",
         registry.exchanges,
@@ -174,7 +178,7 @@ def _answers(registry: Registry, given: Given) -> Answers:
     known = [*sources, *exchanges]
     if unknown := next((name for name in given.keys if name not in known), ""):
         raise Failure(
-            f"--set {unknown}: it is not among the chosen: {', '.join(known)}", code=ExitCode.INVALID
+            f"--set {unknown}: it is not one of the chosen: {', '.join(known)}", code=ExitCode.INVALID
         )
     if given.asking:
         print_lines("")
@@ -183,7 +187,7 @@ def _answers(registry: Registry, given: Given) -> Answers:
     suggested = suggested_weight(symbols=len(symbols), sources=len(sources))
     if given.asking and not given.weight:
         print_lines(
-            "", 'A source that says "all in" moves an account to weight x equity x leverage on a symbol.'
+            "", "A source at full depth (1) moves an account to weight x equity x leverage on a symbol."
         )
     weight = _asked("Weight of each source", f"{suggested}", _weight(len(sources)), given.weight, given)
     return Answers(
@@ -217,9 +221,7 @@ def _chosen(
         found = words(text)
         for name in found:
             if name not in names:
-                raise ValueError(
-                    f"there is no {name!r} here{nearest(name, names)} (there is: {', '.join(names)})"
-                )
+                raise ValueError(f"there is no {name!r}{nearest(name, names)} (known: {', '.join(names)})")
         if not found:
             raise ValueError("name at least one")
         return found
@@ -229,7 +231,7 @@ def _chosen(
 
 
 def _asked(question: str, suggested: str, parse: Callable[[str], Any], answer: str, given: Given) -> Any:
-    """Return the parsed answer: the option's, else the one that is typed, asked for until it holds."""
+    """Return the parsed answer: from the option, or else prompted for until it is valid."""
     if answer or not given.asking:
         try:
             return parse(answer or suggested)
@@ -248,7 +250,7 @@ def _symbols(text: str) -> list[str]:
     found = words(text.upper())
     for symbol in found:
         if not SYMBOL.fullmatch(symbol):
-            raise ValueError(f"{symbol!r}: a symbol has letters and digits only, such as BTCUSDT")
+            raise ValueError(f"{symbol!r}: expected letters and digits only, such as BTCUSDT")
     if not found:
         raise ValueError("name at least one")
     return found
@@ -256,7 +258,7 @@ def _symbols(text: str) -> list[str]:
 
 def _leverage(text: str) -> int:
     if not text.isdecimal() or not 1 <= int(text) <= 100:
-        raise ValueError("a whole number from 1 to 100 is needed")
+        raise ValueError("expected a whole number from 1 to 100")
     return int(text)
 
 
@@ -265,10 +267,10 @@ def _weight(sources: int) -> Callable[[str], Decimal]:
         try:
             value = Decimal(text)
         except InvalidOperation:
-            raise ValueError("a number such as 0.3 is needed") from None
+            raise ValueError("expected a number such as 0.3") from None
         if not 0 < value * sources <= 1:
             raise ValueError(
-                f"more than 0, and at most {Decimal(1) / sources:.4g}: weights of a symbol make 1 together"
+                f"expected more than 0 and at most {Decimal(1) / sources:.4g}: weights of a symbol add up to at most 1"
             )
         return value
 
@@ -301,7 +303,7 @@ def _draft(spec: InstanceSpec, group: str) -> Draft:
 
 
 def _instance(spec: InstanceSpec, group: str, given: Given) -> Instance:
-    """Ask for what the plugin cannot do without. An empty answer puts the rest off."""
+    """Prompt for the required keys of a plugin. An empty answer skips the rest for now."""
     from te_core.setup.answers import Instance
     from te_core.wizards.draft import Refused
 
@@ -346,13 +348,13 @@ def _ask_for_the_rest(draft: Draft) -> None:
 
 
 def _keys(changes: Sequence[str]) -> dict[str, dict[str, str]]:
-    """Read ``NAME.KEY=VALUE``."""
+    """Parse ``NAME.KEY=VALUE`` arguments."""
     found: dict[str, dict[str, str]] = {}
     for change in changes:
         path, equals, value = change.partition("=")
         name, dot, key = path.strip().partition(".")
         if not (equals and dot and key):
-            raise Failure(f"--set {path}: write it as NAME.KEY=VALUE", code=ExitCode.INVALID)
+            raise Failure(f"--set {path}: expected NAME.KEY=VALUE", code=ExitCode.INVALID)
         found.setdefault(name, {})[key] = value.strip()
     return found
 
@@ -370,12 +372,12 @@ def _write(paths: Paths, answers: Answers) -> None:
     secrets = paths.settings.with_name(layers.SECRETS_FILE)
     if secrets.exists():
         raise Failure(
-            f"{secrets} is there already, and is kept as it is",
-            next_step="move it away, or write settings.toml beside it yourself",
+            f"{secrets} exists already and was not changed",
+            next_step="move it away, or write settings.toml next to it yourself",
             code=ExitCode.INVALID,
         )
     texts = layers.Texts(file=paths.settings, settings=settings_text(answers), secrets=secrets_text(answers))
-    _, registry, _ = load(paths, as_at_start=True, texts=texts)  # raises what `te check` would refuse
+    _, registry, _ = load(paths, as_at_start=True, texts=texts)  # raises for whatever `te check` would refuse
     try:
         paths.settings.parent.mkdir(parents=True, exist_ok=True)
         files.replace_file(secrets, texts.secrets or "", mode=MODE)
@@ -384,7 +386,7 @@ def _write(paths: Paths, answers: Answers) -> None:
         generate_missing(paths.settings, settings, registry)
         private_token(paths.settings, settings)
     except OSError as error:
-        raise Failure(f"{error.filename or paths.settings}: cannot be written: {error.strerror}") from None
+        raise Failure(f"cannot write {error.filename or paths.settings}: {error.strerror}") from None
     print_lines("", f"wrote {paths.settings} and {layers.SECRETS_FILE}")
 
 
@@ -398,7 +400,7 @@ def _check_up(context: typer.Context) -> None:
     try:
         doctor(context, account=None, as_json=False)
     except typer.Exit:
-        print_note("some of it does not work yet; what to do stands beside it. te doctor looks again")
+        print_note("some of it does not work yet; each finding shows what to do. To check again: te doctor")
 
 
 def _next_steps(paths: Paths, made: Made) -> None:
@@ -409,12 +411,12 @@ def _next_steps(paths: Paths, made: Made) -> None:
     print_lines(f"  {te} run", bold=True)
     print_lines("    starts the engine in this terminal. In another one:", "")
     print_lines(f"  {te} plan", bold=True)
-    print_lines("    shows what would be ordered now: nothing, before a first signal", "")
+    print_lines("    shows what would be ordered now: nothing until a first signal arrives", "")
     live = [one.name for one in made.answers.accounts if _is_live(one.name, made.registry)]
     if live:
         print_lines(f"  {te} go {live[0]}", bold=True)
         print_lines(
-            "    lets that account trade: a live one only observes before, and te plan shows what it would do",
+            "    starts trading on that account; until then it only observes, and te plan shows what it would do",
             "",
         )
     for name, spec in made.registry.sources.items():

@@ -1,4 +1,4 @@
-"""``te configure mappings``: per source, which of its spellings is which symbol of the engine's."""
+"""``te configure mappings``: map each source's spellings to the engine's symbols."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from te_core.app.paths import Paths
 
 _QUARANTINED = 1000
-"""Refused messages in which unmapped spellings are looked for."""
+"""Number of refused messages that are searched for unmapped spellings."""
 
 
 @dataclass(slots=True)
 class Sheet:
-    """The mapping of one source while it is edited. ``before``: as the settings have it."""
+    """The mapping of one source while it is edited. ``before``: the mapping in the settings."""
 
     source: str
     before: Mapping[str, str]
@@ -30,11 +30,11 @@ class Sheet:
 
     @property
     def is_changed(self) -> bool:
-        """Whether anything would be written; the order counts."""
+        """Return whether the mapping changed; the order counts."""
         return list(self.before.items()) != list(self.now.items())
 
     def known(self, spelling: str) -> str:
-        """Return the mapped spelling that a source would take for the same; case does not matter. Empty for none."""
+        """Return the mapped spelling that equals another one, ignoring case; empty if there is none."""
         return next((key for key in self.now if key.upper() == spelling.strip().upper()), "")
 
     def others(self, spelling: str, symbol: str) -> list[str]:
@@ -42,12 +42,12 @@ class Sheet:
         return [key for key, target in self.now.items() if target == symbol and key != spelling]
 
     def put(self, spelling: str, symbol: str) -> None:
-        """Map a spelling; one that is mapped keeps its place. Raises ``Failure`` for what is not a symbol."""
+        """Map a spelling; an existing one keeps its position. Raises ``Failure`` for an invalid symbol."""
         self.now[self.known(spelling) or spelling] = checked(symbol)
 
 
 def is_symbol(text: str) -> bool:
-    """Whether a text can be a symbol of the engine's."""
+    """Return whether a text is a valid symbol of the engine."""
     try:
         checked(text)
     except Failure:
@@ -56,7 +56,7 @@ def is_symbol(text: str) -> bool:
 
 
 def checked(symbol: str) -> str:
-    """Return a symbol in capitals. Raises ``Failure`` for what cannot be one."""
+    """Return a symbol in upper case. Raises ``Failure`` for an invalid one."""
     from pydantic import TypeAdapter, ValidationError
 
     from te_core.settings.section import SymbolName
@@ -65,12 +65,13 @@ def checked(symbol: str) -> str:
         return TypeAdapter(SymbolName).validate_python(symbol.strip().upper())
     except ValidationError:
         raise Failure(
-            f"{symbol!r}: a symbol has 2 to 32 letters and digits, like BTCUSDT", code=ExitCode.INVALID
+            f"{symbol!r}: expected a symbol of 2 to 32 letters and digits, such as BTCUSDT",
+            code=ExitCode.INVALID,
         ) from None
 
 
 def configure_mappings(paths: Paths, changes: list[str] | None, *, yes: bool) -> None:
-    """Ask for the mapping of each source, or apply ``SOURCE.SPELLING=SYMBOL``; write it after one confirmation."""
+    """Prompt for the mapping of each source, or apply ``SOURCE.SPELLING=SYMBOL``; write it after one confirmation."""
     from te_core.settings.layers import read
     from te_core.settings.loading import settings_from
 
@@ -120,8 +121,8 @@ def _apply(sheets: list[Sheet], changes: list[str]) -> None:
         source, _, spelling = key.partition(".")
         if not equals or not spelling or source not in by_source:
             raise Failure(
-                f"--set {change}: write it as SOURCE.SPELLING=SYMBOL, with a source of the settings "
-                f"({', '.join(by_source)}); - as the symbol takes it out",
+                f"--set {change}: expected SOURCE.SPELLING=SYMBOL, with a source of the settings "
+                f"({', '.join(by_source)}); - as the symbol removes it",
                 code=ExitCode.INVALID,
             )
         sheet = by_source[source]
@@ -136,13 +137,13 @@ def _apply(sheets: list[Sheet], changes: list[str]) -> None:
 
 @dataclass(slots=True)
 class Market:
-    """What can be traded: the symbols in use, and what the accounts of a running engine offer."""
+    """Tradable symbols: those in use, and those that the accounts of a running engine offer."""
 
     paths: Paths
     used: Sequence[str]
 
     def suggested(self, spelling: str) -> str:
-        """Return the symbol that a spelling most likely means, an offered one if that is known."""
+        """Return the most likely symbol for a spelling, preferably one that an account offers."""
         from te_core.cli.offers import offers
 
         found = [name for name in candidates(spelling, self.used) if is_symbol(name)]
@@ -150,7 +151,7 @@ class Market:
         return next((name for name in found if name in offered), found[0] if found else "")
 
     def doubt(self, symbol: str) -> str:
-        """Return why a symbol may be of no use; empty where it may be of some."""
+        """Return why a symbol cannot be traded; empty if it may be."""
         from te_core.cli.offers import offers
 
         found = offers(self.paths, [symbol]) if symbol not in self.used else None
@@ -172,9 +173,9 @@ def _edit(sheet: Sheet, refused: Mapping[str, int], market: Market) -> None:
         print_lines("nothing is mapped yet")
     for spelling, times in refused.items():
         alerts = "1 alert was" if times == 1 else f"{times} alerts were"
-        if not sheet.known(spelling) and confirm(f"{alerts} refused for {spelling}: map it?", default=True):
+        if not sheet.known(spelling) and confirm(f"{alerts} refused for {spelling}. Map it?", default=True):
             _put(sheet, spelling, _symbol(market, spelling), market)
-    prose("New ones, like BTCUSD BTCUSDT: its spelling, then your symbol. Enter ends.")
+    prose("New mappings: the source's spelling, then your symbol, such as BTCUSD BTCUSDT. Enter finishes.")
     while text := prompt("new"):
         try:
             spelling, symbol = read_pair(text)
@@ -182,13 +183,13 @@ def _edit(sheet: Sheet, refused: Mapping[str, int], market: Market) -> None:
             complain(f"  {error}")
             continue
         known = sheet.known(spelling)
-        if known and not confirm(f"  {known} is {sheet.now[known]}: update it?"):
+        if known and not confirm(f"  {known} is mapped to {sheet.now[known]}. Change it?"):
             continue
         _put(sheet, known or spelling, symbol or _symbol(market, spelling), market)
 
 
 def _symbol(market: Market, spelling: str) -> str:
-    """Ask for the symbol of a spelling; Enter takes the one that is suggested, - none."""
+    """Prompt for the symbol of a spelling; Enter accepts the suggestion, - maps nothing."""
     suggested = market.suggested(spelling)
     if not suggested:
         return prompt("  your symbol")
@@ -206,10 +207,10 @@ def _one_by_one(sheet: Sheet, market: Market) -> None:
 
 
 def _put(sheet: Sheet, spelling: str, symbol: str, market: Market) -> None:
-    """Map one pair, after asking about what looks like a mistake."""
+    """Map one pair, after a confirmation if it looks like a mistake."""
     while True:
         if not symbol:
-            print_lines("  left as it is")
+            print_lines("  not changed")
             return
         try:
             symbol = checked(symbol)
@@ -219,7 +220,7 @@ def _put(sheet: Sheet, spelling: str, symbol: str, market: Market) -> None:
         else:
             break
     why = doubt(spelling, symbol) or market.doubt(symbol)
-    if why and not confirm(f"  {why}: map it all the same?"):
+    if why and not confirm(f"  {why}. Map it anyway?"):
         return
     others = sheet.others(spelling, symbol)
     if others and sheet.now.get(spelling) != symbol:
@@ -227,7 +228,7 @@ def _put(sheet: Sheet, spelling: str, symbol: str, market: Market) -> None:
         if _choice(both, "br", "b") == "r":
             for other in others:
                 del sheet.now[other]
-                print_lines(f"  {other} is removed")
+                print_lines(f"  {other} was removed")
     sheet.put(spelling, symbol)
 
 
@@ -240,7 +241,7 @@ def _choice(text: str, letters: str, default: str) -> str:
 
 
 def _quarantine(paths: Paths) -> list[Mapping[str, Any]]:
-    """Return what sources refused lately, as the engine or its journal remembers it; nothing where there is neither."""
+    """Return recently refused messages from the engine or its journal; empty if there is neither."""
     from te_core.cli.client import EngineDown, ask
 
     path = f"/api/v1/quarantine?limit={_QUARANTINED}"

@@ -1,4 +1,4 @@
-"""What the fields of a settings model mean: the texts that stand under them in its source."""
+"""Looks up what the fields of a settings model mean: their descriptions or attribute docstrings."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from pydantic import BaseModel
 
 
 def meaning_of(model: type[BaseModel], field: str) -> str:
-    """Return the description of a field, else the text under it; empty where there is neither.
+    """Return the description of a field, else its attribute docstring; empty if there is neither.
 
-    pydantic can collect those texts by itself, but does so whenever a model is imported, and takes its time.
+    pydantic can collect these docstrings itself, but does so slowly and on every import of a model.
     """
     described = model.model_fields[field].description
     found = (_texts(cls.__module__).get((cls.__qualname__, field)) for cls in model.__mro__)
@@ -23,7 +23,7 @@ def meaning_of(model: type[BaseModel], field: str) -> str:
 
 @cache
 def _texts(module: str) -> dict[tuple[str, str], str]:
-    """Return the texts under the fields of the classes of a module; none where its source is not there."""
+    """Return the attribute docstrings of the classes of a module; empty if its source is not available."""
     import sys
 
     try:

@@ -1,4 +1,4 @@
-"""Pairs of a source's spelling and a symbol of the engine's: how people type them, and which look like a mistake."""
+"""Pairs of a source's spelling and an engine symbol: parses typed pairs and detects likely mistakes."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ _SUFFIXES = (".P", "-PERP", "_PERP", "PERP", "-SWAP", "_SWAP", "SWAP", "M")
 """Marks of a perpetual; ``M`` is KuCoin's."""
 _SAME_COIN = {"XBT": "BTC"}
 _MULTIPLE = re.compile(r"^(?:1000+|1M|K)(?=[A-Z])|(?<=[A-Z])1000+$")
-"""1000PEPE, 1MBABYDOGE, SHIB1000: contracts on many coins at once, whose price is another one."""
+"""1000PEPE, 1MBABYDOGE, SHIB1000: contracts on a multiple of the coin, with a different price."""
 _UNMAPPED = re.compile(r'("(?:[^"\\]|\\.)*") is not mapped')
 
 
 def read_pair(text: str) -> tuple[str, str]:
     """Return the spelling and the symbol in a line: ``BTCUSD BTCUSDT``, ``BTCUSD -> BTCUSDT``, ``BTCUSD=BTCUSDT``.
 
-    The symbol is empty where only one word was typed. Raises ``ValueError`` for more than two.
+    The symbol is empty if only one word was typed. Raises ``ValueError`` for more than two.
     """
     words = [word.strip("\"'") for word in _BETWEEN.split(text.strip()) if word]
     if not words or len(words) > 2:
-        raise ValueError("write the source's spelling, then your symbol: BTCUSD BTCUSDT")
+        raise ValueError("expected the source's spelling, then your symbol: BTCUSD BTCUSDT")
     return words[0], words[1] if len(words) == 2 else ""
 
 
@@ -42,9 +42,9 @@ def proposed(spelling: str) -> str:
 
 
 def candidates(spelling: str, known: Iterable[str] = ()) -> list[str]:
-    """Return the symbols that a spelling may mean, the likeliest first: those in use, then perpetuals on its coin.
+    """Return the possible symbols for a spelling, the likeliest first: those in use, then perpetuals on its coin.
 
-    ``BTCUSD`` may mean ``BTCUSDT``: most exchanges settle in tethers. Other amounts of a coin are never meant.
+    ``BTCUSD`` may mean ``BTCUSDT``: most exchanges settle in USDT. Contracts on multiples of the coin are excluded.
     """
     coin, plain = base(spelling), proposed(spelling)
     used = [symbol for symbol in known if base(symbol) == coin]
@@ -54,7 +54,7 @@ def candidates(spelling: str, known: Iterable[str] = ()) -> list[str]:
 
 
 def base(symbol: str) -> str:
-    """Return the coin that a perpetual is on, as far as its spelling tells: ``BYBIT:BTCUSDT.P`` is on BTC."""
+    """Return the base coin of a perpetual, judging by its spelling: BTC for ``BYBIT:BTCUSDT.P``."""
     text = proposed(symbol)
     quote = next((quote for quote in _QUOTES if text.endswith(quote) and text != quote), "")
     text = text.removesuffix(quote)
@@ -62,17 +62,17 @@ def base(symbol: str) -> str:
 
 
 def doubt(spelling: str, symbol: str) -> str:
-    """Return why a pair looks like a mistake; empty where it does not."""
+    """Return why a pair looks like a mistake; empty if it does not."""
     one, other = base(spelling), base(symbol)
     if one == other:
         return ""
     if _MULTIPLE.sub("", one) == _MULTIPLE.sub("", other):
-        return f"{one} and {other} are contracts on different amounts of the coin: their prices differ"
+        return f"{one} and {other} are contracts on different amounts of the coin, so their prices differ"
     return f"{spelling} looks like {one}, and {symbol} like {other}"
 
 
 def refused_spellings(quarantine: Iterable[Mapping[str, Any]], source: str) -> dict[str, int]:
-    """Return the spellings that a source used and nobody mapped, and how often, the most frequent first.
+    """Return the unmapped spellings that a source used, with their counts, the most frequent first.
 
     ``quarantine``: entries as ``/api/v1/quarantine`` shows them.
     """

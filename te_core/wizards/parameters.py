@@ -1,4 +1,4 @@
-"""What a plugin's settings model says of each of its keys, in words, and what an answer about one means."""
+"""Describes the keys of a plugin's settings model, and interprets answers about them."""
 
 from __future__ import annotations
 
@@ -21,26 +21,27 @@ NOTHING: Mapping[str, Any] = {}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parameter:
-    """One key. ``default`` and ``expected``, its type and range: in words. ``choices``: its only values, if so few.
-
-    ``spellings``: names that mean the same.
-    """
+    """One key of a settings model."""
 
     path: Keys
     meaning: str
     default: str
+    """In words."""
     expected: str = ""
+    """Type and range, in words."""
     is_list: bool = False
     is_table: bool = False
     is_table_of_lists: bool = False
     choices: tuple[str, ...] = ()
+    """All possible values, if there are only a few."""
     secret: bool = False
     required: bool = False
     spellings: frozenset[str] = frozenset()
+    """Alternative names of the key."""
 
     @property
     def name(self) -> str:
-        """Give the key as ``--set`` takes it."""
+        """Return the dotted key, as used with ``--set``."""
         return ".".join(self.path)
 
 
@@ -51,10 +52,10 @@ def parameters(
     *,
     optional: bool = False,
 ) -> Iterator[Parameter]:
-    """Name all keys of a model; those of models inside it as ``outer.inner``.
+    """Yield all keys of a model; those of nested models as ``outer.inner``.
 
-    ``present``: what the settings have, which decides between several spellings of a key. ``optional``: the model need
-    not be there at all, so none of its keys need be.
+    ``present``: the current settings, which decide between alternative spellings of a key. ``optional``: the model
+    itself is optional, so none of its keys is required.
     """
     for field, info in model.model_fields.items():
         name = next((key for key in sorted(fields.names(field, info)) if key in present), field)
@@ -86,7 +87,7 @@ def _default(info: FieldInfo) -> Any:
 
 
 def interpretations(answer: str, *, secret: bool = False, is_list: bool = False) -> Iterator[Any]:
-    """Give what an answer may mean, the likeliest first: a TOML value, or the text as it stands."""
+    """Yield the possible meanings of an answer, the likeliest first: a TOML value, or the plain text."""
     found: list[Any] = []
     if is_list and not answer.startswith("["):
         found.append([part.strip() for part in answer.split(",") if part.strip()])
@@ -101,11 +102,11 @@ def interpretations(answer: str, *, secret: bool = False, is_list: bool = False)
 
 
 def pairs(answer: str) -> dict[str, str]:
-    """Read ``NAME=VALUE, NAME=VALUE``. Raises ``ValueError``."""
+    """Parse ``NAME=VALUE, NAME=VALUE``. Raises ``ValueError``."""
     found = {}
     for part in filter(None, map(str.strip, answer.split(","))):
         name, equals, value = part.partition("=")
         if not equals or not name.strip():
-            raise ValueError("write it as NAME=VALUE, with commas between")
+            raise ValueError("expected NAME=VALUE, separated by commas")
         found[name.strip().strip("\"'")] = value.strip().strip("\"'")
     return found

@@ -1,4 +1,4 @@
-"""Finds the section that a name means: an instance in the settings, or a plugin of which one may be made."""
+"""Finds the section that a name refers to: an instance in the settings, or a plugin to create one of."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ GROUPS = ("sources", "accounts", "notifiers", "risk_checks", "observers")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """``section``: the core's model of it. ``new``: the settings have none of that name."""
+    """The section that a name refers to. ``section``: the core's model. ``new``: whether it does not exist yet."""
 
     group: str
     name: str
@@ -32,10 +32,10 @@ class Found:
 
 
 def find(settings: Settings, name: str, new: str, used: Mapping[str, str]) -> Found:
-    """Find by the name of an instance (``sources.sn8`` where two groups have it), else of a plugin.
+    """Find a section by the name of an instance (``sources.sn8`` if ambiguous), or else of a plugin.
 
-    A plugin with one instance means that one, unless ``new`` names another. ``used``: the packages that plugins came
-    from before. Raises ``Failure``.
+    A plugin with a single instance refers to that one, unless ``new`` names another. ``used``: the packages that
+    plugins came from before. Raises ``Failure``.
     """
     instances = list(_instances(settings))
     matches = [entry for entry in instances if name in {entry[1], f"{entry[0]}.{entry[1]}"}]
@@ -44,14 +44,12 @@ def find(settings: Settings, name: str, new: str, used: Mapping[str, str]) -> Fo
         if not new and len(of_plugin) > 1:
             raise Failure(
                 f"plugin {name} has several instances",
-                next_step=f"name one: {_names(of_plugin)}, or make another: --new NAME",
+                next_step=f"name one: {_names(of_plugin)}, or create another: --new NAME",
                 code=ExitCode.INVALID,
             )
         matches = [] if new else of_plugin
     if len(matches) > 1:
-        raise Failure(
-            f"{name} means several", next_step=f"name one: {_names(matches)}", code=ExitCode.INVALID
-        )
+        raise Failure(f"{name} is ambiguous", next_step=f"name one: {_names(matches)}", code=ExitCode.INVALID)
     if matches:
         group, instance, plugin = matches[0]
         return _found(settings, group, instance, plugin, _registry(settings, plugin, used), new=False)
@@ -60,13 +58,13 @@ def find(settings: Settings, name: str, new: str, used: Mapping[str, str]) -> Fo
 
 
 def named(settings: Settings, group: str, name: str) -> None:
-    """Raise ``Failure`` for a name that a new section may not have."""
+    """Raise ``Failure`` if a new section cannot have this name."""
     import re
 
     if name in getattr(settings, group):
-        raise Failure(f"[{group}.{name}] is there already", code=ExitCode.INVALID)
+        raise Failure(f"[{group}.{name}] exists already", code=ExitCode.INVALID)
     if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,63}", name):
-        raise Failure(f"{name!r}: a name has small letters, digits, - and _ only", code=ExitCode.INVALID)
+        raise Failure(f"{name!r}: expected lower-case letters, digits, - and _ only", code=ExitCode.INVALID)
 
 
 def _new(settings: Settings, plugin: str, new: str, used: Mapping[str, str]) -> Found:
@@ -84,13 +82,13 @@ def _nothing(settings: Settings, name: str, registry: Registry) -> Failure:
     report = registry.reports.get(name)
     if report is None or report.status is PluginStatus.MISSING:
         known = {*(entry[1] for entry in _instances(settings)), *registry.reports} - {name}
-        return Failure(f"{name}: nothing has that name{nearest(name, known)}", code=ExitCode.INVALID)
+        return Failure(f"{name}: unknown name{nearest(name, known)}", code=ExitCode.INVALID)
     reason = _shown(settings, report.reason) or "it has nothing to configure"
     return Failure(f"plugin {name}: {reason}", next_step="te plugins")
 
 
 def _shown(settings: Settings, reason: str) -> str:
-    """Take out secrets: a plugin that cannot be loaded says why in its own words."""
+    """Redact secrets in the error of a plugin that cannot be loaded."""
     from te_core.secrets import Redactor
 
     return Redactor(secret.get_secret_value() for secret in settings.origin.secrets).redact(reason)

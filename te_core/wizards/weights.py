@@ -1,4 +1,4 @@
-"""``te configure weights``: per symbol, its leverage and how far each source may steer it."""
+"""``te configure weights``: set each symbol's leverage and the weight of each source."""
 
 from __future__ import annotations
 
@@ -18,55 +18,55 @@ if TYPE_CHECKING:
     from te_core.settings.schema import Settings
 
 LARGEST_LEVERAGE = 20
-"""What is offered; more only with ``--force``, and never more than the exchange allows."""
+"""Maximum without ``--force``; the exchange's own maximum always applies."""
 
 LEVERAGE = "leverage"
 
 
 @dataclass(slots=True)
 class Row:
-    """One symbol while it is edited. ``before``: its weights in the settings. ``new``: it has no section yet.
-
-    ``most``: the largest leverage that any account's exchange allows; None while that is not known.
-    """
+    """One symbol while it is edited."""
 
     symbol: str
     leverage: int
     weights: dict[str, Decimal]
     before: tuple[int, Mapping[str, Decimal]]
+    """Leverage and weights in the settings."""
     new: bool
+    """Whether it has no section yet."""
     most: int | None = None
+    """The largest leverage that any account's exchange allows; None if unknown."""
 
     @property
     def total(self) -> Decimal:
-        """Share of an account's equity that all sources together may steer; at most 1."""
+        """Return the share of an account's equity that all sources together control; at most 1."""
         return sum(self.weights.values(), Decimal(0))
 
     def left(self, source: str) -> Decimal:
-        """Return how much of 1 the other sources leave to one."""
+        """Return the weight that the other sources leave for one: 1 minus theirs."""
         return 1 - self.total + self.weights.get(source, Decimal(0))
 
     def set_leverage(self, text: str, *, force: bool) -> None:
-        """Apply an answer. Raises ``ValueError`` for one that is out of range."""
+        """Apply an answer. Raises ``ValueError`` if it is out of range."""
         if not text.isdecimal() or not 1 <= int(text) <= (10**6 if force else LARGEST_LEVERAGE):
             above = "" if force else f"; more than {LARGEST_LEVERAGE} needs --force"
-            raise ValueError(f"{text}: a leverage is a whole number from 1 to {LARGEST_LEVERAGE}{above}")
+            raise ValueError(f"{text}: expected a whole number from 1 to {LARGEST_LEVERAGE}{above}")
         if self.most is not None and int(text) > self.most:
             raise ValueError(f"{text}: no account's exchange allows more than {self.most}")
         self.leverage = int(text)
 
     def set_weight(self, source: str, text: str) -> None:
-        """Apply an answer. Raises ``ValueError`` for one that is out of range; 0 switches the source off here."""
+        """Apply an answer; 0 disables the source for this symbol. Raises ``ValueError`` if it is out of range."""
         try:
             weight = Decimal(text)
         except InvalidOperation:
-            raise ValueError(f"{text}: a weight is a number from 0 to 1") from None
+            raise ValueError(f"{text}: expected a weight from 0 to 1") from None
         if not 0 <= weight <= self.left(source):
-            raise ValueError(f"{text}: a weight is a number from 0 to 1, and {self.left(source):f} is left")
+            raise ValueError(f"{text}: expected a weight from 0 to 1, and only {self.left(source):f} is left")
         self.weights[source] = weight
 
     def edits(self) -> Iterator[Edit]:
-        """Return what is to be written."""
+        """Yield the edits to write."""
         leverage, weights = self.before
         section_path = ("symbols", self.symbol)
         if self.new or self.leverage != leverage:
@@ -82,7 +82,7 @@ class Row:
 
 
 def configure_weights(paths: Paths, changes: list[str] | None, *, yes: bool, force: bool) -> None:
-    """Ask for leverage and weights of each symbol, and write them.
+    """Prompt for leverage and weights of each symbol, and write them.
 
     ``changes``: ``SYMBOL.leverage=N`` and ``SYMBOL.SOURCE=WEIGHT`` instead of questions.
     """
@@ -110,7 +110,7 @@ def configure_weights(paths: Paths, changes: list[str] | None, *, yes: bool, for
 
 
 def _rows(settings: Settings, changes: Iterable[str]) -> dict[str, Row]:
-    """Return the symbols of the settings, of the mappings, and those that changes name."""
+    """Return the symbols in the settings, in the mappings, and in ``changes``."""
     from te_core.wizards.mappings import is_symbol
 
     mapped = (symbol for source in settings.sources.values() for symbol in source.symbols.values())
@@ -120,7 +120,7 @@ def _rows(settings: Settings, changes: Iterable[str]) -> dict[str, Row]:
 
 
 def know_most(paths: Paths, settings: Settings, rows: Iterable[Row]) -> None:
-    """Note the largest leverages, where every account that trades can say."""
+    """Set the largest leverages, if every enabled account reports one."""
     from te_core.cli.loose_ends import largest_leverages
 
     found = {row.symbol: row for row in rows}
@@ -132,7 +132,7 @@ def know_most(paths: Paths, settings: Settings, rows: Iterable[Row]) -> None:
 
 
 def row_of(settings: Settings, symbol: str) -> Row:
-    """Return a symbol as the settings have it, or would have it if it were new."""
+    """Return a symbol's row from the settings, or with defaults if it is new."""
     section = settings.symbols.get(symbol)
     leverage, weights = (section.leverage, section.weights) if section else (1, {})
     return Row(symbol, leverage, dict(weights), (leverage, weights), new=section is None)
@@ -150,7 +150,7 @@ def _apply(rows: dict[str, Row], settings: Settings, changes: list[str], *, forc
         symbol, _, what = key.partition(".")
         if not equals or (what != LEVERAGE and what not in settings.sources):
             raise Failure(
-                f"--set {change}: write it as SYMBOL.leverage=N or SYMBOL.SOURCE=WEIGHT, with a source of the "
+                f"--set {change}: expected SYMBOL.leverage=N or SYMBOL.SOURCE=WEIGHT, with a source of the "
                 f"settings ({', '.join(settings.sources)})",
                 code=ExitCode.INVALID,
             )
@@ -170,8 +170,8 @@ def _apply(rows: dict[str, Row], settings: Settings, changes: list[str], *, forc
 
 
 def _ask(row: Row, sources: list[str], *, force: bool) -> bool:
-    """Ask about one symbol; returns whether it is to be traded, or was before."""
-    print_lines("", row.symbol + ("  (new: mapped, and not traded yet)" if row.new else ""), bold=True)
+    """Prompt for one symbol; return whether it is to be traded, or was before."""
+    print_lines("", row.symbol + ("  (new: mapped, but not traded yet)" if row.new else ""), bold=True)
     if row.new and not confirm(f"  trade {row.symbol}?", default=True):
         return False
     ask_leverage(row, force=force)
@@ -181,7 +181,7 @@ def _ask(row: Row, sources: list[str], *, force: bool) -> bool:
 
 
 def ask_leverage(row: Row, *, force: bool) -> None:
-    """Ask until an answer holds; Enter keeps the present leverage."""
+    """Prompt until the answer is valid; Enter keeps the current leverage."""
     while True:
         answer = prompt(f"  leverage, 1 to {LARGEST_LEVERAGE} [{row.leverage}]")
         try:
@@ -193,7 +193,7 @@ def ask_leverage(row: Row, *, force: bool) -> None:
 
 
 def ask_weight(row: Row, source: str) -> None:
-    """Ask until an answer holds; Enter keeps the present weight."""
+    """Prompt until the answer is valid; Enter keeps the current weight."""
     while True:
         now = row.weights.get(source)
         answer = prompt(
@@ -210,7 +210,7 @@ def ask_weight(row: Row, source: str) -> None:
 
 
 def _summarise(rows: Iterable[Row], sources: list[str]) -> None:
-    """Show every symbol, and what they may take of an account if all sources are all in."""
+    """Show every symbol, and the exposure of an account if all sources are at full depth."""
     traded = [row for row in rows if not row.new or row.total]
     lines = [
         (
@@ -228,5 +228,5 @@ def _summarise(rows: Iterable[Row], sources: list[str]) -> None:
     show(table("Weights", ("symbol", LEVERAGE, *sources, "share of equity", "x equity"), lines))
     if total > 1:
         prose(
-            f"together they may ask for {total:.0%} of an account: what its margin does not cover is not opened"
+            f"together they may ask for {total:.0%} of an account; positions beyond its margin are not opened"
         )

@@ -1,4 +1,4 @@
-"""How values are shown to people: as the settings file would have them."""
+"""Formats values for people, in the notation of the settings file."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _UNITS = (("d", 86_400_000_000), ("h", 3_600_000_000), ("m", 60_000_000), ("s", 
 
 
 def in_words(value: Any) -> str:
-    """Show a value as the settings would have it."""
+    """Format a value in the notation of the settings file."""
     match value:
         case SecretStr() | SecretBytes():
             return "set"

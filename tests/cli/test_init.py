@@ -131,7 +131,7 @@ def test_a_wrong_answer_is_explained_and_asked_for_again(empty: Empty) -> None:
         ],
     )
     assert "did you mean 'tradingview'" in shown.stderr
-    assert "'BTC/USDT': a symbol has letters and digits only" in shown.stderr
+    assert "'BTC/USDT': expected letters and digits only" in shown.stderr
     assert "a whole number from 1 to 100" in shown.stderr
     assert "at most 1:" in shown.stderr
     assert empty.tree()["symbols"] == {"BTCUSDT": {"leverage": 3, "weights": {"tradingview": 0.5}}}
@@ -155,11 +155,11 @@ def test_what_is_put_off_is_noted_in_the_file_and_keeps_nothing_else_from_runnin
     ("arguments", "reason"),
     [
         (["--exchange", "papper"], "did you mean 'paper'"),
-        (["--weight", "2"], "weight of each source: more than 0, and at most 1"),
-        (["--leverage", "x"], "leverage: a whole number"),
-        (["--set", "bybit.api_key=x"], "--set bybit: it is not among the chosen: tradingview, paper"),
+        (["--weight", "2"], "weight of each source: expected more than 0 and at most 1"),
+        (["--leverage", "x"], "leverage: expected a whole number"),
+        (["--set", "bybit.api_key=x"], "--set bybit: it is not one of the chosen: tradingview, paper"),
         (["--set", "paper.balence=1"], "--set paper.balence: unknown key; did you mean 'balance'?"),
-        (["--set", "balance=1"], "write it as NAME.KEY=VALUE"),
+        (["--set", "balance=1"], "expected NAME.KEY=VALUE"),
     ],
 )
 def test_an_option_that_does_not_hold_writes_nothing(empty: Empty, arguments: list[str], reason: str) -> None:
@@ -174,7 +174,7 @@ def test_nothing_that_is_there_is_written_over(empty: Empty) -> None:
     empty.settings.write_text("# mine\n")
     shown = empty.te("init", "--yes")
     assert (shown.exit_code, empty.settings.read_text()) == (2, "# mine\n")
-    assert "is there already" in shown.stderr
+    assert "exists already" in shown.stderr
     empty.settings.unlink()
     empty.secrets.write_text("# mine too\n")
     assert empty.te("init", "--yes").exit_code == 2

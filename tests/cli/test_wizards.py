@@ -143,7 +143,7 @@ def test_what_looks_like_a_mistake_is_asked_back(harness: Harness) -> None:
 def test_nonsense_is_explained_and_asked_again(harness: Harness) -> None:
     result = harness.configure("mappings", "x", "k", "a b c", "SOLUSD B!", "SOLUSDT", "", "", "")
     assert "one of k, m, n" in result.output
-    assert "write the source's spelling" in result.output
+    assert "expected the source's spelling" in result.output
     assert "letters and digits" in result.output
     assert harness.mapping() == [*BEFORE, ("SOLUSD", "SOLUSDT")]
 
@@ -164,7 +164,7 @@ def test_refused_alerts_are_proposed(harness: Harness) -> None:
 
     asyncio.run(refuse())
     result = harness.configure("mappings", "", "y", "", "", "", "")
-    assert "3 alerts were refused for TAOUSDT.P: map it?" in result.output
+    assert "3 alerts were refused for TAOUSDT.P. Map it?" in result.output
     assert harness.mapping() == [*BEFORE, ("TAOUSDT.P", "TAOUSDT")]
     assert "sources.tradingview maps ETHUSDT, TAOUSDT without a weight" in result.output
 
@@ -270,7 +270,7 @@ def test_leverage_and_weights_are_asked_for_and_summed_up(harness: Harness) -> N
     result = harness.configure("weights", "25", "4", "0.6", "0.5", "0", "y", "2", "0.2", "", "y")
     assert "more than 20 needs --force" in result.output
     assert "0.40 of 1.00 left" in result.output
-    assert "0.5: a weight is a number from 0 to 1, and 0.4 is left" in result.output
+    assert "0.5: expected a weight from 0 to 1, and only 0.4 is left" in result.output
     symbols = harness.tree()["symbols"]
     assert symbols["BTCUSDT"] == {"leverage": 4, "weights": {"tradingview": 0.6, "other": 0}}
     assert symbols["ETHUSDT"] == {"leverage": 2, "weights": {"tradingview": 0.2}}
@@ -356,7 +356,7 @@ def test_only_what_is_needed_is_asked_for_and_tried(keyed: Harness, exchange: di
     assert "[accounts.paper]" not in result.output, "it needs nothing"
     assert "[sources.tradingview]" not in result.output, "its token is made by the first start"
     assert result.output.count("api_key:") == 1
-    assert "trying main" in result.output
+    assert "testing main" in result.output
     assert "may trade contracts" in result.output
 
 
@@ -422,7 +422,7 @@ def test_a_symbol_that_an_account_does_not_offer_is_asked_about(
     before = keyed.settings.read_text()
     result = keyed.te("add", "symbol", "NOSUCHUSDT", "--weight", "tradingview=0.1", answers="n\n")
     assert result.exit_code == 1
-    assert "NOSUCHUSDT cannot be traded everywhere" in result.output
+    assert "NOSUCHUSDT cannot be traded on every account" in result.output
     assert keyed.settings.read_text() == before
 
 

@@ -14,11 +14,11 @@ from tests.end_to_end.terminal import Terminal
 ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 ASKED = re.compile(r": $")
 DEFAULT = re.compile(
-    r"(\[[^\]]+\]|now .+|default .+|is set|not set|needed|, (Enter|-) (for none|ends)|new)(, - for none)?: ?$"
+    r"(\[[^\]]+\]|now .+|default .+|is set|not set|required|, (Enter|-) (for none|ends)|new)(, - for none)?: ?$"
 )
-SCREEN = re.compile(r"^\[[a-z0-9._-]+\].*\n(?:(?!\[).*\n)*?(?=Change which|Which groups)", re.M)
+SCREEN = re.compile(r"^\[[a-z0-9._-]+\].*\n(?:(?!\[).*\n)*?(?=Which ones|Which groups)", re.M)
 """From the heading of a table to the question about it."""
-KEY = re.compile(r"^(now .+|default .+|is set|not set|needed): ?$")
+KEY = re.compile(r"^(now .+|default .+|is set|not set|required): ?$")
 
 LONG = "A_RATHER_LONG_SPELLING:1000PEPEUSDT.P"
 TALKS = {
