@@ -1,1 +1,1 @@
-"""What an assistant may ask of the engine, and have it do: ``te mcp``."""
+"""The MCP server for assistants: queries and commands (``te mcp``)."""

@@ -1,4 +1,4 @@
-"""What can be read, from the running engine or, while none runs, from its journal. Without secrets; blocks."""
+"""Reads from the running engine, or from its journal if none is running. Without secrets; blocking."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from te_core.cli.failure import Failure
 from te_core.cli.past import asking, order_address, query_of
 from te_core.web.encoding import encode
 
-NO_ENGINE = "no engine is running: this is what the journal remembers, and nothing is known of the present"
+NO_ENGINE = "no engine is running: this is from the journal; the current state is not known"
 
 
 def status(paths: Paths, account: str = "", symbol: str = "") -> dict[str, Any]:
-    """Return the state, of one account or symbol if asked. Raises ``Failure``."""
+    """Return the state, optionally of one account or symbol only. Raises ``Failure``."""
     from te_core.cli.offline import offline_state
 
     state = _asked(paths, "/api/v1/state", lambda: offline_state(paths))
@@ -36,7 +36,7 @@ def status(paths: Paths, account: str = "", symbol: str = "") -> dict[str, Any]:
 
 
 def attention(paths: Paths) -> dict[str, Any]:
-    """Return what needs somebody, worst first, as the first lines of ``te status`` say it. Raises ``Failure``."""
+    """Return what needs attention, worst first, as in the first lines of ``te status``. Raises ``Failure``."""
     from te_core.cli.offline import offline_state
     from te_core.reporting.view.build import view
 
@@ -62,19 +62,21 @@ def explanation(paths: Paths, symbol: str, account: str = "") -> dict[str, Any]:
         return found
     if account not in found["accounts"]:
         known = ", ".join(found["accounts"])
-        raise Failure(f"account {account} has no target for {name}", next_step=f"those that have: {known}")
+        raise Failure(
+            f"account {account} has no target for {name}", next_step=f"accounts that have one: {known}"
+        )
     return {**found, "accounts": {account: found["accounts"][account]}}
 
 
 def history(paths: Paths, what: str, *, since: str, until: str = "", **asked: str) -> dict[str, Any]:
-    """Return what the journal has, newest first. ``since``, ``until``: as people say them. Raises ``Failure``."""
+    """Return history, newest first. ``since``, ``until``: as in ``te_core.cli.since``. Raises ``Failure``."""
     names = {name: asked.pop(name, "") for name in ("account", "symbol", "source")}
     query = query_of(since=since, until=until, **names)
     return _remembered(paths, what, {**query, **{name: value for name, value in asked.items() if value}})
 
 
 def order(paths: Paths, name: str) -> dict[str, Any]:
-    """Return why an order was made, and what came of it. Raises ``Failure``."""
+    """Return why an order was sent, and its outcome. Raises ``Failure``."""
     return _remembered(paths, order_address(name), {})
 
 
@@ -85,13 +87,13 @@ def _remembered(paths: Paths, what: str, query: Mapping[str, str]) -> dict[str, 
 
 
 def running(paths: Paths, path: str) -> dict[str, Any]:
-    """Return what only a running engine can tell. Raises ``EngineDown``, ``Failure``."""
+    """Return an answer that only a running engine has. Raises ``EngineDown``, ``Failure``."""
     found: dict[str, Any] = ask(paths, path)
     return found
 
 
 def settings(paths: Paths) -> dict[str, Any]:
-    """Return the text of the settings with every secret masked, and why it is refused if it is. Raises ``Failure``."""
+    """Return the text of the settings with every secret masked. Raises ``Failure`` if they are refused."""
     from te_core.cli.versions import redactor_of_version
     from te_core.settings.layers import read
     from te_core.settings.problems import SettingsInvalid
@@ -102,8 +104,8 @@ def settings(paths: Paths) -> dict[str, Any]:
     except SettingsInvalid as refused:
         problems = "; ".join(str(problem) for problem in refused.problems)
         raise Failure(
-            f"the settings are refused, so that secrets in them cannot be told: {problems}",
-            next_step="the user edits them, then: te check",
+            f"the settings are refused, so secrets in them cannot be identified: {problems}",
+            next_step="ask the user to edit them, then: te check",
         ) from None
     return {"file": str(paths.settings), "text": hide(texts.settings or "")}
 

@@ -1,4 +1,4 @@
-"""Commands that wait to be confirmed: shown first, then carried out by a code that is good once, and not for long."""
+"""Commands that await confirmation: shown first, then carried out with a short-lived one-time code."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from te_core.cli.failure import Failure
 from te_core.clock import Clock
 
 LASTS = timedelta(minutes=2)
-"""How long a code is good: positions and prices move on from what its plan was made with."""
+"""Lifetime of a code: positions and prices change after its plan was made."""
 MOST = 20
-"""Plans that may wait at the same time; the oldest gives way."""
+"""Maximum number of waiting plans; the oldest is dropped."""
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A command of the API that was shown. ``body``: as it is sent."""
+    """An API command whose plan was shown. ``body``: the request body to send."""
 
     action: str
     body: Mapping[str, Any]
@@ -26,7 +26,7 @@ class Prepared:
 
 
 class Confirmations:
-    """The plans of one session. ``new_code`` makes what nobody guesses."""
+    """The waiting plans of one session. ``new_code``: returns an unguessable code."""
 
     def __init__(self, clock: Clock, new_code: Callable[[], str]) -> None:
         self._clock = clock
@@ -34,7 +34,7 @@ class Confirmations:
         self._waiting: dict[str, Prepared] = {}
 
     def offer(self, action: str, body: Mapping[str, Any]) -> str:
-        """Keep a command until it is confirmed, and return its code."""
+        """Store a command until it is confirmed; return its code."""
         now = self._clock.now()
         self._waiting = {code: one for code, one in self._waiting.items() if one.until > now}
         while len(self._waiting) >= MOST:
@@ -44,16 +44,16 @@ class Confirmations:
         return code
 
     def redeem(self, code: str) -> Prepared:
-        """Return the command of a code, which is used up by that. Raises ``Failure``."""
+        """Return the command of a code and invalidate the code. Raises ``Failure``."""
         found = self._waiting.pop(code.strip(), None)
         if found is None:
             raise Failure(
-                "this code was used already, or never given out",
-                next_step="ask for the plan again, and show it",
+                "this code was already used, or never issued",
+                next_step="request the plan again, and show it",
             )
         if found.until <= self._clock.now():
             raise Failure(
-                f"this code has expired: one is good for {LASTS.total_seconds():g} s, and nothing was done",
-                next_step="ask for the plan again, and show it",
+                f"this code has expired (codes are valid for {LASTS.total_seconds():g} s); nothing was done",
+                next_step="request the plan again, and show it",
             )
         return found

@@ -1,1 +1,1 @@
-"""How an installation gets here, to another server, and past an upgrade: import, backup, restore, upgrade check."""
+"""Moves installations: import, backup, restore, move to another server, and upgrade check."""

@@ -1,4 +1,4 @@
-"""Collects what a backup holds, while an engine runs or not."""
+"""Creates backups, whether an engine is running or not."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ from te_core.moving.sealing import Seal, seal
 from te_core.settings.layers import SECRETS_FILE
 
 FOLDERS = ("accounts", "sources", "notifiers", "risk_checks", "observers", "settings")
-"""What plugins keep, and earlier versions of the settings."""
+"""Plugin files, and earlier versions of the settings."""
 FILES = (used_plugins.FILE, last_run.FILE)
 LOGS = ("-wal", "-shm", "-journal")
-"""Endings of files that belong to a database, and are part of its copy."""
+"""Suffixes of files that belong to a database; its copy includes them."""
 ATTEMPTS = 5
 MODE = 0o600
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Made:
-    """``steady``: the journal was not written while plugins' files were copied, so that all is of one moment."""
+    """A finished backup. ``steady``: the journal was not written meanwhile, so that all files are consistent."""
 
     file: Path
     size: int
@@ -51,13 +51,15 @@ class Made:
 def make_backup(
     paths: Paths, journal: Path, target: Path, *, by: Seal | None, now: datetime, machine: str
 ) -> Made:
-    """Write everything into one file, readable by its owner only. Raises ``BackupError``, ``JournalError``."""
+    """Write everything to one file, readable by its owner only. Raises ``BackupError``, ``JournalError``."""
     if target.exists():
-        raise BackupError(f"{target} is there already: name another file")
+        raise BackupError(f"{target} exists already: name another file")
     if not paths.settings.exists():
         raise BackupError(f"there is no {paths.settings}: nothing to back up")
     try:
-        with TemporaryDirectory(prefix=".te-backup-", dir=target.parent) as scratch:  # its owner's alone
+        with TemporaryDirectory(
+            prefix=".te-backup-", dir=target.parent
+        ) as scratch:  # readable by its owner only
             folder = Path(scratch) / "content"
             folder.mkdir()
             facts, steady = _collect(paths, journal, folder)
@@ -73,7 +75,7 @@ def make_backup(
             _write(manifest, folder, Path(scratch) / "archive", target, by)
     except OSError as error:
         raise BackupError(
-            f"{error.filename or target}: {error.strerror or error}: no backup was made"
+            f"{error.filename or target}: {error.strerror or error}; no backup was made"
         ) from None
     return Made(
         file=target,
@@ -85,13 +87,13 @@ def make_backup(
 
 
 def _seen_from_state(journal: Path, state: Path) -> str:
-    """Return where the journal stands below the state folder, else its absolute path."""
+    """Return the journal's path relative to the state folder, or its absolute path if it is elsewhere."""
     journal, state = journal.resolve(), state.resolve()
     return journal.relative_to(state).as_posix() if journal.is_relative_to(state) else str(journal)
 
 
 def _collect(paths: Paths, journal: Path, folder: Path) -> tuple[CopyFacts | None, bool]:
-    """Copy everything; again when the journal was written meanwhile, so that plugins' files fit to it."""
+    """Copy everything; repeat if the journal was written meanwhile, so that plugin files match it."""
     shutil.copyfile(paths.settings, folder / SETTINGS)
     secrets = paths.settings.with_name(SECRETS_FILE)
     if secrets.exists():
@@ -130,8 +132,8 @@ def _files(state: Path) -> Iterator[Path]:
 
 
 def _write(manifest: Manifest, folder: Path, archive: Path, target: Path, by: Seal | None) -> None:
-    """Write the archive, and give it its name when it is complete."""
-    with archive.open("xb") as stream:  # in a folder that is its owner's alone
+    """Write the archive, and rename it to ``target`` when it is complete."""
+    with archive.open("xb") as stream:  # in a folder that only its owner can read
         write_archive(stream, manifest, folder)
     finished = archive
     if by is not None:

@@ -1,4 +1,4 @@
-"""Exchange accounts of the earlier program, as sections of ours, and what it last put each of them to."""
+"""Converts exchange accounts of the earlier program to sections of ours, with the last depths it set on each."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ PLUGINS = {
     "kucoinfutures": "kucoin",
     "mexc": "mexc",
 }
-"""Plugins of exchanges that have one of their own; all others go through the plugin ``ccxt``."""
+"""Exchanges with their own plugin; all others use the plugin ``ccxt``."""
 OWN = ("bybit", "blofin", "kucoin", "mexc", "bingx")
-"""Exchanges that had an entry of their own, outside of the list of ccxt's."""
+"""Exchanges that had their own entry, outside of the ccxt list."""
 STORED_ONLY = ("bingx",)
-"""Their keys were asked for, and no account of them was ever traded."""
+"""Exchanges whose keys were stored but whose accounts were never traded."""
 PASSPHRASES = ("blofin", "kucoin")
 WALLETS = ("hyperliquid",)
 COPY_TRADING = ("blofin",)
@@ -44,20 +44,20 @@ _TOLERANCE, _SHARE = Decimal("0.0001"), Decimal("0.001")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Imported:
-    """An account's section, and the names under which the earlier program kept its depths (lower case)."""
+    """An account's section, and the names under which the earlier program stored its depths (lower case)."""
 
     section: NewSection
     keys: tuple[str, ...]
 
     @property
     def trades(self) -> bool:
-        """Whether it is to hold positions in symbols of the same names."""
+        """Return whether the account trades the same symbol names: enabled, and settled in the default coin."""
         return bool(self.section.values.get("enabled", True)) and "settle" not in self.section.values
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Held:
-    """What the earlier program last put an account to on a symbol, and what the imported signals ask for."""
+    """The depth that the earlier program last set for a symbol, and the depth that the imported signals ask for."""
 
     account: str
     symbol: str
@@ -66,13 +66,13 @@ class Held:
 
     @property
     def matches(self) -> bool:
-        """Whether both are the same target."""
+        """Return whether both are the same target, within a tolerance."""
         tolerance = max(_TOLERANCE, max(abs(self.depth), abs(self.wanted)) * _SHARE)
         return abs(self.depth - self.wanted) <= tolerance
 
 
 def accounts(found: Mapping[str, Any], notes: Notes) -> list[Imported]:
-    """Return every account that has all its keys."""
+    """Return every account whose keys are complete."""
     entries = list(_entries(found, notes))
     listed = {_exchange(entry) for entry in entries if entry.get("enabled", True)}
     made: list[Imported] = []
@@ -81,19 +81,19 @@ def accounts(found: Mapping[str, Any], notes: Notes) -> list[Imported]:
         if not isinstance(entry, dict) or not _text(entry, "api_key"):
             continue
         if name in listed:
-            notes.add(CREDENTIALS, f"{name}: the list of ccxt has an account there, which was traded instead")
+            notes.add(CREDENTIALS, f"{name}: the ccxt list has an account there, which was traded instead")
             continue
         made += _account(name, "", entry, made, notes)
     for entry in entries:
         made += _account(_exchange(entry), _text(entry, "account_name"), entry, made, notes)
     for name, _ in tables(found, CREDENTIALS, notes):
         if name not in (*OWN, "ccxt", "bittensor_sn8", "bittensor"):
-            notes.add(CREDENTIALS, f"{name}: nothing of the earlier program has that name, left out")
+            notes.add(CREDENTIALS, f"{name}: not known from the earlier program, left out")
     return made
 
 
 def _entries(found: Mapping[str, Any], notes: Notes) -> Iterator[Mapping[str, Any]]:
-    """Yield the accounts that went through ccxt; there was one, before there was a list."""
+    """Yield the accounts that used ccxt; older versions had a single one instead of a list."""
     ccxt = found.get("ccxt")
     if not isinstance(ccxt, dict):
         return
@@ -102,7 +102,7 @@ def _entries(found: Mapping[str, Any], notes: Notes) -> Iterator[Mapping[str, An
         if isinstance(entry, dict) and re.fullmatch(r"[a-z0-9]+", _exchange(entry)):
             yield entry
         else:
-            notes.add(CREDENTIALS, "ccxt: an entry without exchange_name is left out")
+            notes.add(CREDENTIALS, "ccxt: an entry without exchange_name was left out")
 
 
 def _account(
@@ -112,11 +112,11 @@ def _account(
     label = label or exchange
     where = exchange if label == exchange else f"{exchange} {label}"
     if missing := [key for key, value in (hidden | values).items() if not value]:
-        notes.add(CREDENTIALS, f"{where}: {', '.join(missing)} missing, the account is left out")
+        notes.add(CREDENTIALS, f"{where}: {', '.join(missing)} missing, the account was left out")
         return
     if exchange in STORED_ONLY and "exchange_name" not in entry:
         values["enabled"] = False
-        notes.add(CREDENTIALS, f"{where}: the earlier program never traded it: enabled = false")
+        notes.add(CREDENTIALS, f"{where}: the earlier program never traded it, so enabled = false")
     values |= dict(_options(exchange, where, entry, notes))
     name = _free(label, {each.section.name for each in made})
     section = NewSection(group="accounts", name=name, values=values, hidden=hidden)
@@ -125,7 +125,7 @@ def _account(
 
 
 def _keys(exchange: str, entry: Mapping[str, Any]) -> tuple[dict[str, str], dict[str, Any]]:
-    """Return secrets and plain values by our names; an empty one is missing."""
+    """Return secrets and plain values under our names; an empty value means that it is missing."""
     key, secret, phrase = (_text(entry, name) for name in ("api_key", "api_secret", "api_passphrase"))
     if exchange in WALLETS:
         plain = {"plugin": "ccxt", "exchange": exchange, "settle": "USDC", "wallet_address": key}
@@ -148,21 +148,21 @@ def _options(exchange: str, where: str, entry: Mapping[str, Any], notes: Notes) 
         if exchange in COPY_TRADING:
             yield "account_type", "copy_trading"
         else:
-            notes.add(CREDENTIALS, f"{where}: copy_trading is known here for BloFin only, left out")
+            notes.add(CREDENTIALS, f"{where}: copy_trading is only supported for BloFin, left out")
     if exchange in WALLETS:
         notes.add(
             CREDENTIALS,
-            f"{where}: its perpetuals pay in USDC and are called BTCUSDC here: what has weights as BTCUSDT is not "
-            "traded there until it is mapped and weighed under that name",
+            f"{where}: its perpetuals settle in USDC and are named like BTCUSDC here: a symbol with weights as BTCUSDT "
+            "is not traded there until it is mapped and has weights under the USDC name",
         )
         if _text(entry, "api_passphrase"):
             notes.add(
                 CREDENTIALS,
-                f"{where}: the agent wallet is left out, the private key says which it is; for a vault or "
+                f"{where}: the agent wallet was left out, as the private key identifies it; for a vault or "
                 "sub-account set vault_address",
             )
     for name in sorted(entry.keys() - KNOWN):
-        notes.add(CREDENTIALS, f"{where}: {name} is not known, left out")
+        notes.add(CREDENTIALS, f"{where}: {name}: unknown key, left out")
 
 
 def _exchange(entry: Mapping[str, Any]) -> str:
@@ -175,7 +175,7 @@ def _text(entry: Mapping[str, Any], name: str) -> str:
 
 
 def _free(label: str, taken: set[str]) -> str:
-    """Return a name for a section that nobody has."""
+    """Return an unused name for a section."""
     base = _NAME.sub("-", label.lower()).strip("-")[:48] or "account"
     name, count = base, 1
     while name in taken:
@@ -187,12 +187,12 @@ def _free(label: str, taken: set[str]) -> str:
 def held(
     found: Mapping[str, Any], made: Sequence[Imported], wanted: Mapping[str, Decimal], notes: Notes
 ) -> Iterator[Held]:
-    """Yield what each account that goes on trading was last put to. ``wanted``: depths by symbol."""
+    """Yield the last depths of each account that continues to trade. ``wanted``: depths by symbol."""
     for key, depths in tables(found, DEPTHS, notes):
         account = _owner(key, made)
         if account is None:
             if any(number(depth) for depth in depths.values()):
-                notes.add(DEPTHS, f"{key}: no account that is taken over has that name")
+                notes.add(DEPTHS, f"{key}: no imported account has that name")
             continue
         for symbol, value in depths.items():
             depth = number(value)
@@ -204,7 +204,7 @@ def held(
 
 
 def _owner(key: str, made: Sequence[Imported]) -> Imported | None:
-    """Find the account that a key means; one that only names an exchange means its only account."""
+    """Return the account of a key; a key that only names an exchange refers to its only account."""
     name = key.strip().lower()
     if found := next((each for each in made if name in each.keys), None):
         return found

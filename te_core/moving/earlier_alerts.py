@@ -1,7 +1,8 @@
-"""The last signal of each symbol in the logs of the earlier program, by the rules that it went by.
+"""Finds the last signal of each symbol in the logs of the earlier program, by that program's rules.
 
-A day has one file; a line is a local time and the alert's JSON. Alerts of one symbol and file were sorted by time, and
-a flat and a position within 5 seconds of each other put in order by their sequence, else by what was held before.
+There is one file per day; a line is a local time and the alert's JSON. The earlier program sorted the alerts of a
+symbol and file by time. It ordered a flat and a position within 5 seconds of each other by their sequence, or else by
+what was held before.
 """
 
 from __future__ import annotations
@@ -19,14 +20,14 @@ from te_core.moving.earlier_files import ALERTS, OPINIONS, Notes, number
 WINDOW = timedelta(seconds=5)
 NUDGE = timedelta(milliseconds=1)
 COUNTED = timedelta(days=60)
-"""Older alerts no longer counted."""
+"""Age beyond which alerts were ignored."""
 UNRANKED = 3
 FORMAT = "%Y-%m-%d %H:%M:%S.%f"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alert:
-    """One line. ``at``: local time without zone, as it stands there. ``spelling``: the symbol as it was sent."""
+    """One line of a log. ``at``: local time without zone. ``spelling``: the symbol as sent."""
 
     symbol: str
     spelling: str
@@ -42,14 +43,14 @@ class Alert:
 
     @property
     def order_key(self) -> tuple[datetime, int, int | str, int]:
-        """Where it sorts in its file."""
+        """Return the sort key within a file."""
         return self.at, self.rank, self.sequence, self.line
 
 
 def read_alerts(
     folder: Path, mapping: Mapping[str, str], prior: Mapping[str, bool], notes: Notes
 ) -> dict[str, Alert]:
-    """Return the newest alert of each symbol. ``prior``: by symbol, whether a position was held before all of them."""
+    """Return the newest alert of each symbol. ``prior``: by symbol, whether a position was held before the first."""
     newest: dict[str, Alert] = {}
     files = sorted((folder / ALERTS).glob("*.log")) if (folder / ALERTS).is_dir() else []
     for file in files:
@@ -57,7 +58,7 @@ def read_alerts(
             with file.open(encoding="utf-8", errors="replace") as lines:
                 found = list(parse_lines(lines, file.name, mapping, notes))
         except OSError as error:
-            notes.add(file.name, f"cannot be read: {error.strerror}, left out")
+            notes.add(file.name, f"cannot be read ({error.strerror}), left out")
             continue
         for symbol, alerts in _by_symbol(found).items():
             before = newest.get(symbol)
@@ -71,7 +72,7 @@ def read_alerts(
 def parse_lines(
     lines: Iterable[str], where: str, mapping: Mapping[str, str], notes: Notes
 ) -> Iterator[Alert]:
-    """Yield the alerts that counted; the others are noted by their number."""
+    """Yield the alerts that counted; add a note with the number of the others."""
     dropped: dict[str, int] = {}
     for number_of, line in enumerate(lines, start=1):
         if not line.strip() or line.lstrip().startswith("#"):
@@ -81,11 +82,11 @@ def parse_lines(
         except ValueError as error:
             dropped[str(error)] = dropped.get(str(error), 0) + 1
     for reason, count in dropped.items():
-        notes.add(where, f"{count} lines did not count before either: {reason}")
+        notes.add(where, f"{count} lines were ignored by the earlier program, too: {reason}")
 
 
 def _alert(line: str, where: str, number_of: int, mapping: Mapping[str, str]) -> Alert:
-    """Parse a line. Raises ``ValueError`` with the reason for one that never counted."""
+    """Parse a line. Raises ``ValueError`` with the reason if it never counted."""
     parts = line.split(" ", 2)
     try:
         at = datetime.strptime(" ".join(parts[:2]), FORMAT)  # noqa: DTZ007 - the zone is its server's, added later
@@ -148,7 +149,7 @@ def _by_symbol(alerts: Iterable[Alert]) -> dict[str, list[Alert]]:
 
 
 def in_order(alerts: Sequence[Alert], held: bool | None) -> Iterator[Alert]:
-    """Yield the alerts of one symbol and file as they counted. ``held``: whether a position was held before them."""
+    """Yield the alerts of one symbol and file in effective order. ``held``: whether a position was held before."""
     waiting = sorted(alerts, key=lambda alert: alert.order_key)
     while waiting:
         first, *rest = waiting
@@ -163,7 +164,7 @@ def in_order(alerts: Sequence[Alert], held: bool | None) -> Iterator[Alert]:
 
 
 def _pair(first: Alert, second: Alert, held: bool | None) -> tuple[Alert, Alert]:
-    """Put a flat and a position in order; where that is not the order of their times, these follow it."""
+    """Order a flat and a position, and adjust their times if those are in a different order."""
     pair = first, second
     if first.rank == second.rank < UNRANKED and first.sequence != second.sequence:
         pair = (first, second) if _precedes(first, second) else (second, first)
@@ -177,7 +178,7 @@ def _pair(first: Alert, second: Alert, held: bool | None) -> tuple[Alert, Alert]
 
 
 def _precedes(one: Alert, other: Alert) -> bool:
-    """Compare sequences of one rank: numbers as numbers, texts as texts."""
+    """Return whether a sequence precedes another of the same rank: compare numbers as numbers, texts as texts."""
     if isinstance(one.sequence, int) and isinstance(other.sequence, int):
         return one.sequence < other.sequence
     return str(one.sequence) < str(other.sequence)
@@ -185,7 +186,7 @@ def _precedes(one: Alert, other: Alert) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opinion:
-    """What the miners last came to on a symbol. ``at``: milliseconds since 1970."""
+    """The miners' last depth for a symbol. ``at``: milliseconds since 1970."""
 
     symbol: str
     depth: Decimal
@@ -195,7 +196,7 @@ class Opinion:
 
 
 def read_opinions(folder: Path, notes: Notes) -> dict[str, Opinion]:
-    """Return the newest opinion of each symbol that the miners' processor stored."""
+    """Return the newest stored opinion of the miners for each symbol."""
     newest: dict[str, Opinion] = {}
     bittensor_folder = folder / OPINIONS
     for file in (

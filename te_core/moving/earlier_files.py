@@ -1,4 +1,4 @@
-"""The files of the earlier program: which there are, and what was not understood in them."""
+"""Reads the files of the earlier program, and collects notes about what cannot be imported."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ FILES = (WEIGHTS, MAPPINGS, MINERS, CREDENTIALS, DEPTHS)
 TRADINGVIEW = "tradingview"
 BITTENSOR = "bittensor"
 SOURCES = (TRADINGVIEW, BITTENSOR)
-"""Its sources; their plugins here have the same names."""
+"""Sources of the earlier program; the plugins have the same names."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewSection:
-    """A section to write. ``hidden``: keys that belong into ``.secrets.toml``."""
+    """A section to write. ``hidden``: keys that belong in ``.secrets.toml``."""
 
     group: str
     name: str
@@ -38,38 +38,39 @@ class NewSection:
 
 @dataclass(slots=True)
 class Notes:
-    """What could not be taken over, and why; each line names its file."""
+    """What could not be imported, and why; each line names its file."""
 
     lines: list[str] = field(default_factory=list)
 
     def add(self, where: object, what: str) -> None:
-        """Note one thing that is left out."""
+        """Add a note, unless it is a duplicate."""
         line = f"{where}: {what}"
         if line not in self.lines:
             self.lines.append(line)
 
 
 def find_files(folder: Path) -> Sequence[Path]:
-    """Return what is there of an installation. Raises ``ConfigError`` where nothing is."""
+    """Return the files of an installation. Raises ``ConfigError`` if there are none."""
     found = [folder / name for name in FILES if (folder / name).is_file()]
     found += [folder / name for name in (ALERTS, OPINIONS) if (folder / name).is_dir()]
     if not found:
         raise ConfigError(
-            f"this is no folder of the earlier program: it has none of {', '.join(FILES)}", file=str(folder)
+            f"this is not a folder of the earlier program: it has none of {', '.join(FILES)}",
+            file=str(folder),
         )
     return found
 
 
 def read_json(folder: Path, name: str, kind: type[Any], notes: Notes) -> Any:
-    """Return a file's content, an empty one where there is no file. Numbers with a point are decimals.
+    """Return the JSON content of a file, or an empty ``kind`` if there is no file. Numbers with a point are decimals.
 
-    Raises ``ConfigError`` for a file that cannot be read, is not JSON, or holds another ``kind`` of value.
+    Raises ``ConfigError`` if the file cannot be read, is not JSON, or is not of that ``kind``.
     """
     file = folder / name
     try:
         text = file.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
-        notes.add(name, "there is no such file")
+        notes.add(name, "no such file")
         return kind()
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "not UTF-8 text"
@@ -86,7 +87,7 @@ def read_json(folder: Path, name: str, kind: type[Any], notes: Notes) -> Any:
 
 
 def tables(found: Mapping[str, Any], name: str, notes: Notes) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Yield the entries of an object that are objects themselves; others are noted."""
+    """Yield the entries of an object that are objects themselves; add a note for others."""
     for key, value in found.items():
         if isinstance(value, dict):
             yield key, value
@@ -95,7 +96,7 @@ def tables(found: Mapping[str, Any], name: str, notes: Notes) -> Iterator[tuple[
 
 
 def number(value: Any) -> Decimal | None:
-    """Return a finite number that is written as a number or as text; None for anything else."""
+    """Return a finite number, given as a number or text; None for anything else."""
     if isinstance(value, bool) or not isinstance(value, int | str | Decimal):
         return None
     try:
@@ -106,6 +107,6 @@ def number(value: Any) -> Decimal | None:
 
 
 def whole(value: Any) -> int | None:
-    """Return a whole number, also one written as 5.0; None for anything else."""
+    """Return a whole number, also if written as 5.0; None for anything else."""
     found = number(value)
     return int(found) if found is not None and found == found.to_integral_value() else None

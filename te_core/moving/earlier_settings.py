@@ -1,4 +1,4 @@
-"""Mappings, weights and miners' parameters of the earlier program, as sections of ours."""
+"""Converts mappings, weights and miners' parameters of the earlier program to sections of ours."""
 
 from __future__ import annotations
 
@@ -35,16 +35,16 @@ SCORING = (
     "profitable_rate_exponent",
     "position_count_divisor",
 )
-"""Parameters that have the same name and meaning here."""
+"""Parameters with the same name and meaning here."""
 _UNUSED = "leverage_limit_crypto"
-"""It was stored, and nothing that traded read it."""
+"""A parameter that was stored but never used for trading."""
 _WHOLE = ("min_trades", "min_trades_per_asset")
 
 UNMAPPED: Mapping[str, Mapping[str, str]] = {BITTENSOR: {"BTCUSD": "BTCUSDT", "ETHUSD": "ETHUSDT"}}
-"""What counted where there was no file of mappings."""
+"""The mappings that applied without a mappings file."""
 
 Mappings = Mapping[str, Mapping[str, str]]
-"""By source: its spelling = the symbol."""
+"""Source -> its spelling -> symbol."""
 
 
 def mappings(found: Mapping[str, Any], notes: Notes) -> dict[str, dict[str, str]]:
@@ -52,7 +52,7 @@ def mappings(found: Mapping[str, Any], notes: Notes) -> dict[str, dict[str, str]
     made: dict[str, dict[str, str]] = {}
     for source, pairs in tables(found, MAPPINGS, notes):
         if source not in SOURCES:
-            notes.add(MAPPINGS, f"{source}: no source of the earlier program has that name, left out")
+            notes.add(MAPPINGS, f"{source}: not a source of the earlier program, left out")
             continue
         for spelling, symbol in pairs.items():
             if not spelling or not isinstance(symbol, str) or not SYMBOL.fullmatch(symbol):
@@ -70,7 +70,7 @@ def symbols(found: Sequence[Any], notes: Notes) -> Iterator[NewSection]:
         if not isinstance(name, str) or not SYMBOL.fullmatch(name):
             notes.add(WEIGHTS, f"{name or 'an entry without symbol'}: not a symbol like BTCUSDT, left out")
         elif name in seen:
-            notes.add(WEIGHTS, f"{name} is there twice: the first one is taken")
+            notes.add(WEIGHTS, f"{name}: duplicate entry, the first one was used")
         else:
             seen.add(name)
             yield NewSection(
@@ -87,7 +87,7 @@ def _leverage(symbol: str, value: Any, notes: Notes) -> int:
     found = whole(value)
     if found is not None and found >= 1:
         return found
-    notes.add(WEIGHTS, f"{symbol}: leverage {value} is not a whole number above 0: 1 is taken")
+    notes.add(WEIGHTS, f"{symbol}: leverage {value} is not a positive whole number, 1 was used")
     return 1
 
 
@@ -99,7 +99,9 @@ def _weights(symbol: str, entry: Mapping[str, Any], notes: Notes) -> dict[str, D
             (each.get("source"), number(each.get("weight"))) if isinstance(each, dict) else ("", None)
         )
         if source not in SOURCES or weight is None or not 0 <= weight <= 1:
-            notes.add(WEIGHTS, f"{symbol}: a weight that is not a source's share from 0 to 1 is left out")
+            notes.add(
+                WEIGHTS, f"{symbol}: a weight that is not a known source's share from 0 to 1 was left out"
+            )
         else:
             made[source] = weight
     return made
@@ -118,7 +120,7 @@ def sources(
         pairs = dict(found.get(source, {}))
         shares = [s.name for s in weighted if s.values["weights"].get(source)]
         if source == TRADINGVIEW:
-            # It passed on what was not mapped; here an alert needs a mapping.
+            # The earlier program passed unmapped symbols on; here an alert needs a mapping.
             pairs |= {name: name for name in shares if name not in pairs and name not in pairs.values()}
             if pairs:
                 yield NewSection(group="sources", name=source, values={"plugin": source, "symbols": pairs})
@@ -136,7 +138,7 @@ def _miners(
         )
     key, address = credentials.get("api_key"), credentials.get("endpoint")
     if not isinstance(address, str) or not address.startswith(("http://", "https://")):
-        notes.add(CREDENTIALS, "bittensor_sn8 has no endpoint: the source cannot be taken over")
+        notes.add(CREDENTIALS, "bittensor_sn8 has no endpoint, so the source cannot be imported")
         return
     values: dict[str, Any] = {
         "plugin": BITTENSOR,

@@ -1,4 +1,4 @@
-"""What an import of the earlier program writes: sections, the last signals, and which accounts to adopt."""
+"""Plans an import of the earlier program: sections, the last signals, and accounts to adopt."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ from te_core.moving.earlier_files import (
 from te_core.moving.earlier_settings import UNMAPPED
 
 RULE = "imported"
-"""What stands as the rule of an imported signal."""
+"""The rule of an imported signal."""
 AHEAD = timedelta(minutes=5)
-"""How far clocks may differ; an alert further in the future was read in the wrong zone."""
+"""Tolerated clock difference; an alert further in the future was read in the wrong time zone."""
 MASK = "********"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImportPlan:
-    """``notes``: what was not understood or left out. ``held``: what accounts were last put to."""
+    """What an import writes. ``notes``: what was left out, and why. ``held``: the last depths of the accounts."""
 
     files: Sequence[Path]
     sections: Sequence[NewSection]
@@ -72,9 +72,9 @@ class ImportPlan:
 
 
 def plan_import(folder: Path, *, zone: tzinfo | None, now: datetime) -> ImportPlan:
-    """Read an installation of the earlier program. ``zone``: of its log files; None: this machine's.
+    """Read an installation of the earlier program. ``zone``: of its log files; None: local time.
 
-    Changes nothing. Raises ``ConfigError`` for a folder that is none, a file that is broken, a zone that cannot be.
+    Changes nothing. Raises ``ConfigError`` for a wrong folder, a broken file or an impossible time zone.
     """
     notes = Notes()
     files = find_files(folder)
@@ -113,16 +113,16 @@ def plan_import(folder: Path, *, zone: tzinfo | None, now: datetime) -> ImportPl
 
 
 def _without_others(section: NewSection, kept: set[str], notes: Notes) -> NewSection:
-    """Take out the weights of a source that could not be taken over: the settings would be refused as a whole."""
+    """Remove the weights of sources that were left out: otherwise all settings would be refused."""
     weights = section.values["weights"]
     if lost := [source for source in weights if source not in kept]:
-        notes.add(WEIGHTS, f"{section.name}: weights of {', '.join(lost)} are left out, as that source is")
+        notes.add(WEIGHTS, f"{section.name}: weights of {', '.join(lost)} were left out, as the source was")
     left = {source: weight for source, weight in weights.items() if source in kept}
     return replace(section, values={**section.values, "weights": left})
 
 
 class _LastSignals:
-    """The last signals of symbols that have weights."""
+    """Finds the last signals of symbols that have weights."""
 
     def __init__(
         self, folder: Path, *, names: set[str], zone: tzinfo | None, now: datetime, notes: Notes
@@ -134,12 +134,12 @@ class _LastSignals:
         self._notes = notes
 
     def of_alerts(self, mapping: Mapping[str, str], prior: Mapping[str, bool]) -> Iterator[Signal]:
-        """Yield those of TradingView. Raises ``ConfigError`` for one in the future."""
+        """Yield the signals of TradingView. Raises ``ConfigError`` for one in the future."""
         for alert in read_alerts(self._folder, mapping, prior, self._notes).values() if mapping else ():
             at = _in_zone(alert.at, self._zone)
             if at - self._now > AHEAD:
                 raise ConfigError(
-                    f"this alert is of {at:%Y-%m-%d %H:%M}Z, which is in the future: name the zone of the "
+                    f"this alert is dated {at:%Y-%m-%d %H:%M}Z, which is in the future: set the time zone of the "
                     "machine that wrote it, as in --zone Europe/Berlin",
                     file=alert.where,
                     line=alert.line,
@@ -147,7 +147,7 @@ class _LastSignals:
             yield from self._signal(alert, at)
 
     def of_miners(self, mapping: Mapping[str, str]) -> Iterator[Signal]:
-        """Yield those of the miners."""
+        """Yield the signals of the miners."""
         for opinion in read_opinions(self._folder, self._notes).values() if mapping else ():
             yield from self._signal(opinion, datetime.fromtimestamp(opinion.at / 1000, UTC))
 
@@ -155,7 +155,7 @@ class _LastSignals:
         if found.symbol not in self._names:
             return
         if self._now - at > COUNTED:
-            text = f"{found.symbol}: last signal of {at:%Y-%m-%d}, older than {COUNTED.days} days, left out"
+            text = f"{found.symbol}: last signal on {at:%Y-%m-%d}, older than {COUNTED.days} days, left out"
             self._notes.add(found.where, text)
             return
         source = TRADINGVIEW if isinstance(found, Alert) else BITTENSOR
@@ -179,18 +179,18 @@ class _LastSignals:
 
 
 def _symbols_of(sources: Sequence[NewSection], name: str) -> Mapping[str, str]:
-    """Return a source's mapping; none where it is not taken over."""
+    """Return a source's mapping; empty if it is not imported."""
     return next((section.values["symbols"] for section in sources if section.name == name), {})
 
 
 def _in_zone(at: datetime, zone: tzinfo | None) -> datetime:
-    """Return a local time in UTC."""
+    """Convert a local time to UTC."""
     local = at.astimezone() if zone is None else at.replace(tzinfo=zone)
     return local.astimezone(UTC)
 
 
 def _prior(depths: Mapping[str, object]) -> dict[str, bool]:
-    """Return by symbol whether any account held a position."""
+    """Return whether any account held a position, by symbol."""
     found: dict[str, bool] = {}
     for account in depths.values():
         for symbol, value in account.items() if isinstance(account, dict) else ():
@@ -201,7 +201,7 @@ def _prior(depths: Mapping[str, object]) -> dict[str, bool]:
 
 
 def _wanted(symbols: Sequence[NewSection], signals: Sequence[Signal]) -> dict[str, Decimal]:
-    """Return what the signals add up to, by symbol."""
+    """Return the weighted sum of the signals, by symbol."""
     depth = {(signal.source, signal.symbol): signal.depth for signal in signals}
     return {
         section.name: sum(
@@ -216,24 +216,24 @@ def _wanted(symbols: Sequence[NewSection], signals: Sequence[Signal]) -> dict[st
 
 
 def _unheard(held: Sequence[Held], accounts: Sequence[Imported]) -> Iterator[str]:
-    """Name positions that no imported signal asks for."""
+    """Yield notes on positions that no imported signal asks for."""
     names = {account.section.name for account in accounts}
     for each in held:
         if each.account in names and each.depth and not each.wanted:
-            yield f"{each.account}: {each.symbol} was held, and no signal that is taken over asks for it"
+            yield f"{each.account}: {each.symbol} was held, but no imported signal asks for it"
 
 
-# -- against what is there
+# -- compared with what exists
 
 
 def news(signals: Sequence[Signal], present: Sequence[Signal]) -> list[Signal]:
-    """Return the signals that are newer than what a journal has of their source and symbol."""
+    """Return the signals that are newer than those of the same source and symbol in ``present``."""
     newest = {(signal.source, signal.symbol): signal.time for signal in present}
     return [s for s in signals if (s.source, s.symbol) not in newest or s.time > newest[s.source, s.symbol]]
 
 
 def shown(plan: ImportPlan) -> tuple[str, str]:
-    """Return what is written into ``settings.toml`` and ``.secrets.toml``, as text; secrets are masked."""
+    """Return the text for ``settings.toml`` and ``.secrets.toml``; secrets are masked."""
     return _text(plan, secret=False), _text(plan, secret=True)
 
 
@@ -253,7 +253,7 @@ def _text(plan: ImportPlan, *, secret: bool) -> str:
 
 
 def toml_value(value: object) -> object:
-    """Return a value as settings files have it."""
+    """Convert a value for a settings file."""
     if isinstance(value, Mapping):
         table = tomlkit.inline_table()
         table.update({key: toml_value(item) for key, item in value.items()})

@@ -1,8 +1,8 @@
-"""Does another engine with this journal's identity trade? The exchanges know: its orders have ids that follow from it.
+"""Detects at the exchanges whether another engine with this journal's identity trades.
 
-An engine numbers its orders on from what its journal holds. So the ids that a journal would use next are those that its
-original has used since the backup was made. Exchanges forget old ids, but not positions: one that is no longer what the
-journal saw last was changed since, by an engine or a person.
+Order ids follow from the journal: an engine continues its journal's numbering. So the ids that a journal would use next
+are those that its original has used since the backup was made. Exchanges forget old ids, but not positions: one that
+differs from the last one in the journal has been changed since, by an engine or a person.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ from te_core.settings.resolution import Resolved
 T = TypeVar("T")
 
 REVISIONS = 4
-"""Revisions of a target, after the one in the journal, whose first orders are looked up: some of them order nothing."""
+"""Revisions after the journal's whose first orders are looked up; several, as some revisions order nothing."""
 ATTEMPTS, PAUSE = 10, 1.0
-"""How often an exchange is asked again whose request limit is used up, and the seconds between."""
+"""Retries while an exchange's request limit is used up, and the seconds between them."""
 STEPS = 2
-"""Orders of the present revision, after the last one in the journal, that are looked up."""
+"""Orders of the current revision, after the last one in the journal, that are looked up."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What one exchange said. ``traded``: what shows that somebody did. ``reason``: why it said nothing."""
+    """The answer of one exchange. ``traded``: evidence of trading. ``reason``: why it gave no answer."""
 
     account: str
     traded: Sequence[str] = ()
@@ -53,7 +53,7 @@ def next_ids(
     symbols: Sequence[str],
     form: ClientOrderIdForm,
 ) -> Iterator[tuple[str, str]]:
-    """Yield (symbol, id) of the orders that would come next on an account, by its name."""
+    """Yield (symbol, id) of the orders that an account would send next."""
     names = {record.name: record.book for record in snapshot.accounts}
     book = names.get(account, account)
     for symbol in dict.fromkeys((*symbols, *(name for owner, name in snapshot.books if owner == book))):
@@ -66,7 +66,7 @@ def next_ids(
 
 
 def last_seen(snapshot: JournalSnapshot, *, account: str) -> dict[str, Decimal]:
-    """Return by symbol the position that a journal saw last, where none of its own orders may have changed it since."""
+    """Return the last position in the journal by symbol, unless an order of its own may have changed it since."""
     book = {record.name: record.book for record in snapshot.accounts}.get(account, account)
     under_way = {(intent.account, intent.symbol) for intent in snapshot.open_intents}
     return {
@@ -89,7 +89,7 @@ async def ask_all(
     clock: Clock,
     on_asking: Callable[[str], None],
 ) -> list[Answer]:
-    """Ask the exchange of every account that may have traded. ``on_asking`` is called with each one's name."""
+    """Query the exchange of every account that may have traded. ``on_asking`` is called with each one's name."""
     settings = resolved.settings
     met = {record.name for record in snapshot.accounts}
     answers = [
@@ -101,11 +101,11 @@ async def ask_all(
         section = settings.accounts[name]
         spec = registry.exchanges[section.plugin]
         if spec.capabilities_of(options).simulated or (not section.enabled and name not in met):
-            continue  # no order of it is known to others, or it has never traded
+            continue  # it is simulated, or has never traded
         on_asking(name)
         form = spec.capabilities_of(options).client_order_ids
         ids = list(next_ids(snapshot, journal_id, account=name, symbols=list(settings.symbols), form=form))
-        with TemporaryDirectory() as folder:  # an engine may be running in the account's own
+        with TemporaryDirectory() as folder:  # a running engine may be using the account's own folder
             answers.append(
                 await ask_exchange(
                     spec,
@@ -130,9 +130,9 @@ async def ask_exchange(
     folder: Path,
     clock: Clock,
 ) -> Answer:
-    """Look orders and positions up at an exchange. ``folder``: what the account may keep meanwhile. Changes nothing."""
+    """Look up orders and positions at an exchange. ``folder``: where the account may store files. Changes nothing."""
     if not spec.capabilities_of(options).order_lookup:
-        return Answer(account=name, reason="the exchange looks up no orders by our ids")
+        return Answer(account=name, reason="the exchange cannot look up orders by our ids")
     try:
         async with opened_account(spec, options, name=name, folder=folder, clock=clock) as account:
             traded = [each async for each in _found(account, ids)]
@@ -150,12 +150,12 @@ async def _found(account: ExchangeAccount, ids: Sequence[tuple[str, str]]) -> As
         try:
             if await _patiently(lambda: account.find_order(symbol, order_id)) is not None:  # noqa: B023 - awaited here
                 yield f"{symbol} order {order_id}"
-        except OrderRejected:  # it does not know the symbol any more
+        except OrderRejected:  # it no longer knows the symbol
             continue
 
 
 async def _patiently(ask: Callable[[], Awaitable[T]]) -> T:
-    """Ask again while the exchange's request limit is used up. Raises what ``ask`` does, ``RateLimited`` in the end."""
+    """Retry while the exchange's request limit is used up. Raises what ``ask`` raises, finally ``RateLimited``."""
     for _ in range(ATTEMPTS):
         try:
             return await ask()
@@ -165,7 +165,7 @@ async def _patiently(ask: Callable[[], Awaitable[T]]) -> T:
 
 
 async def _changed(account: ExchangeAccount, seen: Mapping[str, Decimal]) -> list[str]:
-    """Return the positions that are no longer what a journal saw last."""
+    """Return a line for each position that differs from the last one in the journal."""
     offered = await account.instruments(list(seen))
     held = (await account.positions()).value if offered else {}
     found = {symbol: held[symbol].quantity if symbol in held else Decimal(0) for symbol in offered}

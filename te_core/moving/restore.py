@@ -1,7 +1,7 @@
-"""Puts a backup in the place of what is there: either all of it, or nothing, wherever the process is killed.
+"""Restores a backup completely or not at all, no matter when the process is killed.
 
-The backup is unpacked and checked beside the present state. One file, replaced as a whole, then decides that it counts;
-from there on the renames that remain are repeated by whichever command comes next, before it reads anything.
+The backup is unpacked and checked next to the current state. One atomically replaced file then commits the restore;
+after that, any `te` command completes the remaining renames before it reads anything.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _LOGS = ("-wal", "-shm")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Staged:
-    """A backup that was unpacked and checked; ``facts``: of its journal, None if it has none."""
+    """An unpacked and checked backup. ``facts``: of its journal; None if it has none."""
 
     paths: Paths
     folder: Path
@@ -44,11 +44,11 @@ class Staged:
 
     @property
     def journal(self) -> Path:
-        """The journal's copy."""
+        """Return the path of the journal's copy."""
         return self.folder / JOURNAL
 
     def texts(self) -> Texts:
-        """Return the settings of the backup, as if they stood in their place."""
+        """Return the settings of the backup, as if they were already in place."""
         secrets = self.folder / SECRETS
         return Texts(
             file=self.paths.settings,
@@ -59,9 +59,9 @@ class Staged:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Decision:
-    """What is to be finished. Names are seen from the state folder; ``kept``: where the former state goes.
+    """A committed restore. Names are relative to the state folder. ``kept``: folder for the previous state.
 
-    ``entries``: what the backup brings.
+    ``entries``: what the backup contains.
     """
 
     settings: str
@@ -72,9 +72,9 @@ class _Decision:
 
 
 def stage(stream: IO[bytes], paths: Paths) -> Staged:
-    """Unpack a backup beside what is there, and check it; what cannot be used is deleted again.
+    """Unpack a backup next to the current state and check it; delete it again if it cannot be used.
 
-    Raises ``BackupError``, ``JournalError``, ``ConfigError`` where the state folder is not this user's alone.
+    Raises ``BackupError``, ``JournalError``, or ``ConfigError`` if other users can access the state folder.
     """
     state_folder.prepare(paths.state, paths.state / JOURNAL)
     try:
@@ -85,7 +85,7 @@ def stage(stream: IO[bytes], paths: Paths) -> Staged:
     except OSError as error:
         clear(paths)
         raise BackupError(
-            f"{error.filename or paths.state}: {error.strerror}: nothing was restored"
+            f"{error.filename or paths.state}: {error.strerror}; nothing was restored"
         ) from None
     except BaseException:
         clear(paths)
@@ -94,28 +94,28 @@ def stage(stream: IO[bytes], paths: Paths) -> Staged:
 
 def _checked(paths: Paths, folder: Path, manifest: Manifest) -> Staged:
     if SETTINGS not in manifest.files:
-        raise BackupError("the backup holds no settings")
+        raise BackupError("the backup contains no settings")
     facts = check_copy(folder / JOURNAL) if JOURNAL in manifest.files else None
     if facts is not None and (Path(manifest.journal).is_absolute() or ".." in Path(manifest.journal).parts):
         raise BackupError(
-            f"its journal stood at {manifest.journal}, outside of the state folder: set journal.file to a name "
-            "below it, and back up again"
+            f"its journal was at {manifest.journal}, outside of the state folder: set journal.file to a path "
+            "inside it, and back up again"
         )
     return Staged(paths=paths, folder=folder, manifest=manifest, facts=facts)
 
 
 def clear(paths: Paths) -> None:
-    """Delete what was unpacked and not decided."""
+    """Delete an unpacked backup, unless its restore is committed."""
     work = paths.state / WORK
     if not (work / DECIDED).exists() and work.exists():
         shutil.rmtree(work)
 
 
 def apply(staged: Staged, *, former_journal: Path, stamp: str, new_identity: str = "") -> Path:
-    """Replace what is there by a backup; return the folder that the former state was moved to.
+    """Replace the current state with a backup; return the folder that the previous state was moved to.
 
-    ``former_journal``: that of the settings that are there. ``new_identity``: gives the journal another one.
-    Raises ``JournalLocked`` while an engine runs on either, ``BackupError``.
+    ``former_journal``: the journal of the current settings. ``new_identity``: a new identity for the restored journal.
+    Raises ``JournalLocked`` while an engine uses either journal, ``BackupError``.
     """
     paths = staged.paths
     brought = [name for name in (*FOLDERS, *FILES) if (staged.folder / STATE / name).exists()]
@@ -136,14 +136,14 @@ def apply(staged: Staged, *, former_journal: Path, stamp: str, new_identity: str
             _sync_folder(paths.state / WORK)
             _finish(paths, decision)
     except OSError as error:
-        raise BackupError(f"{error.filename}: {error.strerror}: run any te command to go on") from None
+        raise BackupError(f"{error.filename}: {error.strerror}; run any te command to continue") from None
     return paths.state / decision.kept
 
 
 def finish_pending(paths: Paths) -> bool:
-    """Go on with a restore that was decided and interrupted; return whether there was one.
+    """Complete a committed restore that was interrupted; return whether there was one.
 
-    Raises ``JournalLocked`` while another process does, ``BackupError``.
+    Raises ``JournalLocked`` while another process does so, ``BackupError``.
     """
     decided = paths.state / WORK / DECIDED
     if not decided.exists():
@@ -156,18 +156,18 @@ def finish_pending(paths: Paths) -> bool:
         return False
     except OSError as error:
         raise BackupError(
-            f"an interrupted restore cannot go on: {error.filename}: {error.strerror}"
+            f"cannot complete an interrupted restore: {error.filename}: {error.strerror}"
         ) from None
     return True
 
 
 def _below(journal: Path, state: Path) -> str:
-    """Return a journal's place seen from the state folder; one elsewhere is left where it is."""
+    """Return a journal's path relative to the state folder; empty if it is elsewhere and stays there."""
     return journal.relative_to(state).as_posix() if journal.is_relative_to(state) else ""
 
 
 def _locked(paths: Paths, decision: _Decision) -> ExitStack:
-    """Keep engines out of both journals. Raises ``JournalLocked``."""
+    """Lock both journals. Raises ``JournalLocked``."""
     with ExitStack() as locks:
         for name in dict.fromkeys(filter(None, (decision.journal, decision.former_journal))):
             path = paths.state / name
@@ -176,14 +176,14 @@ def _locked(paths: Paths, decision: _Decision) -> ExitStack:
         return locks.pop_all()
 
 
-# -- what can be repeated
+# -- repeatable steps
 
 
 def _finish(paths: Paths, decision: _Decision) -> None:
     state, work = paths.state, paths.state / WORK
     new, old, kept = work / NEW, work / OLD, paths.state / decision.kept
     settings = Path(decision.settings)
-    if not kept.exists():  # else everything was moved before the interruption
+    if not kept.exists():  # otherwise everything was moved before the interruption
         old.mkdir(exist_ok=True, mode=0o700)
         for name, present in ((SETTINGS, settings), (SECRETS, settings.with_name(SECRETS_FILE))):
             if present.exists() and not (old / name).exists():
@@ -210,7 +210,7 @@ def _finish(paths: Paths, decision: _Decision) -> None:
 
 
 def _former(decision: _Decision) -> Iterator[str]:
-    """Yield what is replaced: a database's log before the database, which must never meet another's log."""
+    """Yield what is replaced: a database's log before the database, which must never be opened with another's log."""
     if former := decision.former_journal:
         yield from (f"{former}{suffix}" for suffix in _LOGS)
     journals = (decision.former_journal, decision.journal)
@@ -223,7 +223,7 @@ def _staged_name(name: str, decision: _Decision) -> str:
 
 
 def _copy(source: Path, target: Path) -> None:
-    """Copy as a whole or not at all."""
+    """Copy atomically."""
     part = target.with_name(f"{target.name}.part")
     shutil.copyfile(source, part)
     part.chmod(0o600)
@@ -243,7 +243,7 @@ def _put_settings(new: Path, settings: Path) -> None:
 
 
 def _sync(folder: Path) -> None:
-    """Have the names of all files below a folder on disk."""
+    """Sync the directory entries of all files below a folder to disk."""
     for each in (folder, *(path for path in folder.rglob("*") if path.is_dir())):
         _sync_folder(each)
 

@@ -1,4 +1,4 @@
-"""Encrypted backups: files of age (https://age-encryption.org), so that its own program opens them, too."""
+"""Encrypts backups as age files (https://age-encryption.org), so that the age program can open them, too."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ _PASSPHRASE = b"-> scrypt "
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seal:
-    """For whom a backup is encrypted: ``recipients`` (``age1…``), or whoever knows a passphrase."""
+    """How a backup is encrypted: for ``recipients`` (``age1…``), or with a passphrase."""
 
     recipients: Sequence[str] = ()
     passphrase: str = ""
 
 
 def is_sealed(file: Path) -> bool:
-    """Whether a file is encrypted."""
+    """Return whether a file is encrypted."""
     return _beginning(file).startswith(AGE)
 
 
 def wants_passphrase(file: Path) -> bool:
-    """Whether a file opens with a passphrase."""
+    """Return whether a file is encrypted with a passphrase."""
     return _PASSPHRASE in _beginning(file)
 
 
@@ -38,7 +38,7 @@ def _beginning(file: Path) -> bytes:
 
 
 def seal(stream: IO[bytes], target: IO[bytes], by: Seal) -> None:
-    """Encrypt. Raises ``BackupError``. With a passphrase all of it is held in memory."""
+    """Encrypt a stream; with a passphrase all of it is held in memory. Raises ``BackupError``."""
     age = _age()
     try:
         if by.passphrase:
@@ -47,11 +47,11 @@ def seal(stream: IO[bytes], target: IO[bytes], by: Seal) -> None:
             recipients = [age.x25519.Recipient.from_str(text) for text in by.recipients]
             age.encrypt_io(stream, target, recipients)
     except (age.RecipientError, age.EncryptError) as error:
-        raise BackupError(f"cannot encrypt: {error}; a recipient is written age1…") from None
+        raise BackupError(f"cannot encrypt: {error}; a recipient starts with age1") from None
 
 
 def unseal(file: Path, *, passphrase: str = "", identities: Path | None = None) -> IO[bytes]:
-    """Decrypt into memory. ``identities``: a file of age's keys. Raises ``BackupError``."""
+    """Decrypt into memory. ``identities``: a file of age keys. Raises ``BackupError``."""
     age = _age()
     data = file.read_bytes()
     try:
@@ -65,7 +65,7 @@ def unseal(file: Path, *, passphrase: str = "", identities: Path | None = None) 
     except OSError as error:
         raise BackupError(f"{error.filename}: {error.strerror}") from None
     except (age.DecryptError, age.IdentityError):
-        what = "the passphrase is another" if passphrase else "none of the identities is a recipient of it"
+        what = "the passphrase is wrong" if passphrase else "it is not encrypted for any of these identities"
         raise BackupError(f"cannot decrypt {file.name}: {what}, or the file is damaged") from None
 
 
@@ -74,6 +74,6 @@ def _age() -> Any:
         import pyrage  # type: ignore[import-untyped]  # it ships no types
     except ImportError:
         raise BackupError(
-            "encrypted backups need the package pyrage: pip install 'te-core[encryption]'"
+            "encrypted backups require the package pyrage: pip install 'te-core[encryption]'"
         ) from None
     return pyrage

@@ -1,4 +1,4 @@
-"""What an upgrade changes here: plugins that no longer fit, the journal's schema, defaults and keys of the settings."""
+"""Finds what an upgrade changes: incompatible plugins, the journal's schema, defaults and keys of the settings."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _ANY = ("sources", "accounts", "notifiers", "risk_checks", "observers", "symbols
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """One thing that an upgrade changes, and what to do about it. An ERROR is to be dealt with before the start."""
+    """One change by an upgrade, and what to do about it. An ERROR must be resolved before the start."""
 
     severity: Severity
     what: str
@@ -31,7 +31,7 @@ class Change:
 
 
 def check_plugins(reports: Iterable[PluginReport], last: LastRun | None) -> Iterator[Change]:
-    """Yield plugins that do not fit this core, and those that are another version than at the last run."""
+    """Yield plugins that are incompatible with this core, and plugins whose version changed since the last run."""
     before = last.plugins if last is not None else {}
     for report in reports:
         name = f"plugin {report.name}"
@@ -48,7 +48,7 @@ def check_plugins(reports: Iterable[PluginReport], last: LastRun | None) -> Iter
 
 
 def check_journal(path: Path) -> tuple[Sequence[Change], str]:
-    """Return what the first start does to the journal, and which version wrote it; "" if there is none."""
+    """Return what the first start changes in the journal, and the version that wrote it; "" if there is none."""
     if not path.exists():
         return (), ""
     try:
@@ -56,38 +56,38 @@ def check_journal(path: Path) -> tuple[Sequence[Change], str]:
     except JournalError as error:
         return (Change(severity=Severity.ERROR, what="journal", text=str(error)),), ""
     if facts.revision == REVISIONS[-1]:
-        text = f"schema {facts.revision}, as this version writes it"
+        text = f"schema {facts.revision}, current for this version"
         return (Change(severity=Severity.OK, what="journal", text=text),), facts.written_by
-    text = f"schema {facts.revision} becomes {REVISIONS[-1]} at the first start; there is no way back"
+    text = f"schema {facts.revision} becomes {REVISIONS[-1]} at the first start; this cannot be undone"
     change = Change(severity=Severity.WARNING, what="journal", text=text, remedy="te backup")
     return (change,), facts.written_by
 
 
 def check_version(last: LastRun | None, written_by: str) -> Iterator[Change]:
-    """Yield which version ran here last."""
+    """Yield the version that ran here last."""
     before = last.version if last is not None else written_by
     if not before:
-        yield Change(severity=Severity.OK, what="version", text=f"{__version__}, and none ran here before")
+        yield Change(severity=Severity.OK, what="version", text=f"{__version__}; none has run here before")
     elif before != __version__:
         yield Change(
             severity=Severity.OK,
             what="version",
             text=f"{before} ran last, {__version__} is installed",
-            remedy="CHANGELOG.md says what changed",
+            remedy="see CHANGELOG.md",
         )
     else:
-        yield Change(severity=Severity.OK, what="version", text=f"{__version__}, as ran last")
+        yield Change(severity=Severity.OK, what="version", text=f"{__version__}, same as last run")
     if last is None and before:
         yield Change(
             severity=Severity.WARNING,
             what="defaults",
-            text=f"those of {before} were not recorded: what changed cannot be told",
-            remedy="CHANGELOG.md says what changed",
+            text=f"those of {before} were not recorded, so changes cannot be shown",
+            remedy="see CHANGELOG.md",
         )
 
 
 def check_settings(invalid: SettingsInvalid) -> Iterator[Change]:
-    """Yield what this version refuses in the settings, keys that were renamed or are gone among it."""
+    """Yield what this version refuses in the settings, including renamed or removed keys."""
     for problem in invalid.problems:
         key, reason = getattr(problem, "key", ""), getattr(problem, "reason", str(problem))
         yield Change(
@@ -96,7 +96,7 @@ def check_settings(invalid: SettingsInvalid) -> Iterator[Change]:
 
 
 def check_defaults(last: LastRun | None, now: LastRun, settings: Settings) -> Iterator[Change]:
-    """Yield keys whose default is another one than at the last run, where the settings leave it to the default."""
+    """Yield keys whose default changed since the last run, if the settings do not set them."""
     for key, before in last.defaults.items() if last is not None else ():
         after = now.defaults.get(key, before)
         if after == before:
@@ -112,7 +112,7 @@ def check_defaults(last: LastRun | None, now: LastRun, settings: Settings) -> It
 
 
 def _settings_of(settings: Settings, key: str) -> Iterator[tuple[str, Mapping[str, object], str]]:
-    """Yield (place, what the section states, name in it) of a key of ``LastRun.defaults``."""
+    """Yield (path, values the section sets, name within it) for a key of ``LastRun.defaults``."""
     group, _, rest = key.partition(".")
     if group not in _ANY:
         section = getattr(settings, group, None)
@@ -129,7 +129,7 @@ def _settings_of(settings: Settings, key: str) -> Iterator[tuple[str, Mapping[st
 
 
 def _has(tree: Mapping[str, object], name: str) -> bool:
-    """Whether a tree states a dotted name."""
+    """Return whether a tree contains a dotted name."""
     head, _, rest = name.partition(".")
     if head not in tree:
         return False

@@ -1,1 +1,1 @@
-"""What sets an installation up: the first settings file, service files, a demonstration. Texts from values; no I/O."""
+"""Builds the texts of a new installation: first settings, service files, a demonstration. No I/O."""

@@ -1,4 +1,4 @@
-"""What `te init` asks for, as values, and the rules of what it suggests."""
+"""Answers to `te init` as values, and the rules for its suggestions."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ class Instance:
 
     name: str
     summary: str = ""
-    """What the plugin says of itself, as a comment."""
+    """The plugin's summary, written as a comment."""
     options: Mapping[str, Any] = field(default_factory=dict)
     hidden: Mapping[str, str] = field(default_factory=dict)
-    """Options that belong into ``.secrets.toml``."""
+    """Options that belong in ``.secrets.toml``."""
     missing: Sequence[str] = ()
-    """Options that it needs and that were put off."""
+    """Required options that were skipped."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewSource(Instance):
-    """``spellings``: the source's spelling of each symbol = the engine's."""
+    """A source's section. ``spellings``: the source's spelling -> the engine's symbol."""
 
     spellings: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answers:
-    """``weight``: share of an account that each source may steer on each symbol, 0 … 1."""
+    """All answers. ``weight``: share of an account that each source may steer per symbol, 0 … 1."""
 
     sources: Sequence[NewSource]
     accounts: Sequence[Instance]
@@ -46,12 +46,12 @@ class Answers:
 
 
 def words(text: str) -> list[str]:
-    """Return the names in an answer, without repetitions: commas and spaces separate them."""
+    """Return the names in an answer, separated by commas or spaces, without duplicates."""
     return list(dict.fromkeys(text.replace(",", " ").split()))
 
 
 def suggested_weight(*, symbols: int, sources: int) -> Decimal:
-    """Return a weight that leaves a tenth of the account free when every source goes all in on every symbol.
+    """Return a weight that leaves a tenth of the account free if every source is at full depth on every symbol.
 
     Never more than 0.30; rounded down to hundredths, at least 0.01.
     """

@@ -1,4 +1,4 @@
-"""A reverse proxy with TLS before the public listener: files for Caddy and nginx."""
+"""Builds Caddy and nginx configurations that put TLS in front of the public listener."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ DOMAIN = re.compile(r"(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hook:
-    """A source that listens. ``senders``: the only addresses that alerts come from; none: from anywhere."""
+    """A source with a webhook. ``senders``: the only allowed sender addresses; empty: any."""
 
     source: str
     senders: Sequence[str] = ()
 
 
 def caddy_file(domain: str, upstream: str, hooks: Iterable[Hook]) -> str:
-    """Return a ``Caddyfile`` that passes alerts on to ``host:port``, and nothing else."""
+    """Return a ``Caddyfile`` that forwards alerts to ``host:port``, and nothing else."""
     blocks = "\n".join(_caddy_blocks(upstream, hooks))
     return f"""\
 {{
     log {{
-        exclude http.log.error              # it would hold the path, and so the token
+        exclude http.log.error              # it would contain the path, and thus the token
     }}
 }}
 {domain} {{
@@ -31,7 +31,7 @@ def caddy_file(domain: str, upstream: str, hooks: Iterable[Hook]) -> str:
     handle {{
         respond 404
     }}
-    # a timeout must not become a 504: TradingView does not send again after one
+    # a timeout must not become a 504: TradingView does not retry after one
     handle_errors {{
         @late expression {{http.error.status_code}} == 504
         respond @late 502
@@ -63,7 +63,7 @@ def _caddy_blocks(upstream: str, hooks: Iterable[Hook]) -> Iterator[str]:
 
 
 def nginx_file(domain: str, upstream: str, hooks: Iterable[Hook]) -> str:
-    """Return a file for nginx's ``sites-enabled`` or ``conf.d`` that passes alerts on to ``host:port``."""
+    """Return a file for nginx's ``sites-enabled`` or ``conf.d`` that forwards alerts to ``host:port``."""
     blocks = "\n".join(_nginx_blocks(upstream, hooks))
     return f"""\
 server {{
@@ -72,7 +72,7 @@ server {{
     ssl_certificate     /etc/letsencrypt/live/{domain}/fullchain.pem;
     ssl_certificate_key /etc/letsencrypt/live/{domain}/privkey.pem;
 
-    # the path holds the token, and both logs would hold the path
+    # the path contains the token, and both logs would contain the path
     access_log off;
     error_log /var/log/nginx/error.log crit;
 
@@ -87,7 +87,7 @@ def _nginx_blocks(upstream: str, hooks: Iterable[Hook]) -> Iterator[str]:
     for hook in hooks:
         yield f"    location /hooks/{hook.source}/ {{"
         if hook.senders:
-            yield "        # the addresses that its alerts come from"
+            yield "        # the addresses that its alerts are sent from"
             yield from (f"        allow {sender};" for sender in hook.senders)
             yield "        deny  all;\n"
         yield f"""\
@@ -97,6 +97,6 @@ def _nginx_blocks(upstream: str, hooks: Iterable[Hook]) -> Iterator[str]:
         proxy_set_header X-Forwarded-For $remote_addr;
         proxy_connect_timeout 1s;
         proxy_read_timeout 3s;
-        # a timeout must not become a 504: TradingView does not send again after one
+        # a timeout must not become a 504: TradingView does not retry after one
         error_page 504 =502 @unavailable;
     }}"""

@@ -1,4 +1,4 @@
-"""What keeps the engine running: files for pm2 and systemd, from paths and limits."""
+"""Builds the pm2 and systemd files that keep the engine running, from paths and limits."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ _PLAIN = re.compile(r"[\w/.@:+,=$%-]+")
 _HOMES = (Path("/home"), Path("/root"), Path("/run/user"))
 
 STOPS_WITHIN = 5
-"""Seconds that a service manager waits before it kills; the engine stops by itself within 1.5."""
+"""Seconds that a service manager waits before it kills the engine, which stops by itself within 1.5."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Service:
-    """``program``: the `te` to start. ``home``: the folder that holds the state. ``memory``: as in ``1G`` or ``512M``.
+    """What to run, with absolute paths.
 
-    All paths are absolute.
+    ``program``: the `te` to start. ``home``: the folder that holds the state. ``memory``: such as ``1G`` or ``512M``.
     """
 
     program: Path
@@ -29,7 +29,7 @@ class Service:
 
     @property
     def arguments(self) -> tuple[str, ...]:
-        """Return what follows `te` where ``TE_HOME`` names the folder."""
+        """Return the arguments of `te` if ``TE_HOME`` names the folder."""
         usual = self.settings == self.home / "settings.toml"
         return ("run",) if usual else ("run", "--settings", str(self.settings))
 
@@ -38,7 +38,7 @@ class Service:
 
 
 def pm2_file(service: Service) -> str:
-    """Return ``ecosystem.config.js`` for the folder of the settings: paths below it are written as seen from there."""
+    """Return ``ecosystem.config.js`` for the folder of the settings; paths below that folder are relative."""
     folder = service.settings.parent
     lines = [
         f"script: {json.dumps(_seen_from(folder, service.program))},",
@@ -47,7 +47,7 @@ def pm2_file(service: Service) -> str:
         'interpreter: "none",',
         "instances: 1, // one engine per journal; a second one is refused",
         "autorestart: true,",
-        "exp_backoff_restart_delay: 500, // milliseconds; pm2 lengthens it while starts keep failing",
+        "exp_backoff_restart_delay: 500, // milliseconds; pm2 increases it while starts keep failing",
         f"kill_timeout: {STOPS_WITHIN * 1000}, // milliseconds; the engine stops by itself within 1500",
         f"max_memory_restart: {json.dumps(service.memory)}, // far more than it needs; a restart loses nothing",
         'out_file: "logs/engine.log",',
@@ -77,11 +77,11 @@ def _seen_from(folder: Path, path: Path) -> str:
 
 
 def systemd_unit(service: Service, *, user: str) -> str:
-    """Return a hardened unit that runs the engine as a user who may write to its own folder only."""
+    """Return a hardened unit that runs the engine as a user that can only write to its own folder."""
     words = (word.replace("$", "$$") for word in (str(service.program), *service.arguments))
     command = " ".join(map(_quoted, words))
     return f"""\
-# A hardened unit for systemd; docs/security.md says how to install it and what each part is for.
+# A hardened unit for systemd; docs/security.md explains how to install it and what each part is for.
 [Unit]
 Description=trade-engine: keeps exchange accounts at the positions that signals ask for
 Wants=network-online.target
@@ -97,12 +97,12 @@ ExecStart={command}
 TimeoutStopSec={STOPS_WITHIN}
 Restart=on-failure
 RestartSec=2
-# Far more than it needs. At the limit it is killed and started again, and looks up open orders first.
+# Far more than it needs. At the limit it is killed and restarted, and looks up open orders first.
 MemoryMax={service.memory}
-# One line for each secret that is not in .secrets.toml, as in: api_key_file = "bybit-key"
+# One line for each secret that is not in .secrets.toml, such as: api_key_file = "bybit-key"
 #LoadCredential=bybit-key:/etc/trade-engine/bybit-key
 
-# What it may write: its own folder, and nobody else may read it. No core dumps: they hold keys.
+# What it may write: its own folder, which nobody else may read. No core dumps: they contain keys.
 {chr(10).join(_own_folder(service))}
 UMask=0077
 LimitCORE=0
@@ -112,7 +112,7 @@ ProtectHome={_protected_home(service)}
 
 
 def _own_folder(service: Service) -> Iterator[str]:
-    """Have systemd make a folder below /var/lib; one elsewhere is there already."""
+    """Yield the lines that make systemd create a folder in /var/lib; one elsewhere must exist already."""
     if service.home.parent == Path("/var/lib"):
         yield f"StateDirectory={_quoted(service.home.name)}"
         yield "StateDirectoryMode=0700"
@@ -121,13 +121,13 @@ def _own_folder(service: Service) -> Iterator[str]:
 
 
 def _protected_home(service: Service) -> str:
-    """Hide home folders, unless the program or its folder is in one."""
+    """Return ``ProtectHome``: hide home folders, unless the program or its folder is in one."""
     inside = any(path.is_relative_to(home) for home in _HOMES for path in (service.program, service.home))
     return "read-only" if inside else "yes"
 
 
 def _quoted(text: str) -> str:
-    """Write a path as systemd reads it back: a percent sign means something there, and spaces separate."""
+    """Quote a path for systemd, where percent signs are specifiers and spaces separate."""
     escaped = text.replace("%", "%%")
     if _PLAIN.fullmatch(text):
         return escaped
@@ -139,7 +139,7 @@ PrivateTmp=yes
 PrivateDevices=yes
 RemoveIPC=yes
 
-# What it may become: nothing but the user that it is.
+# What it may become: nothing but its own user.
 NoNewPrivileges=yes
 CapabilityBoundingSet=
 AmbientCapabilities=
@@ -150,7 +150,7 @@ LockPersonality=yes
 RestrictRealtime=yes
 KeyringMode=private
 
-# What it may see and ask of the kernel. adjtimex: te doctor reads whether the clock is synchronised.
+# What it may see and request from the kernel. adjtimex: te doctor checks whether the clock is synchronised.
 ProtectProc=invisible
 ProtectControlGroups=yes
 ProtectKernelLogs=yes

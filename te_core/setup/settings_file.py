@@ -13,37 +13,37 @@ from te_core.setup.answers import Answers, Instance, NewSource
 
 INTRODUCTION = """\
 # The engine's settings. Save this file while the engine runs: a valid edit is applied at once, and only what it
-# touches restarts; an invalid one is refused with its reason and changes nothing. `te check` tells beforehand.
+# touches restarts; an invalid one is refused with its reason and changes nothing. `te check` checks it beforehand.
 #
-# Secrets (tokens, exchange keys) belong into .secrets.toml beside this file. Any key can also come from the
+# Secrets (tokens, exchange keys) belong in .secrets.toml next to this file. Any key can also come from the
 # environment: TE_LISTEN__PUBLIC__PORT=9000 sets listen.public.port.
 """
 
 SECRETS_INTRODUCTION = """\
-# Secrets of the engine, for its owner's eyes only. Merged over settings.toml; saved edits are applied at once.
+# Secrets of the engine, readable by its owner only. Merged over settings.toml; saved edits are applied at once.
 """
 
 _WIDTH = 110
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 _SOURCE = """\
 # max_age = "12h"            # after this a signal has expired (default: never)
-# on_expiry = "flat"         # what it then counts as: "hold" its depth (default), "decay" or "flat"
+# on_expiry = "flat"         # what an expired signal counts as: "hold" its depth (default), "decay" or "flat"
 """
 _ACCOUNT = """\
-# enabled = false            # close what the engine opened there, then rest
-# leverage = 1               # instead of what signals and symbols ask for
+# enabled = false            # close what the engine opened there, then stay idle
+# leverage = 1               # overrides the leverage of signals and symbols
 # observe = true             # read, plan and show; send nothing (a live account does so until te go)
 """
 _NOTIFIERS = """\
 # [notifiers.phone]
-# plugin = "webhook"         # or "apprise", "telegram"; its url belongs into .secrets.toml
+# plugin = "webhook"         # or "apprise", "telegram"; its url belongs in .secrets.toml
 # quiet_hours = ["22:00-07:00 Europe/Berlin"]
 #
 # [notices]
-# summary_at = "07:30"       # what each account came to, once a day
+# summary_at = "07:30"       # a daily summary of each account
 """
 _LISTEN = """\
-[listen.public]              # webhooks only; `te service tls DOMAIN` writes the file of a proxy with TLS before it
+[listen.public]              # webhooks only; `te service tls DOMAIN` writes a proxy configuration with TLS
 host = "127.0.0.1"
 port = 8787
 
@@ -54,7 +54,7 @@ port = 8788
 
 
 def settings_text(answers: Answers) -> str:
-    """Return ``settings.toml``, with comments that say what else could stand there."""
+    """Return ``settings.toml``, with comments that show further options."""
     return "\n".join(_settings(answers)) + "\n"
 
 
@@ -68,16 +68,16 @@ def _settings(answers: Answers) -> Iterator[str]:
         yield from _section("accounts", account, _ACCOUNT)
     yield _title("Symbols: how far each source may steer an account")
     yield (
-        '# A source that says "all in" (depth 1) moves an account to weight x equity x leverage; sources add up.\n'
-        "# Per symbol the weights make at most 1 together.\n"
+        "# A source at full depth (1) moves an account to weight x equity x leverage; sources add up.\n"
+        "# The weights of a symbol add up to at most 1.\n"
     )
     for symbol in answers.symbols:
         yield f"[symbols.{symbol}]\nleverage = {answers.leverage}  # used while no source states one"
         yield f"weights = {_value({source.name: answers.weight for source in answers.sources})}\n"
-    yield _title("Limits that hold at every moment, whatever signals ask for")
+    yield _title("Limits that always apply, whatever signals ask for")
     yield f"[limits]\nleverage = {answers.leverage}\n# order_notional = 20000      # of a single order"
     yield "# account_exposure = 50000    # all positions of one account together\n"
-    yield _title("Notifiers: who is told of outages, drift and silence")
+    yield _title("Notifiers: who is notified of outages, drift and silence")
     yield _NOTIFIERS
     yield _title("Where the engine listens")
     yield _LISTEN.rstrip("\n")

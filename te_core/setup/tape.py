@@ -1,4 +1,4 @@
-"""The demonstration of `te demo`: its settings, and a minute of alerts."""
+"""Settings and alerts of the demonstration `te demo`."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ leverage = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alert:
-    """``at``: when it comes, as a share of the demonstration, 0 … 1. ``why``: what there is to see."""
+    """``at``: when it is sent, as a share of the demonstration, 0 … 1. ``why``: what it shows."""
 
     at: float
     symbol: str
@@ -51,12 +51,12 @@ class Alert:
     event_id: str
 
     def message(self) -> Mapping[str, str]:
-        """Return what TradingView would send."""
+        """Return the message that TradingView would send."""
         told = {"symbol": self.symbol, "direction": self.direction, "size": self.size, "price": self.price}
         return {**{key: value for key, value in told.items() if value}, "event_id": self.event_id}
 
     def __str__(self) -> str:
-        """Write it as a headline."""
+        """Return the alert as a headline."""
         size = f" {self.size}" if self.size else ""
         return f"{self.symbol} {self.direction}{size} at {self.price}"
 
@@ -70,13 +70,13 @@ def _alert(at: float, alert: str, why: str, event_id: str) -> Alert:
 
 TAPE: Sequence[Alert] = (
     _alert(0.00, "BTCUSDT.P long 50/100 65000", "half of what the source may steer", "1"),
-    _alert(0.10, "ETHUSDT.P short 100/100 2500", "all in, the other way round", "2"),
-    _alert(0.20, "SOLUSDT.P long 40/100 150", "a third symbol, next to the others", "3"),
-    _alert(0.30, "BTCUSDT.P long 100/100 65800", "adds to what is held", "4"),
+    _alert(0.10, "ETHUSDT.P short 100/100 2500", "full depth, in the other direction", "2"),
+    _alert(0.20, "SOLUSDT.P long 40/100 150", "a third symbol in addition", "3"),
+    _alert(0.30, "BTCUSDT.P long 100/100 65800", "adds to the position", "4"),
     _alert(0.40, "BTCUSDT.P long 100/100 65800", "delivered a second time: nothing is ordered twice", "4"),
     _alert(0.50, "ETHUSDT.P flat 2410", "takes the profit", "5"),
-    _alert(0.60, "BTCUSDT.P short 50/100 64900", "turns round: closes first, then opens", "6"),
-    _alert(0.70, "DOGEUSDT.P long 50/100 0.2", "a symbol that nobody mapped: refused, never guessed", "7"),
+    _alert(0.60, "BTCUSDT.P short 50/100 64900", "reverses: closes first, then opens", "6"),
+    _alert(0.70, "DOGEUSDT.P long 50/100 0.2", "an unmapped symbol: refused, never guessed", "7"),
     _alert(0.80, "SOLUSDT.P flat 156", "closes", "8"),
-    _alert(0.90, "BTCUSDT.P flat 64200", "closes: nothing is held any more", "9"),
+    _alert(0.90, "BTCUSDT.P flat 64200", "closes the last position", "9"),
 )

@@ -118,7 +118,7 @@ async def test_an_assistant_reads_and_commands_in_two_steps(engine: Process) -> 
         assert command["by"] == "mcp (Claude\\x1b[2J)"
         assert command["reason"] == "the user asked"
         assert (await ask(client, "attention"))["attention"][0]["kind"] == "by_hand"
-        assert "used already" in await refusal(client, "confirm", code=planned["code"])
+        assert "already used" in await refusal(client, "confirm", code=planned["code"])
         again = await ask(client, "resume", accounts=["paper"])
         assert (await ask(client, "confirm", code=again["code"]))["done"]
         assert not (await ask(client, "status"))["commands"]
@@ -163,14 +163,14 @@ def test_a_code_is_good_once_and_not_for_long() -> None:
     waiting = Confirmations(clock, lambda: next(codes))
     code = waiting.offer("halt", {"symbol": ""})
     assert waiting.redeem(f" {code} ").action == "halt"
-    with pytest.raises(Failure, match="used already"):
+    with pytest.raises(Failure, match="already used"):
         waiting.redeem(code)
     late = waiting.offer("flatten", {})
     clock.at += LASTS + timedelta(seconds=1)
     with pytest.raises(Failure, match="expired"):
         waiting.redeem(late)
     first, *others = [waiting.offer("halt", {}) for _ in range(MOST + 1)]
-    with pytest.raises(Failure, match="never given out"):
+    with pytest.raises(Failure, match="never issued"):
         waiting.redeem(first)
     assert all(waiting.redeem(other) for other in others)
 

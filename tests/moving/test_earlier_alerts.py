@@ -84,7 +84,7 @@ def test_lines_come_to_what_the_earlier_program_ended_at(
 def test_a_line_that_never_counted_is_left_out_and_named(text: str, reason: str) -> None:
     notes = Notes()
     assert not list(parse_lines([text], "day.log", {}, notes))
-    assert notes.lines == [f"day.log: 1 lines did not count before either: {reason}"]
+    assert notes.lines == [f"day.log: 1 lines were ignored by the earlier program, too: {reason}"]
 
 
 def test_a_line_says_symbol_side_size_leverage_and_price() -> None:

@@ -84,8 +84,8 @@ def test_every_exchange_becomes_an_account_with_its_own_keys(tmp_path: Path) -> 
     }
     assert hidden["sirius"] == {"private_key": "secret-of-hyperliquid-000"}
     notes = "\n".join(plan.notes)
-    assert "hyperliquid Sirius: the agent wallet is left out" in notes
-    assert "called BTCUSDC here" in notes
+    assert "hyperliquid Sirius: the agent wallet was left out" in notes
+    assert "named like BTCUSDC here" in notes
 
 
 def test_mappings_weights_and_miners_keep_their_meaning(tmp_path: Path) -> None:
@@ -120,7 +120,7 @@ def test_an_exchange_in_the_list_of_ccxt_takes_the_place_of_its_own_entry(tmp_pa
     plan = planned(tmp_path / "old", credentials={"bybit": key("own"), "ccxt": {"ccxt_list": [listed]}})
     (account,) = [section for section in plan.sections if section.group == "accounts"]
     assert account.hidden["secret"] == "secret-of-listed-000"
-    assert any("bybit: the list of ccxt has an account there" in note for note in plan.notes)
+    assert any("bybit: the ccxt list has an account there" in note for note in plan.notes)
 
 
 def test_the_single_account_of_before_the_list_is_taken_over(tmp_path: Path) -> None:
@@ -132,20 +132,26 @@ def test_the_single_account_of_before_the_list_is_taken_over(tmp_path: Path) -> 
     ("files", "expected"),
     [
         ({"credentials": {"kucoin": key("x")}}, "credentials.json: kucoin: passphrase missing"),
-        ({"credentials": {"kraken": {"api_key": "k"}}}, "credentials.json: kraken: nothing of the earlier"),
+        (
+            {"credentials": {"kraken": {"api_key": "k"}}},
+            "credentials.json: kraken: not known from the earlier",
+        ),
         (
             {"credentials": {"mexc": key("m", copy_trading=True)}},
-            "mexc: copy_trading is known here for BloFin",
+            "mexc: copy_trading is only supported for BloFin",
         ),
-        ({"credentials": {"mexc": key("m", speed=9)}}, "credentials.json: mexc: speed is not known"),
-        ({"credentials": {}}, "bittensor_sn8 has no endpoint: the source cannot be taken over"),
-        ({"asset_mapping_config": {"oracle": {"A": "B"}}}, "oracle: no source of the earlier program"),
+        ({"credentials": {"mexc": key("m", speed=9)}}, "credentials.json: mexc: speed: unknown key"),
+        ({"credentials": {}}, "bittensor_sn8 has no endpoint, so the source cannot be imported"),
+        ({"asset_mapping_config": {"oracle": {"A": "B"}}}, "oracle: not a source of the earlier program"),
         ({"asset_mapping_config": {"tradingview": {"A": "btc"}}}, "tradingview: A = btc: not a symbol"),
         ({"signal_weight_config": [*WEIGHTS, {"symbol": "BTC-USD"}]}, "BTC-USD: not a symbol"),
-        ({"signal_weight_config": [*WEIGHTS, WEIGHTS[0]]}, "BTCUSDT is there twice"),
-        ({"signal_weight_config": [{**WEIGHTS[0], "leverage": 2.5}]}, "BTCUSDT: leverage 2.5 is not a whole"),
+        ({"signal_weight_config": [*WEIGHTS, WEIGHTS[0]]}, "BTCUSDT: duplicate entry"),
+        (
+            {"signal_weight_config": [{**WEIGHTS[0], "leverage": 2.5}]},
+            "BTCUSDT: leverage 2.5 is not a positive whole",
+        ),
         ({"bittensor_processor_config": {"luck": 7}}, "bittensor_processor_config.json: luck: not a param"),
-        ({"account_asset_depths": {"Kraken": {"BTCUSDT": 0.1}}}, "Kraken: no account that is taken over"),
+        ({"account_asset_depths": {"Kraken": {"BTCUSDT": 0.1}}}, "Kraken: no imported account"),
     ],
 )
 def test_what_is_not_understood_is_named_and_left_out(
@@ -162,7 +168,7 @@ def test_a_broken_file_is_refused_with_its_line(tmp_path: Path) -> None:
 
 
 def test_another_folder_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="no folder of the earlier program"):
+    with pytest.raises(ConfigError, match="not a folder of the earlier program"):
         plan_import(tmp_path, zone=UTC, now=NOW)
 
 
@@ -186,7 +192,7 @@ def test_the_zone_of_the_logs_counts(tmp_path: Path) -> None:
     plan = plan_import(folder, zone=ZoneInfo("Asia/Kolkata"), now=NOW)
     btc = next(signal for signal in plan.signals if signal.symbol == "BTCUSDT")
     assert btc.time == NOW - timedelta(hours=7, minutes=30)
-    with pytest.raises(ConfigError, match="in the future: name the zone"):
+    with pytest.raises(ConfigError, match="in the future: set the time zone"):
         plan_import(folder, zone=ZoneInfo("America/New_York"), now=NOW)
 
 
@@ -249,7 +255,7 @@ def test_the_files_are_private_and_no_secret_is_shown(tmp_path: Path) -> None:
     (new / "settings.toml").write_text("# mine\n" + (new / "settings.toml").read_text())
     replaced = te(new, "import", str(tmp_path / "old"), "--zone", "UTC", "--yes", "--replace", "--no-adopt")
     assert replaced.exit_code == 0, replaced.stderr
-    assert "0 last signals go" in replaced.stdout
+    assert "0 last signals will be written" in replaced.stdout
     assert (new / "settings.toml").read_text().startswith("# mine\n")
     assert "adopt" not in tomllib.loads((new / "settings.toml").read_text())["accounts"]["bybit"]
 
@@ -273,7 +279,7 @@ def test_signals_are_journaled_before_the_settings_name_accounts(
     reader.close()
     again = te(new, "import", str(tmp_path / "old"), "--zone", "UTC", "--yes")
     assert again.exit_code == 0, again.stderr
-    assert "0 last signals go" in again.stdout
+    assert "0 last signals will be written" in again.stdout
 
 
 def test_it_is_refused_while_an_engine_runs(tmp_path: Path) -> None:
@@ -404,4 +410,4 @@ def test_the_formats_of_the_samples_are_read(tmp_path: Path) -> None:
     plan = plan_import(folder, zone=UTC, now=NOW)
     btc = next(s for s in plan.signals if s.symbol == "BTCUSDT")
     assert btc.depth == Decimal("-0.035")
-    assert any("1 lines did not count before either: no size" in note for note in plan.notes)
+    assert any("1 lines were ignored by the earlier program, too: no size" in note for note in plan.notes)

@@ -65,7 +65,7 @@ def test_what_was_not_recorded_is_said_to_be_unknown() -> None:
     assert defaults.severity is Severity.WARNING
     assert "were not recorded" in defaults.text
     (none,) = check_version(None, "")
-    assert "none ran here before" in none.text
+    assert "none has run here before" in none.text
 
 
 def test_a_plugin_that_does_not_fit_is_an_error_and_a_new_version_is_named() -> None:
@@ -86,7 +86,7 @@ def test_a_run_is_recorded_and_the_next_version_compares_with_it(
     folder: Folder, started: Callable[[Folder], Process], tmp_path: Path
 ) -> None:
     """A real engine: backed up while it runs, killed, restored elsewhere, and checked for an upgrade."""
-    assert "none ran here before" in folder.te("upgrade-check").stdout
+    assert "none has run here before" in folder.te("upgrade-check").stdout
     process = started(folder)
     kept = last_run.read(folder.state)
     assert kept is not None
@@ -99,7 +99,7 @@ def test_a_run_is_recorded_and_the_next_version_compares_with_it(
     process.process.wait()
     fine = folder.te("upgrade-check")
     assert fine.exit_code == 0
-    assert f"{__version__}, as ran last" in fine.stdout
+    assert f"{__version__}, same as last run" in fine.stdout
     elsewhere = Folder(tmp_path / "elsewhere")
     assert elsewhere.te("restore", str(backup), "--yes").exit_code == 0
     assert last_run.read(elsewhere.state) == kept
