@@ -1,1 +1,1 @@
-"""The page: what a browser is served by the private listener. No order depends on it."""
+"""The web page that the private listener serves to browsers. No order depends on it."""

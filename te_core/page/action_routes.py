@@ -1,4 +1,4 @@
-"""``/api/v1/actions``: the page's commands for machines, planned and confirmed alike."""
+"""``/api/v1/actions``: the page's commands for programs, with the same plans and confirmations."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Text = Annotated[str, Field(max_length=200)]
 
 
 class Body(BaseModel):
-    """What is asked for. ``preview``: answer the plan and change nothing. ``mark``: of the plan that is confirmed."""
+    """A request. ``preview``: return the plan and change nothing. ``mark``: the mark of the plan being confirmed."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -41,7 +41,7 @@ class Body(BaseModel):
 
 
 class ActionRoutes:
-    """The handlers."""
+    """The request handlers."""
 
     def __init__(
         self, engine: EngineFacade, planner: Planner, actions: Actions, new_id: Callable[[], str]
@@ -66,9 +66,7 @@ class ActionRoutes:
         key = request.match_info["id"]
         action = self._actions.find(key) if re.fullmatch(_ID, key) else None
         if action is None:
-            return refuse(
-                404, "no such action was given in this run of the engine; the journal has its event"
-            )
+            return refuse(404, "this run of the engine has no such action; the journal has its event")
         return self._answered(action)
 
     async def _start(self, request: web.Request) -> web.Response:
@@ -99,7 +97,7 @@ class ActionRoutes:
         except CommandRefused as error:
             return refuse(404, str(error))
         if plan is None:
-            return refuse(503, "the accounts are being read for the plan; ask again in a second")
+            return refuse(503, "the accounts are being read for the plan; try again in a second")
         if said.preview:
             return answer(200, {"plan": plan_json(plan)})
         if problem := _unconfirmed(plan, said.mark):
@@ -120,13 +118,13 @@ class ActionRoutes:
 
 
 def _unconfirmed(plan: Plan, mark: str) -> str:
-    """Return why a plan is not carried out; empty when it may be."""
+    """Return why a plan must not be carried out; empty if it may be."""
     if plan.nothing:
         return plan.nothing
     if mark and mark != plan.mark:
-        return "positions or orders changed since that plan: nothing was done"
+        return "positions or orders changed since that plan; nothing was done"
     if plan.opens and not mark:
-        return "it opens positions: ask with preview = true, then confirm with the plan's mark"
+        return "it opens positions: request it with preview = true, then confirm with the plan's mark"
     return ""
 
 
@@ -148,7 +146,7 @@ def plan_json(plan: Plan) -> dict[str, Any]:
 
 
 def progress_json(progress: Progress) -> dict[str, Any]:
-    """Return how far an action is as JSON values."""
+    """Return an action's progress as JSON values."""
     action = progress.action
     return {
         "id": action.id,

@@ -1,4 +1,4 @@
-"""Commands of this run, whoever gave them: carried out by the engine once each, and followed until they are done."""
+"""Commands of this run, from every sender: carried out once each, and followed until they are done."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from te_core.page.plans import ALL, OF_SOURCES, Plan, Verb, Wanted
 from te_core.web.facade import EngineFacade
 
 MOST = 100
-"""Actions that are remembered."""
+"""Maximum number of stored actions."""
 LATE = timedelta(seconds=60)
-"""After so long what is not done is called so."""
+"""Time after which an unfinished action is reported as late."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Action:
-    """One of them. ``before``: positions by account when it was confirmed; ``refused``: why nothing was done."""
+    """One command. ``before``: positions by account when it was confirmed. ``refused``: why nothing was done."""
 
     id: str
     verb: str
@@ -33,10 +33,10 @@ class Action:
     by: str
     at: datetime
     accounts: tuple[str, ...] = ()
-    """None for all of them, and for sources."""
+    """Empty for all accounts, and for sources."""
     symbol: str = ""
     path: str = ""
-    """The page of its plan; empty for one that was not given there."""
+    """The page of its plan; empty if it was not sent from the page."""
     before: Mapping[str, int] = field(default_factory=dict)
     orders: int = 0
     texts: tuple[str, ...] = ()
@@ -45,7 +45,7 @@ class Action:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """How far an action is. ``left``: by account, what is still open in words; ``done``: nothing is left to do."""
+    """The progress of an action. ``left``: what is still open, by account. ``done``: whether nothing is left to do."""
 
     action: Action
     left: Mapping[str, tuple[str, ...]]
@@ -56,19 +56,19 @@ class Progress:
 
     @property
     def state(self) -> str:
-        """Return ``refused``, ``done``, ``late`` (not done after a minute, and still tried) or ``doing``."""
+        """Return ``refused``, ``done``, ``late`` (unfinished after a minute; the engine keeps trying) or ``doing``."""
         if self.action.refused:
             return "refused"
         return "done" if self.done else "late" if self.late else "doing"
 
     @property
     def open(self) -> int:
-        """How many positions are left, or accounts of which that is not known."""
+        """Return how many positions are left, counting accounts where that is not known."""
         return sum(len(lines) for lines in self.left.values())
 
 
 class Actions:
-    """Those of this run; the journal has what each changed. ``new_id``: names those that were given elsewhere."""
+    """The actions of this run; the journal has what each changed. ``new_id``: for actions sent from elsewhere."""
 
     def __init__(self, engine: EngineFacade, clock: Clock, new_id: Callable[[], str]) -> None:
         self._engine = engine
@@ -79,15 +79,15 @@ class Actions:
         self._took: dict[str, float] = {}
 
     def newest(self) -> Iterator[Action]:
-        """Return all of them, the newest first."""
+        """Return all actions, newest first."""
         return reversed(self._actions.values())
 
     def find(self, key: str) -> Action | None:
-        """Return an action of this run."""
+        """Return an action of this run, or None."""
         return self._actions.get(key)
 
     async def carry_out(self, key: str, plan: Plan, *, by: str, address: str, reason: str) -> Action:
-        """Do it, unless it was done: pressing twice does nothing more. Raises nothing that the engine refuses."""
+        """Carry out a plan unless its key is known: a second press does nothing. A refusal is returned, not raised."""
         if (known := self._actions.get(key)) is not None:
             return known
         wanted = plan.wanted
@@ -124,13 +124,15 @@ class Actions:
             finally:
                 self._own.remove(command)
         why = f" ({reason})" if reason else ""
-        text = f"account {wanted.who}: what others changed is brought back to its target, by {by}{why}"
+        text = (
+            f"account {wanted.who}: positions changed by others are restored to their targets, by {by}{why}"
+        )
         self._engine.report_event(str(ControlAction.RESUME), text)
         self._engine.resume("accounts", wanted.who)
         return {"set": [{"text": text}]}
 
     def noted(self, command: Command, texts: tuple[str, ...]) -> None:
-        """Note a command that was carried out, unless it came from here. ``texts``: what it set, in words."""
+        """Record a command that was carried out, unless it was sent from here. ``texts``: what it set."""
         if any(command is one for one in self._own):
             return
         about = ", ".join((*command.accounts, *command.sources)) or "all accounts"
@@ -157,7 +159,7 @@ class Actions:
             self._took.pop(oldest, None)
 
     def progress(self, action: Action, state: Mapping[str, Any]) -> Progress:
-        """Return how far it is by the engine's state."""
+        """Return an action's progress, judging by the engine's state."""
         seconds = max((self._clock.now() - action.at).total_seconds(), 0.0)
         left: dict[str, tuple[str, ...]] = {}
         if action.verb == Verb.FLATTEN and not action.refused:

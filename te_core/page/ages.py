@@ -1,6 +1,6 @@
-"""How long ago something was, in pages that are drawn once and shown later.
+"""Ages of times in HTML that is rendered once and sent later.
 
-A template writes the time only. Its age is written when a page or a patch is sent; then the browser counts on.
+A template writes only the time. The age is filled in when a page or a patch is sent; then the browser keeps counting.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ _TIME = re.compile(r'<time datetime="([^"]+)" data-age="(for|ago|)"></time>')
 
 
 def age(at: datetime | str | None, form: str = "") -> Markup:
-    """Return a time whose age is shown: ``3 min``, ``for 3 min`` or ``3 min ago``, as ``form`` says."""
+    """Return a time element shown as its age: ``3 min``, ``for 3 min`` or ``3 min ago``, depending on ``form``."""
     if not at:
         return Markup("-")
     text = at if isinstance(at, str) else at.isoformat(timespec="seconds")
@@ -22,7 +22,7 @@ def age(at: datetime | str | None, form: str = "") -> Markup:
 
 
 def aged(html: str, now: datetime) -> str:
-    """Write the ages into what was drawn."""
+    """Fill the ages into rendered HTML."""
 
     def written(found: re.Match[str]) -> str:
         form = found[2]
@@ -34,7 +34,7 @@ def aged(html: str, now: datetime) -> str:
 
 
 def span(seconds: float) -> str:
-    """Write a length of time in whole units: ``9 s``, ``3 min``, ``5 h``, ``2 d``; ``app.js`` does the same."""
+    """Format a duration in whole units: ``9 s``, ``3 min``, ``5 h``, ``2 d``; ``app.js`` does the same."""
     whole = max(int(seconds), 0)
     for size, unit in ((86_400, "d"), (3600, "h"), (60, "min")):
         if whole >= 2 * size:

@@ -1,7 +1,7 @@
-"""Pictures of numbers as SVG: lines, areas, bars and sparks. Pure; colours and dashes come from the style sheet.
+"""Renders charts as SVG: lines, areas, bars and sparklines. Pure; colours and dashes come from the style sheet.
 
-They scale with their frame and never scroll. Each has a summary for those who do not see it; the templates put a table
-next to it. Coordinates are floats: a picture is no place for the last digit.
+Charts scale with their frame and never scroll. Each has a summary for screen readers; the templates add a table.
+Coordinates are floats: exact digits do not matter in a picture.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from math import ceil, floor, log10
 WIDTH, HEIGHT = 640, 220
 LEFT, RIGHT, TOP, BOTTOM = 80, 8, 10, 28
 WIDEST = 60
-"""Of a bar."""
+"""Maximum width of a bar."""
 COLUMNS = 300
-"""Points that a line is drawn with at most: two for each group of values, its least and its largest."""
+"""Maximum number of points in a line: the minimum and maximum of each group of values."""
 
 Number = Callable[[Decimal], str]
 Point = tuple[datetime, Decimal | None]
@@ -26,18 +26,18 @@ Point = tuple[datetime, Decimal | None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Series:
-    """One line. A value of None is not known: the line has a gap there."""
+    """One line. A value of None is unknown and leaves a gap."""
 
     name: str
     points: Sequence[Point]
 
 
 def line(series: Sequence[Series], *, number: Number, summary: str, area: bool = False) -> str:
-    """Draw lines over time. ``number`` writes a value of the scale; ``area`` fills what is below the first."""
+    """Render lines over time. ``number`` formats a value of the scale; ``area`` fills the area below the first."""
     kept = [(one.name, _runs(one.points)) for one in series]
     points = [point for _, runs in kept for run in runs for point in run]
     if not points:
-        return _frame(_words("nothing was recorded in this time"), summary)
+        return _frame(_words("no data for this period"), summary)
     times = [at.timestamp() for at, _ in points]
     scale = _Scale(
         (min(times), max(times)),
@@ -60,10 +60,10 @@ def line(series: Sequence[Series], *, number: Number, summary: str, area: bool =
 
 
 def bars(values: Sequence[tuple[str, Decimal | None]], *, number: Number, summary: str) -> str:
-    """Draw one bar per value, upwards or downwards from zero; what is not known has none, and a question mark."""
+    """Render one bar per value, up or down from zero; an unknown value is shown as a question mark."""
     known = [float(value) for _, value in values if value is not None]
     if not known:
-        return _frame(_words("nothing was recorded in this time"), summary)
+        return _frame(_words("no data for this period"), summary)
     scale = _Scale((0, len(values)), known, with_zero=True)
     parts, each, zero = [*_grid(scale, number)], _labels_each(len(values)), scale.y(0.0)
     for index, (label, value) in enumerate(values):
@@ -84,7 +84,7 @@ def bars(values: Sequence[tuple[str, Decimal | None]], *, number: Number, summar
 
 
 def spark(points: Sequence[Point], *, summary: str) -> str:
-    """Draw a small line without a scale."""
+    """Render a small line without a scale."""
     runs = _runs(points)
     flat = [point for run in runs for point in run]
     if len(flat) < 2:
@@ -109,7 +109,7 @@ def spark(points: Sequence[Point], *, summary: str) -> str:
 
 
 class _Scale:
-    """Where values and times are in the picture."""
+    """Maps values and times to coordinates."""
 
     def __init__(self, across: tuple[float, float], values: Sequence[float], *, with_zero: bool) -> None:
         self.begin, self.end = across
@@ -135,7 +135,7 @@ class _Scale:
 
 
 def _step(rough: float) -> float:
-    """Return a round distance of ticks: 1, 2 or 5 times a power of ten."""
+    """Return a round distance between ticks: 1, 2 or 5 times a power of ten."""
     power = 10.0 ** floor(log10(rough))
     return next(factor * power for factor in (1.0, 2.0, 5.0, 10.0) if factor * power >= rough * 0.999)
 
@@ -150,7 +150,7 @@ def _grid(scale: _Scale, number: Number) -> Iterator[str]:
 
 
 def _days(scale: _Scale) -> Iterator[str]:
-    """Mark the begin of hours, days or months, whichever are some."""
+    """Yield tick labels at the start of hours, days or months, depending on the time span."""
     span = scale.end - scale.begin
     every, form = next(
         (
@@ -193,7 +193,7 @@ def _runs(points: Sequence[Point]) -> list[list[tuple[datetime, Decimal]]]:
 def _thinned(
     run: Sequence[tuple[datetime, Decimal]], columns: int = COLUMNS
 ) -> Sequence[tuple[datetime, Decimal]]:
-    """Keep the least and the largest value of each group of neighbours, the first and the last: no peak is lost."""
+    """Reduce a line to the first, the last, and the minimum and maximum of each group, so that no peak is lost."""
     if len(run) <= columns:
         return run
     size = ceil(len(run) / (columns // 2))

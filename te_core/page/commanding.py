@@ -1,4 +1,4 @@
-"""Commands from the page: the plan of each, its confirmation, and what became of it."""
+"""Handles commands from the page: plan, confirmation and progress."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from te_core.web.facade import EngineFacade
 
 LONGEST_REASON = 200
 _ID = re.compile(r"[\w-]{8,64}")
-FORGOTTEN = "No such command was given in this run of the engine. What stands is on the first page."
+FORGOTTEN = "This run of the engine has no such command. The first page shows what is active."
 
 
 class Draws(Protocol):
-    """Draws a page of this request's session."""
+    """Renders a page for the session of a request."""
 
     def __call__(
         self,
@@ -33,12 +33,12 @@ class Draws(Protocol):
         refresh: int | None = None,
         **values: Any,
     ) -> Awaitable[web.Response]:
-        """Return the answer."""
+        """Return the response."""
         ...
 
 
 class Commanding:
-    """The handlers of ``/do`` and ``/action``. ``page``: draws an answer."""
+    """The handlers of ``/do`` and ``/action``. ``page``: renders a response."""
 
     def __init__(
         self,
@@ -56,13 +56,13 @@ class Commanding:
         self._page = page
 
     async def show_plan(self, request: web.Request) -> web.Response:
-        """Show what a command will do."""
+        """Show the plan of a command."""
         if request[SESSION].role is not Role.CONTROL:
             raise web.HTTPForbidden
         return await self._plan_page(request, self._wanted(request))
 
     async def confirm(self, request: web.Request) -> web.Response:
-        """Carry out what was confirmed, if it is still what was shown."""
+        """Carry out a confirmed command, if its plan is still the one that was shown."""
         wanted, form = self._wanted(request), request[FORM]
         session: Session = request[SESSION]
         key = str(form.get("id", ""))
@@ -91,7 +91,7 @@ class Commanding:
         return _see(key)
 
     async def show_action(self, request: web.Request) -> web.Response:
-        """Show how far a command is."""
+        """Show the progress of a command."""
         action = self._actions.find(request.match_info["id"])
         if action is None:
             return await self._page(request, "error.html", status=404, title="Not known", text=FORGOTTEN)
@@ -107,7 +107,7 @@ class Commanding:
         )
 
     def _wanted(self, request: web.Request) -> Wanted:
-        """Return what the address asks for. Raises ``HTTPNotFound`` for what there is not."""
+        """Return the command that the path asks for. Raises ``HTTPNotFound`` if it does not exist."""
         query = request.query
         try:
             return self._planner.wanted(

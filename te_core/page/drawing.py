@@ -1,4 +1,4 @@
-"""Makes HTML of values with the templates of this room. Jinja is imported when somebody first looks, in a thread."""
+"""Renders values with the templates of this package. Jinja is imported at the first request, in a thread."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ KINDS = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StaticFile:
-    """A file as it is sent."""
+    """A static file, ready to send."""
 
     content_type: str
     body: bytes
     packed: bytes
     version: str
-    """Part of its address: what is at an address never changes."""
+    """Part of its URL, so that the content of a URL never changes."""
 
 
 class Drawing:
@@ -49,7 +49,7 @@ class Drawing:
         self.files: dict[str, StaticFile] = {}
 
     async def ready(self) -> None:
-        """Load everything, the first time that this is called."""
+        """Load everything at the first call."""
         if self._loading is None:
             self._loading = asyncio.create_task(asyncio.to_thread(self._load))
         await asyncio.shield(self._loading)
@@ -76,11 +76,11 @@ class Drawing:
         self._parts = environment.get_template("parts.html").module
 
     def part(self, name: str, value: Any) -> str:
-        """Draw one part; ``value`` names its macro as ``kind``."""
+        """Render one part with the macro ``value.kind``."""
         return str(getattr(self._parts, value.kind)(name, value)).strip()
 
     async def page(self, template: str, **values: Any) -> str:
-        """Draw a page, a piece at a time."""
+        """Render a page, one piece at a time."""
         await self.ready()
         turns, pieces = Turns(self._clock), []
         for piece in self._environment.get_template(template).generate(**values):
@@ -90,9 +90,9 @@ class Drawing:
 
 
 def _visible(value: Any) -> Any:
-    """Return a value as it is shown: what does not print is written as an escape (I22).
+    """Return a printable value: non-printing characters are escaped (I22).
 
-    The thin space of our numbers becomes one at which no line ends.
+    The thin space in numbers becomes a non-breaking one.
     """
     if type(value) is str and not value.isprintable():
         return UNBROKEN.join(printable(part) for part in value.split(THIN))

@@ -1,4 +1,4 @@
-"""Lets browsers in: sign-in by token or one-time link, and what each request of a session has to carry."""
+"""Authenticates browsers: sign-in by token or one-time link, and checks of every request of a session."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 SESSION = "te_core.page.session"
 COOKIE_VALUE = "te_core.page.cookie"
 FORM = "te_core.page.form"
-"""Keys of a request that was let in: its session, the cookie, and the form that it sends."""
+"""Keys of an authenticated request: its session, the cookie, and the submitted form."""
 
 OWN = frozenset(
     {
@@ -38,18 +38,18 @@ OWN = frozenset(
         "why",
     }
 )
-"""First parts of the paths that are the page's."""
+"""First path segments that belong to the page."""
 OPEN = frozenset({"login", "static"})
 API = "/api/v1/"
 EXPIRED = (
-    "This form belongs to another session, or its page is too old. Nothing was done: go back and try again."
+    "This form belongs to another session, or its page is too old. Nothing was done; go back and try again."
 )
 
 
 class Entrance:
-    """Decides who comes in. ``host``: under which a proxy with TLS serves the page; empty without one.
+    """Decides which browsers may enter. ``host``: of the TLS proxy that serves the page; empty without one.
 
-    ``report`` gets an event's kind and text when somebody guesses.
+    ``report`` receives an event's kind and text when tokens are being guessed.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class Entrance:
 
     @property
     def guard(self) -> Any:
-        """The middleware. Requests that are not for the page pass, those of a session also to read the API."""
+        """Return the middleware. Requests outside of the page pass through; a session also allows reading the API."""
 
         @web.middleware
         async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -85,7 +85,9 @@ class Entrance:
             except NotReady as error:
                 response = await self.error_page(503, f"{error}.".capitalize(), refresh=2)
             except JournalError as error:
-                response = await self.error_page(503, f"The journal cannot be read now: {error}.", refresh=10)
+                response = await self.error_page(
+                    503, f"The journal cannot be read at the moment: {error}.", refresh=10
+                )
             if not response.prepared:
                 for name, value in HEADERS.items():
                     response.headers.setdefault(name, value)
@@ -94,7 +96,7 @@ class Entrance:
         return guard
 
     async def _let_read(self, request: web.Request) -> None:
-        """Let a browser that is signed in read the API; commands there need the token."""
+        """Allow a signed-in browser to read the API; commands there require the token."""
         reads = request.method == "GET" and request.path.startswith(API)
         if reads and "Authorization" not in request.headers and await self._session(request) is not None:
             request[LET_IN] = "api"
@@ -113,7 +115,7 @@ class Entrance:
         first = request.path.split("/", 2)[1]
         if request.method == "POST":
             if not came_from_own_page(request):
-                return await self.error_page(403, "Only a page of this engine may send this.")
+                return await self.error_page(403, "Only pages of this engine may send this.")
             if request.content_type != "application/x-www-form-urlencoded":
                 return await self.error_page(415, "This is not a form of the page.")
             request[FORM] = _fields(await request.read())
@@ -126,7 +128,7 @@ class Entrance:
             if not has_form_key(request[FORM], request[COOKIE_VALUE]):
                 return await self.error_page(403, EXPIRED)
             if session.role is not Role.CONTROL and first != "logout":
-                return await self.error_page(403, "This session may look only.")
+                return await self.error_page(403, "This session is read-only.")
         return await handler(request)
 
     async def _send_to_login(self, request: web.Request, first: str) -> web.StreamResponse:
@@ -136,28 +138,28 @@ class Entrance:
             return web.Response(status=401)
         here = request.path_qs
         if request.headers.get("Sec-Fetch-Site") == "cross-site":
-            # Browsers send a strict cookie only when the request comes from our own page, as that of the next one does.
+            # Browsers send a strict cookie only with requests from our own pages, such as the next one.
             return await self._plain(
-                200, "One moment", "Going on …", href=here, link="Go on", refresh=f"0;url={here}"
+                200, "One moment", "Continuing …", href=here, link="Continue", refresh=f"0;url={here}"
             )
         return web.Response(status=303, headers={"Location": f"/login?next={quote(here, safe='')}"})
 
     # -- signing in and out
 
     async def login(self, request: web.Request) -> web.StreamResponse:
-        """Show the form, or take a one-time link."""
+        """Show the form, or redeem a one-time link."""
         next_path = local_path(request.query.get("next", "/"))
         code = request.query.get("code", "")
         if not code:
             return await self._form(next_path) if SESSION not in request else _go_to(next_path)
         role = self._sessions.redeem(code, _address(request))
         if role is None:
-            text = "This link was used already, or is older than a minute. te page prints another one."
+            text = "This link was already used, or is older than a minute. te page prints a new one."
             return await self._form(next_path, text, status=403)
         return await self._open(request, role, next_path)
 
     async def sign_in(self, request: web.Request) -> web.StreamResponse:
-        """Compare a token. The right one opens whatever others tried from the same address."""
+        """Check a token. The right one always works, no matter how many wrong ones came from the same address."""
         form, address = request[FORM], _address(request)
         next_path = local_path(str(form.get("next", "/")))
         role = self._sessions.role_of(str(form.get("token", "")).strip(), address)
@@ -168,14 +170,14 @@ class Entrance:
             {address} if out else set()
         )
         if out and not was_out:
-            self._report("listener", f"page: too many wrong tokens from {address}, who waits a minute")
+            self._report("listener", f"page: too many wrong tokens from {address}; locked out for a minute")
         if out:
             text = "Too many wrong tokens came from this address. Wait a minute."
             response = await self._form(next_path, text, status=429)
             response.headers["Retry-After"] = "60"
             return response
-        logger.warning("page: a wrong token from {}", address)
-        return await self._form(next_path, "This token opens nothing here.", status=403)
+        logger.warning("page: wrong token from {}", address)
+        return await self._form(next_path, "This token is not valid.", status=403)
 
     async def sign_out(self, request: web.Request) -> web.StreamResponse:
         """End the session."""
@@ -207,7 +209,7 @@ class Entrance:
         return web.Response(status=status, text=html, content_type="text/html")
 
     async def error_page(self, status: int, text: str, *, refresh: int | None = None) -> web.Response:
-        """Answer with a page that says what is wrong."""
+        """Return a page that shows an error."""
         title = {403: "Not done", 404: "Not found", 503: "Not yet"}.get(status, "Not possible")
         return await self._plain(status, title, text, href="/", link="Now", refresh=refresh)
 
@@ -221,18 +223,22 @@ class Entrance:
 
 
 def _fields(body: bytes) -> dict[str, str]:
-    """Return the fields of a form; nothing of one that has more than any of ours."""
+    """Return the fields of a form; empty if it has more fields than any of ours."""
     try:
         return dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=20))
     except ValueError:
         return {}
 
 
-_WORDS = {404: "There is no such page here.", 405: "This page does not take that.", 413: "That is too long."}
+_WORDS = {
+    404: "There is no such page.",
+    405: "This page does not accept that method.",
+    413: "That is too long.",
+}
 
 
 def key_of(request: web.Request) -> str:
-    """Return what forms of this request's page carry."""
+    """Return the form key for pages of this request's session."""
     return form_key(request[COOKIE_VALUE])
 
 

@@ -1,4 +1,4 @@
-"""What every answer to a browser carries, and which requests of browsers are taken."""
+"""Security headers of responses to browsers, and checks of their requests."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ POLICY = "; ".join(
 HEADERS: Mapping[str, str] = {
     "Content-Security-Policy": POLICY,
     "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "same-origin",  # with no-referrer a browser sends Origin: null with our own forms
+    "Referrer-Policy": "same-origin",  # with no-referrer, browsers send Origin: null with our own forms
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
@@ -39,12 +39,12 @@ COOKIE = "te_session"
 
 
 def cookie_name(*, secure: bool) -> str:
-    """Return the cookie's name: browsers let no other host and no plain HTTP set one that begins with ``__Host-``."""
+    """Return the cookie's name; no other host and no plain HTTP can set one that starts with ``__Host-``."""
     return f"__Host-{COOKIE}" if secure else COOKIE
 
 
 def came_from_own_page(request: web.Request) -> bool:
-    """Return whether a browser says that one of our own pages sent this."""
+    """Return whether the browser reports that one of our own pages sent this request."""
     if request.headers.get("Sec-Fetch-Site") == "same-origin":
         return True
     origin = request.headers.get("Origin")
@@ -52,7 +52,7 @@ def came_from_own_page(request: web.Request) -> bool:
 
 
 def has_form_key(form: Mapping[str, object], cookie: str) -> bool:
-    """Return whether a form was part of a page of this very session."""
+    """Return whether a form belongs to a page of this session."""
     given = form.get("key")
     return isinstance(given, str) and hmac.compare_digest(
         given.encode("utf-8", "replace"), form_key(cookie).encode()
@@ -60,6 +60,6 @@ def has_form_key(form: Mapping[str, object], cookie: str) -> bool:
 
 
 def local_path(text: str) -> str:
-    """Return a path of our own to go on to; the first page where it is none."""
+    """Return the text if it is a local path to redirect to, else the path of the first page."""
     own = text.startswith("/") and not text.startswith(("//", "/\\")) and text.isprintable()
     return text if own and "\\" not in text and len(text) <= 500 else "/"

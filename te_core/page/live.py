@@ -1,7 +1,7 @@
-"""What changes on the page while somebody looks, as server-sent events.
+"""Sends changes of the page to its viewers as server-sent events.
 
-Everybody is shown the same parts, so each is built and drawn once. Nothing is built while nobody looks, a part is drawn
-only when its values have changed, and the event loop is left after each millisecond of it: an alert's order goes first.
+All viewers see the same parts, so each part is built and rendered once. Nothing is built without viewers, a part is
+rendered only when its values have changed, and rendering yields to the event loop every millisecond: orders go first.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ from te_core.page.turns import Turns
 from te_core.web.encoding import encode
 
 PAUSE = 1.0
-"""Seconds between two looks while somebody looks: there is at most one patch in each."""
+"""Seconds between two refreshes while there are viewers; each sends at most one patch."""
 BEAT = 4.0
-"""Seconds without an event after which a viewer is told that the stream lives."""
+"""Seconds without an event after which a viewer is sent a heartbeat."""
 MOST_WAITING = 30
-"""Events that may wait for a viewer; one who does not take them is cut off and comes again."""
+"""Maximum number of events waiting for a viewer; beyond that it is cut off and reconnects."""
 RETRY = b"retry: 2000\n\n"
 
 Build = Callable[[Turns], Awaitable[Mapping[str, Any]]]
-"""Returns the values of each part, which compare equal while nothing changes."""
+"""Returns the values of each part; they compare equal while nothing changes."""
 Draw = Callable[[str, Any], str]
 
 
 class Parts:
-    """The parts of the page as they were last drawn. ``boot`` tells this run from others."""
+    """The parts of the page as last rendered. ``boot`` identifies this run."""
 
     def __init__(self, build: Build, draw: Draw, clock: Clock, boot: str) -> None:
         self.html: dict[str, str] = {}
@@ -51,16 +51,16 @@ class Parts:
 
     @property
     def version(self) -> str:
-        """What a viewer who has all of this says when it comes."""
+        """Return the version that an up-to-date viewer sends when it connects."""
         return f"{self._number}.{self.layout}.{self._boot}"
 
     @property
     def layout(self) -> str:
-        """What names the set of parts."""
+        """Return a digest of the names of the parts."""
         return hashlib.sha256("\n".join(self.html).encode()).hexdigest()[:8]
 
     async def refresh(self) -> None:
-        """Draw what has changed. Who asks meanwhile waits for the same. Raises what ``build`` raises."""
+        """Render what has changed; concurrent callers wait for the same refresh. Raises what ``build`` raises."""
         if self._refreshing is None:
             self._refreshing = asyncio.get_running_loop().create_task(self._refresh())
             self._refreshing.add_done_callback(self._refreshed)
@@ -69,7 +69,7 @@ class Parts:
     def _refreshed(self, task: asyncio.Task[None]) -> None:
         self._refreshing = None
         if not task.cancelled():
-            task.exception()  # whoever waited has it
+            task.exception()  # callers that waited have received it
 
     async def _refresh(self) -> None:
         turns = Turns(self._clock)
@@ -91,7 +91,7 @@ class Parts:
         self.html, self.values = drawn, values
 
     def since(self, version: str) -> Mapping[str, str] | None:
-        """Return the parts that changed since a version; None when the page has other parts by now."""
+        """Return the parts that changed since a version; None if the page has different parts now."""
         number, _, rest = version.partition(".")
         layout, _, boot = rest.partition(".")
         if layout != self.layout:
@@ -101,7 +101,7 @@ class Parts:
 
 
 class _Viewer:
-    """One open stream. ``version``: what its page shows once everything that waits is taken."""
+    """One open stream. ``version``: of its page once all waiting events are sent."""
 
     def __init__(self, request: web.Request, session: Session, version: str) -> None:
         self.session = session
@@ -112,26 +112,26 @@ class _Viewer:
         self._over = False
 
     def put(self, event: bytes) -> None:
-        """Have it sent, unless too many wait already."""
+        """Queue an event; cut the viewer off if too many are waiting."""
         self._waiting.append(event)
         self._there.set()
         if len(self._waiting) > MOST_WAITING:
             self.cut_off()
 
     def cut_off(self) -> None:
-        """Close the connection at once: it may hang in the middle of a write."""
+        """Abort the connection, which may hang in the middle of a write."""
         self._over = True
         self._there.set()
         if self._request.transport is not None:
             self._request.transport.abort()
 
     def end(self) -> None:
-        """End after what waits."""
+        """End the stream after the waiting events."""
         self._over = True
         self._there.set()
 
     async def events(self) -> bytes | None:
-        """Return what waits, nothing when nothing came for a while, and None at the end."""
+        """Return the waiting events, empty after a while without any, and None at the end."""
         if not self._waiting and not self._over:
             self._there.clear()
             try:
@@ -147,7 +147,7 @@ class _Viewer:
 
 
 class Live:
-    """Serves ``/live``. ``aged``: writes the ages of times into what is sent."""
+    """Serves ``/live``. ``aged``: fills the ages into HTML before it is sent."""
 
     def __init__(
         self,
@@ -168,7 +168,7 @@ class Live:
 
     @property
     def viewers(self) -> int:
-        """How many look."""
+        """Return the number of viewers."""
         return len(self._viewers)
 
     async def serve(self, request: web.Request, session: Session) -> web.StreamResponse:
@@ -196,7 +196,7 @@ class Live:
         while event is not None:
             if not event:
                 event = f"event: beat\ndata: {round(self._clock.now().timestamp() * 1000)}\n\n".encode()
-            async with self._turn:  # one after the other, each in a turn of the event loop of its own
+            async with self._turn:  # one at a time, each in its own turn of the event loop
                 data = packer.pack(event) if packer is not None else event
             await response.write(data)
             event = await viewer.events()
@@ -240,7 +240,7 @@ class Live:
         return f"id: {self._parts.version}\nevent: patch\ndata: {encode({'parts': drawn})}\n\n".encode()
 
     def leave(self, reason: str) -> None:
-        """Tell everybody why the stream ends, and end it."""
+        """Send all viewers the reason why the stream ends, and end it."""
         self._gone = True
         event = f"event: gone\ndata: {encode({'reason': reason})}\n\n".encode()
         for viewer in list(self._viewers.values()):
@@ -251,10 +251,10 @@ class Live:
 
 
 class _Packer:
-    """Compresses a stream so that each event can be read when it arrives."""
+    """Compresses a stream so that each event can be decoded as soon as it arrives."""
 
     def __init__(self) -> None:
-        self._stream = zlib.compressobj(level=3, wbits=16 + 14, memLevel=6)  # 100 KB a viewer
+        self._stream = zlib.compressobj(level=3, wbits=16 + 14, memLevel=6)  # 100 KB per viewer
 
     def pack(self, data: bytes) -> bytes:
         return self._stream.compress(data) + self._stream.flush(zlib.Z_SYNC_FLUSH)

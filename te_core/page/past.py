@@ -1,4 +1,4 @@
-"""What the journal remembers, as the page shows it: read in threads, and only what may have changed."""
+"""Reads history from the journal for the page: in threads, and only if it may have changed."""
 
 from __future__ import annotations
 
@@ -24,27 +24,27 @@ from te_core.web.facade import History
 from te_core.web.queries import CurveQuery
 
 ORDERS = 5
-"""Orders that stand with why a position is what it is."""
+"""Orders shown with the explanation of a position."""
 LATEST = 8
-"""Activities that the first page shows."""
+"""Activities shown on the first page."""
 PAGES = 4
-"""Pages of the journal in which they are looked for."""
+"""Maximum number of journal pages that are searched for them."""
 NEWS_PAUSE = 2.0
-"""Seconds between two looks for what is new."""
+"""Seconds between two checks for new activity."""
 REFUSED = 100
-"""Refused inputs, and newest orders, that are looked at for the last day."""
+"""Maximum number of refused inputs and of orders that are read for the last day."""
 RENEW = 60.0
-"""Seconds for which the course of the last day is shown as it is."""
+"""Seconds for which the equity curve of the last day is cached."""
 DAY = timedelta(days=1)
 GAP = timedelta(minutes=30)
-"""A line has a gap where nothing was seen for so long, or for three of its points."""
+"""A line has a gap where there is no data for this long, or for three of its points."""
 ZERO = Decimal(0)
 Kind = tuple[bool, str]
-"""Whether money is paper, and its currency: nothing else is ever added up."""
+"""Whether money is paper, and its currency; only amounts of the same kind are added up."""
 
 
 class Period(StrEnum):
-    """How far back the page about money looks."""
+    """The periods that the page about money offers."""
 
     DAY = "24h"
     WEEK = "7d"
@@ -53,13 +53,13 @@ class Period(StrEnum):
 
     @property
     def length(self) -> timedelta | None:
-        """How long it is; None without a begin."""
+        """Return its length; None if it has no beginning."""
         return {Period.DAY: DAY, Period.WEEK: 7 * DAY, Period.MONTH: 30 * DAY}.get(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Picture:
-    """One picture with its table. ``keys``: the names of its lines."""
+    """One chart with its table. ``keys``: the names of its lines."""
 
     title: str
     svg: str
@@ -70,7 +70,7 @@ class Picture:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Money:
-    """What one kind of money came to in a period. Every total is the sum of the rows shown."""
+    """The results of one kind of money in a period. Every total is the sum of the rows shown."""
 
     paper: bool
     currency: str
@@ -86,14 +86,14 @@ class Money:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class News:
-    """The newest of what happened, and what of it somebody should look at."""
+    """The newest activity, and the items that need attention."""
 
     entries: tuple[Mapping[str, Any], ...] = ()
     items: tuple[Item, ...] = ()
 
 
 class Past:
-    """Reads for the first page are remembered while nothing was written since, or for a minute."""
+    """Reads history. Reads for the first page are cached until the journal is written to, or for a minute."""
 
     def __init__(self, history: History, clock: Clock) -> None:
         self._history = history
@@ -108,7 +108,7 @@ class Past:
         self._equity_curve_at: float | None = None
 
     async def news(self) -> News:
-        """Return the newest of what happened; what was known of it while the journal cannot be read."""
+        """Return the newest activity; the last known one while the journal cannot be read."""
         now = self._clock.monotonic()
         if self._news_at is None or now - self._news_at >= NEWS_PAUSE:
             self._news_at = now
@@ -136,7 +136,7 @@ class Past:
         self._news = News(entries=tuple(entries[:LATEST]), items=(*self._refused, *self._rejected))
 
     def _read_refused(self, since: datetime) -> Iterator[Item]:
-        """Tell of input that was refused."""
+        """Yield an item if input was refused."""
         found = self._history.quarantine(Wanted(limit=REFUSED, since=since))["quarantine"]
         if found:
             newest = found[0]
@@ -149,7 +149,7 @@ class Past:
             )
 
     def _read_rejected(self, since: datetime) -> Iterator[Item]:
-        """Tell of orders that an exchange refused."""
+        """Yield an item if an exchange rejected orders."""
         orders = self._history.orders(Wanted(limit=REFUSED, since=since))["orders"]
         rejected = [one for one in orders if one["state"] == IntentState.REJECTED]
         if rejected:
@@ -163,7 +163,7 @@ class Past:
             )
 
     async def equity_curve(self) -> EquityCurve:
-        """Return how equity went in the last day."""
+        """Return the equity curve of the last day."""
         now = self._clock.monotonic()
         if self._equity_curve_at is None or now - self._equity_curve_at >= RENEW:
             self._equity_curve_at = now
@@ -198,11 +198,11 @@ class Past:
         )
 
     async def activity(self, wanted: Wanted) -> Mapping[str, Any]:
-        """Return a page of what happened. Raises ``JournalError``."""
+        """Return a page of activity. Raises ``JournalError``."""
         return await asyncio.to_thread(self._history.activity, wanted)
 
     async def orders(self, account: str, symbol: str) -> Sequence[Mapping[str, Any]]:
-        """Return the newest orders of a symbol of an account; none while the journal cannot be read."""
+        """Return the newest orders of an account's symbol; empty while the journal cannot be read."""
         wanted = Wanted(limit=ORDERS, account=account, symbol=symbol)
         try:
             found = await asyncio.to_thread(self._history.orders, wanted)
@@ -212,7 +212,7 @@ class Past:
         return orders
 
     async def money(self, period: Period) -> tuple[Money, ...]:
-        """Return what each kind of money came to, real money first. Raises ``JournalError``."""
+        """Return the results of each kind of money, real money first. Raises ``JournalError``."""
         return await asyncio.to_thread(self._read_money, period, self._clock.now())
 
     def _read_money(self, period: Period, now: datetime) -> tuple[Money, ...]:
@@ -260,9 +260,9 @@ def _money(
 
 
 def _missing(accounts: Mapping[str, Sequence[Any]]) -> Iterator[str]:
-    """Say which accounts are in no sum over time, as nothing was recorded of them."""
+    """Yield a note on accounts that are missing from sums over time, because nothing was recorded."""
     if names := [name for name, points in accounts.items() if not points]:
-        yield f"the equity of {', '.join(names)}, which was not recorded in this time"
+        yield f"the equity of {', '.join(names)}, which was not recorded in this period"
 
 
 def _pictures(
@@ -277,7 +277,7 @@ def _pictures(
     changes = {
         name: _percent_since(with_gaps(_points(points, "total"), step)) for name, points in accounts.items()
     }
-    yield _lines("Each account, % since the begin", changes)
+    yield _lines("Each account, % since the beginning", changes)
     exposure = {
         name: with_gaps(summed([_points(points, name) for points in accounts.values()]), step)
         for name in ("gross", "net")
@@ -312,9 +312,9 @@ def _bars(title: str, head: str, found: Sequence[tuple[str, Decimal | None]]) ->
 
 
 def summed(lines: Sequence[Sequence[Point]]) -> list[Point]:
-    """Return the sum of lines: each counts with its last value, and before it begins with its first.
+    """Return the sum of lines. Each contributes its last value, and its first one before it begins.
 
-    So nothing that was not known yet, or cannot be read any more, looks like money that came or went.
+    So an account that is not known yet, or no longer readable, does not look like money that came or went.
     """
     known = [[(at, value) for at, value in points if value is not None] for points in lines]
     last = {index: points[0][1] for index, points in enumerate(known) if points}
@@ -334,7 +334,7 @@ def _time(step: tuple[datetime, int, Decimal]) -> tuple[datetime, int]:
 
 
 def with_gaps(points: Sequence[Point], step: timedelta) -> list[Point]:
-    """Return a line with a gap wherever nothing was recorded for long. ``step``: the usual distance of its points."""
+    """Return a line with a gap wherever data is missing for long. ``step``: the usual distance of its points."""
     longest = max(GAP, 3 * step)
     found: list[Point] = []
     for point in points:
@@ -345,7 +345,7 @@ def with_gaps(points: Sequence[Point], step: timedelta) -> list[Point]:
 
 
 def drawdown(values: Sequence[Decimal]) -> Decimal | None:
-    """Return the largest fall from a peak, as a share of the peak."""
+    """Return the largest drawdown, as a share of the peak."""
     peak, largest = ZERO, None
     for value in values:
         peak = max(peak, value)

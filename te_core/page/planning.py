@@ -1,4 +1,4 @@
-"""From what somebody asks for to its plan: for the page and for machines alike."""
+"""Makes plans of requested commands, for the page and for programs."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ from te_core.page.shown import Shown
 from te_core.web.facade import EngineFacade
 
 READING = 3.0
-"""Seconds for which a plan waits for the accounts before it says that they are being read."""
+"""Seconds for which a plan waits for the accounts to be read."""
 MOST_FLAT = 1000
 """Symbols that one resume may leave flat."""
 EVERYBODY = (Verb.HALT, Verb.FLATTEN, Verb.RESUME)
-"""What can be asked for all accounts at once."""
+"""Commands that can apply to all accounts at once."""
 _SYMBOL = re.compile(r"[A-Z0-9]{2,32}")
 
 
 class Planner:
-    """Makes plans. ``shown``: returns what the engine shows now."""
+    """Makes plans. ``shown``: returns the current state of the engine."""
 
     def __init__(self, engine: EngineFacade, shown: Callable[[], Shown]) -> None:
         self._engine = engine
@@ -49,11 +49,11 @@ class Planner:
         next_signal: bool = False,
         flat: Sequence[str] = (),
     ) -> Wanted:
-        """Return what is asked for. Raises ``LookupError`` for what there is not."""
+        """Return the requested command. Raises ``LookupError`` for unknown names."""
         try:
             known = Verb(verb)
         except ValueError:
-            raise LookupError(f"nothing is called {verb} here") from None
+            raise LookupError(f"unknown command {verb}") from None
         state = self._engine.state()
         names = state["sources"] if known in OF_SOURCES else state["accounts"]
         if not (who == ALL and known in EVERYBODY) and who not in names:
@@ -77,7 +77,7 @@ class Planner:
             return plan_to_go_on(wanted, {}, ())
         preview = self._previews.get(wanted)
         if preview is None:
-            # A reason may be needed to lift what a breaker holds: whoever confirms says it.
+            # Lifting a breaker may require a reason; the operator enters it with the confirmation.
             command = wanted.command(by="the page", reason="preview")
             preview = asyncio.ensure_future(self._engine.command(command, preview=True))
             self._previews[wanted] = preview
@@ -88,5 +88,5 @@ class Planner:
         return plan_to_go_on(wanted, preview.result(), shown.account_rows(), shown.known())
 
     def forget(self) -> None:
-        """Drop previews under way: something changed."""
+        """Drop unfinished previews, because something changed."""
         self._previews.clear()

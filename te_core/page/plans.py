@@ -1,4 +1,4 @@
-"""What a command from the page will do, in sentences and numbers, before anybody confirms it. Pure."""
+"""Describes what a command from the page will do, in sentences and numbers, before it is confirmed. Pure."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ZERO = Decimal(0)
 
 
 class Verb(StrEnum):
-    """What can be asked for."""
+    """The commands."""
 
     HALT = "halt"
     FLATTEN = "flatten"
@@ -27,33 +27,33 @@ class Verb(StrEnum):
     UNPAUSE = "unpause"
     GO = "go"
     HEAL = "heal"
-    """Bring back what others changed, and try at once what is held back."""
+    """Restore positions that others changed, and retry at once what is held back."""
     ACCEPT = "accept"
-    """Leave what others changed as it is, until a source of the symbol speaks."""
+    """Accept positions that others changed, until a source sends a signal for the symbol."""
 
 
 OF_SOURCES = (Verb.PAUSE, Verb.UNPAUSE)
 STOPPING = (Verb.HALT, Verb.FLATTEN)
-"""They are judged by what is held, at once: no exchange is asked before somebody may stop."""
+"""Planned at once from the known positions: stopping never waits for an exchange."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """One command as it was chosen. ``who``: an account, a source, or ``all``; ``symbol``: empty for all."""
+    """A chosen command. ``who``: an account, a source, or ``all``. ``symbol``: empty for all."""
 
     verb: Verb
     who: str = ALL
     symbol: str = ""
     close: bool = False
-    """A pause that closes the share of the source, rather than hold it."""
+    """Whether a pause closes the share of the source instead of holding it."""
     next_signal: bool = False
-    """A resume after which nothing is opened until a source speaks again."""
+    """Whether, after a resume, nothing is opened until a source sends a new signal."""
     flat: tuple[str, ...] = ()
-    """Symbols that a resume leaves flat until a source of them speaks."""
+    """Symbols that a resume leaves flat until a source sends a signal for them."""
 
     @property
     def title(self) -> str:
-        """Name it: the verb and what it is about."""
+        """Return the title: the verb and its subject."""
         verb = {
             Verb.HALT: "Halt",
             Verb.FLATTEN: "Close everything",
@@ -70,7 +70,7 @@ class Wanted:
 
     @property
     def query(self) -> str:
-        """Return what belongs behind the path of its page."""
+        """Return the query string of its page."""
         parts = [f"symbol={self.symbol}"] if self.symbol else []
         parts += [name for name, on in (("close=1", self.close), ("next=1", self.next_signal)) if on]
         parts += [f"flat={symbol}" for symbol in self.flat]
@@ -78,16 +78,16 @@ class Wanted:
 
     @property
     def path(self) -> str:
-        """Return the address of its page."""
+        """Return the path of its page."""
         return f"/do/{self.verb}/{self.who}{self.query}"
 
     def leaving(self, symbol: str) -> Wanted:
-        """Return it with a symbol left flat, or no longer if it was."""
+        """Return a copy that toggles whether a symbol is left flat."""
         kept = tuple(one for one in self.flat if one != symbol)
         return replace(self, flat=kept if symbol in self.flat else (*self.flat, symbol))
 
     def command(self, *, by: str, reason: str) -> Command:
-        """Return it as the engine takes it."""
+        """Return the engine's command."""
         action = Action.RESUME if self.verb is Verb.UNPAUSE else Action(self.verb)
         names = () if self.who == ALL else (self.who,)
         sources = self.verb in OF_SOURCES
@@ -106,7 +106,7 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Held:
-    """One position that is held, or was when the account could last be read. ``worth``: None if not known."""
+    """A position at the last successful read of the account. ``worth``: None if unknown."""
 
     account: str
     symbol: str
@@ -116,7 +116,7 @@ class Held:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountRow:
-    """One account in a plan. ``read_at``: ISO 8601, None if it was not read yet."""
+    """One account in a plan. ``read_at``: ISO 8601; None if it has not been read yet."""
 
     name: str
     paper: bool
@@ -138,13 +138,13 @@ class Changed:
 
     @property
     def to_do(self) -> Decimal:
-        """What is missing to the target."""
+        """Return the difference to the target."""
         return self.target - self.size
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderRow:
-    """One order that the plan has. ``text``: ``buy 0.5``."""
+    """One order of a plan. ``text``: such as ``buy 0.5``."""
 
     account: str
     symbol: str
@@ -153,14 +153,14 @@ class OrderRow:
     worth: Decimal | None = None
     """Unsigned, at the last price; None if not known."""
     said: str = ""
-    """Which source it follows."""
+    """The source it follows."""
     said_at: str | None = None
-    """When that spoke last, ISO 8601."""
+    """Time of that source's last signal, ISO 8601."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Known:
-    """What is known beside an order that would be made: the last price, and which source spoke last, and when."""
+    """Context of a planned order: the last price, and which source sent the last signal, and when."""
 
     price: Decimal | None = None
     source: str = ""
@@ -172,7 +172,7 @@ NOTHING_KNOWN = Known()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What will happen. ``mark`` differs when something of it that matters differs."""
+    """What a command will do."""
 
     wanted: Wanted
     sentences: tuple[str, ...]
@@ -180,14 +180,15 @@ class Plan:
     accounts: tuple[AccountRow, ...] = ()
     orders: tuple[OrderRow, ...] = ()
     opens: bool = False
-    """Whether it adds risk, so that somebody has to tick that the list was read."""
+    """Whether it adds risk, so that the operator must tick that the list was read."""
     nothing: str = ""
     """Why there is nothing to do; then it cannot be confirmed."""
     mark: str = ""
+    """Digest of the relevant parts; a confirmation of an outdated plan is refused."""
 
 
 def plan_to_stop(wanted: Wanted, accounts: Iterable[AccountRow], held: Iterable[Held]) -> Plan:
-    """Plan a halt or a flatten from what is held: what cannot be read is named, and waits for nothing."""
+    """Plan a halt or a flatten from the known positions, naming accounts that cannot be read. Waits for nothing."""
     rows = tuple(row for row in accounts if wanted.who in (ALL, row.name))
     positions = [
         one
@@ -238,7 +239,7 @@ def plan_to_stop(wanted: Wanted, accounts: Iterable[AccountRow], held: Iterable[
 
 
 def plan_to_heal(wanted: Wanted, accounts: Iterable[AccountRow], changed: Iterable[Changed]) -> Plan:
-    """Plan to bring back what others changed on an account."""
+    """Plan to restore the positions of an account that others changed."""
     found = [one for one in changed if one.account == wanted.who]
     orders = tuple(
         OrderRow(
@@ -251,7 +252,7 @@ def plan_to_heal(wanted: Wanted, accounts: Iterable[AccountRow], changed: Iterab
         if one.to_do
     )
     sentences = [
-        f"{one.symbol}: held {figure(one.size)}, target {figure(one.target)}, sized afresh at the present price."
+        f"{one.symbol}: held {figure(one.size)}, target {figure(one.target)}, sized again at the current price."
         for one in found
     ]
     sentences.append("What is held back on this account is tried again at once.")
@@ -262,24 +263,24 @@ def plan_to_heal(wanted: Wanted, accounts: Iterable[AccountRow], changed: Iterab
         accounts=tuple(row for row in accounts if row.name == wanted.who),
         orders=orders,
         opens=any(order.opens for order in orders),
-        nothing="" if found else "Nothing that others changed is left there.",
+        nothing="" if found else "No positions changed by others are left there.",
         mark=_mark(wanted, [wanted.who], ((o.account, o.symbol, o.text.partition(" ")[0]) for o in orders)),
     )
 
 
 def plan_to_accept(wanted: Wanted, accounts: Iterable[AccountRow], changed: Iterable[Changed]) -> Plan:
-    """Plan to leave what others changed on an account as it is."""
+    """Plan to accept the positions of an account that others changed."""
     found = [one for one in changed if one.account == wanted.who and wanted.symbol in ("", one.symbol)]
     sentences = [
         f"{one.symbol}: {figure(one.size)} stays, in place of {figure(one.target)}." for one in found
     ]
-    sentences.append("It is what the engine keeps until a source of the symbol speaks. Nothing is ordered.")
+    sentences.append("The engine keeps it until a source sends a signal for the symbol. Nothing is ordered.")
     return Plan(
         wanted=wanted,
         sentences=tuple(sentences),
         button=f"Accept {_count(len(found), 'position')} of {wanted.who}",
         accounts=tuple(row for row in accounts if row.name == wanted.who),
-        nothing="" if found else "Nothing that others changed is left there.",
+        nothing="" if found else "No positions changed by others are left there.",
         mark=_mark(wanted, [wanted.who], ((one.account, one.symbol, f"{one.size:f}") for one in found)),
     )
 
@@ -290,23 +291,23 @@ def plan_to_go_on(
     accounts: Iterable[AccountRow],
     known: Mapping[tuple[str, str], Known] = MappingProxyType({}),
 ) -> Plan:
-    """Plan what may add risk from the engine's own preview, in which every account was read.
+    """Plan a command that may add risk, from the engine's preview, for which every account was read.
 
-    ``known``: by account and symbol, what orders are worth and whom they follow.
+    ``known``: prices and sources of orders, by account and symbol.
     """
     accounts = tuple(accounts)
     orders = tuple(_previewed(answer, known))
     opening = [order for order in orders if order.opens]
     names = list(answer.get("accounts", ()))
     sentences = [*_lifted(answer), *_ordered(orders, opening, accounts)]
-    sentences += [f"{symbol} is left flat until a source of it speaks." for symbol in wanted.flat]
+    sentences += [f"{symbol} is left flat until a source sends a signal for it." for symbol in wanted.flat]
     sentences += [
         f"{name}: {found['error']}" for name, found in answer.get("accounts", {}).items() if "error" in found
     ]
     if wanted.verb is Verb.PAUSE:
         sentences.insert(0, _paused(wanted))
     if wanted.verb is Verb.RESUME and wanted.next_signal:
-        sentences.append("Nothing is opened until a source of the symbol speaks again.")
+        sentences.append("Nothing is opened until a source sends a new signal for the symbol.")
     if wanted.verb is Verb.GO:
         sentences.insert(0, f"From now on {wanted.who} trades: what was only shown until now is sent.")
     nothing = ""
@@ -364,7 +365,7 @@ def _ordered(
 
 def _paused(wanted: Wanted) -> str:
     share = "Its share is closed." if wanted.close else "Its share stays as it is."
-    return f"Alerts of {wanted.who} are recorded and have no say until you resume it. {share}"
+    return f"Alerts of {wanted.who} are recorded but ignored until you resume it. {share}"
 
 
 def _button(wanted: Wanted, orders: int) -> str:
@@ -392,7 +393,7 @@ def _they(positions: list[Held]) -> str:
 
 
 def _worth(positions: Sequence[Held | OrderRow], rows: tuple[AccountRow, ...]) -> str:
-    """Say what positions are worth, paper money apart, and for how many that is not known."""
+    """Return the worth of positions, paper money separately, and how many have an unknown worth."""
     paper = {row.name for row in rows if row.paper}
     currency = {row.name: row.currency for row in rows}
     sums: dict[str, Decimal] = {}
@@ -410,6 +411,6 @@ def _worth(positions: Sequence[Held | OrderRow], rows: tuple[AccountRow, ...]) -
 
 
 def _mark(wanted: Wanted, accounts: Iterable[str], orders: Iterable[tuple[str, str, str]]) -> str:
-    """Return a digest of what matters: sizes may change while somebody reads, sides and accounts may not."""
+    """Return a digest of accounts, symbols and sides; sizes may change while the plan is being read."""
     lines = [wanted.path, *sorted(accounts), *(" ".join(one) for one in sorted(orders))]
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:24]

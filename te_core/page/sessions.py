@@ -1,7 +1,7 @@
-"""Who is signed in: sessions, one-time links, and how many wrong tokens came from where.
+"""Manages sessions, one-time links, and the count of wrong tokens by address.
 
-Only digests of cookies are kept, in memory and in the state folder: a restart asks nobody to sign in again, and who
-reads the file cannot sign in with it.
+Only digests of cookies are stored, in memory and in the state folder: sessions survive a restart, and the file cannot
+be used to sign in.
 """
 
 from __future__ import annotations
@@ -24,29 +24,29 @@ from te_core.settings.files import replace_file
 
 FILE = "page-sessions.json"
 MOST = 200
-"""Sessions that are kept; the one that ends first gives way."""
+"""Maximum number of sessions; the one that ends first is dropped."""
 CODE_LASTS = 60.0
-"""Seconds for which a one-time link can be used."""
+"""Lifetime of a one-time link, in seconds."""
 WRONG_TOKENS = 5
 WITHIN = 60.0
-"""Wrong tokens of one address within so many seconds; more are not compared any further."""
+"""Seconds within which more than ``WRONG_TOKENS`` wrong tokens lock an address out."""
 MOST_ADDRESSES = 1000
 _RENEW = 10
-"""A session is written again when a tenth of its time has passed."""
+"""A session is renewed once a tenth of its lifetime has passed."""
 
 
 class Role(StrEnum):
-    """What somebody may do."""
+    """What a session may do."""
 
     CONTROL = "control"
-    """Look, and command."""
+    """Read, and send commands."""
     VIEW = "view"
-    """Look."""
+    """Read only."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
-    """One browser that is signed in. ``key`` is the digest of its cookie."""
+    """One signed-in browser. ``key``: digest of its cookie."""
 
     key: str
     role: Role
@@ -54,27 +54,27 @@ class Session:
 
     @property
     def name(self) -> str:
-        """What it is called in the journal and the log."""
+        """Return its name in the journal and the log."""
         return self.key[:4]
 
 
 class SessionFile:
-    """Where sessions outlive a restart. Its owner may read it, nobody else."""
+    """The file in which sessions survive a restart; readable by its owner only."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     def read(self) -> str:
-        """Return what was written last. Raises ``OSError``."""
+        """Return the content of the file. Raises ``OSError``."""
         return self.path.read_text(encoding="utf-8")
 
     async def write(self, text: str) -> None:
-        """Replace it, in a thread. Raises ``OSError``."""
+        """Replace the file, in a thread. Raises ``OSError``."""
         await asyncio.to_thread(replace_file, self.path, text, mode=0o600)
 
 
 class Sessions:
-    """All of them. ``tokens``: what opens each role; ``lasts``: for how long without being used."""
+    """All sessions. ``tokens``: the token of each role. ``lasts``: lifetime without use."""
 
     def __init__(
         self,
@@ -99,7 +99,7 @@ class Sessions:
     # -- tokens
 
     def role_of(self, token: str, address: str) -> Role | None:
-        """Return what a token opens; None for a wrong one, which is counted for its address."""
+        """Return the role of a token; None for a wrong one, which is counted for its address."""
         given = token.encode("utf-8", "replace")
         found = [role for role, own in self._tokens.items() if hmac.compare_digest(given, own.encode())]
         if found:
@@ -133,7 +133,7 @@ class Sessions:
         return code
 
     def redeem(self, code: str, address: str) -> Role | None:
-        """Return what a code opens, and forget it; None for one that is used, too old or wrong."""
+        """Return the role of a code and invalidate it; None if it is used, too old or wrong."""
         until, role = self._codes.pop(_digest(code), (0.0, Role.VIEW))
         if until > self._clock.monotonic():
             return role
@@ -143,7 +143,7 @@ class Sessions:
     # -- sessions
 
     async def open(self, role: Role) -> tuple[str, Session]:
-        """Open a session; return its cookie with it."""
+        """Open a session; return its cookie and the session."""
         cookie = self._new_secret()
         session = Session(key=_digest(cookie), role=role, until=self._clock.now() + self._lasts)
         self._sessions[session.key] = session
@@ -152,7 +152,7 @@ class Sessions:
         return cookie, session
 
     async def find(self, cookie: str) -> Session | None:
-        """Return the session of a cookie, whose time starts anew; None when there is none any more."""
+        """Return the session of a cookie and renew it; None if there is none."""
         session = self._sessions.get(_digest(cookie))
         now = self._clock.now()
         if session is None or session.until <= now:
@@ -165,7 +165,7 @@ class Sessions:
         return session
 
     def is_open(self, session: Session) -> bool:
-        """Return whether a session has not ended meanwhile."""
+        """Return whether a session is still open."""
         found = self._sessions.get(session.key)
         return found is not None and found.until > self._clock.now()
 
@@ -183,7 +183,7 @@ class Sessions:
         self._sessions = {one.key: one for one in kept[-MOST:]}
 
     def _load(self) -> None:
-        """Take over the sessions of an earlier run, but none that another token opened."""
+        """Load the sessions of an earlier run, except those opened with a different token."""
         try:
             rows = json.loads(self._file.read())["sessions"]
             found = [
@@ -199,7 +199,7 @@ class Sessions:
             pass
         except (OSError, ValueError, KeyError, TypeError) as error:
             self._sessions = {}
-            logger.warning("page: {} cannot be read ({}); everybody signs in again", self._file.path, error)
+            logger.warning("page: cannot read {} ({}); all users must sign in again", self._file.path, error)
 
     async def _save(self) -> None:
         async with self._saving:
@@ -216,14 +216,14 @@ class Sessions:
             try:
                 await self._file.write(text)
             except OSError as error:
-                logger.warning("page: sessions cannot be written ({}); they end with this run", error)
+                logger.warning("page: cannot write sessions ({}); they end with this run", error)
 
     def _token_mark(self, role: Role) -> str:
         return _digest(f"{role} {self._tokens.get(role, '')}")[:16]
 
 
 def form_key(cookie: str) -> str:
-    """Return what every form of a session carries: a page of another site cannot know it."""
+    """Return the key that every form of a session carries; pages of other sites cannot know it."""
     return hmac.digest(cookie.encode(), b"form", "sha256").hex()[:32]
 
 

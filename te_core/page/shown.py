@@ -1,7 +1,7 @@
-"""What the parts of the page show, made from the view. Nothing in a value changes by the mere passing of time.
+"""Builds the values of the page's parts from the view. No value changes merely because time passes.
 
-The view has ages; here they are moments, which the browser counts on from. A moment that is computed from an age moves
-by fractions of a second from one look to the next: it stays what it was while it is as good as the same.
+The view has ages; here they are timestamps, from which the browser keeps counting. A timestamp computed from an age
+varies by fractions of a second between refreshes, so the previous one is reused while the difference is negligible.
 """
 
 from __future__ import annotations
@@ -34,19 +34,19 @@ from te_core.reporting.view import (
 SAME = timedelta(seconds=1.5)
 HALF = Decimal("0.5")
 MOST_ITEMS = 6
-"""Items of attention that are shown at once."""
+"""Attention items shown before the rest is folded."""
 ATTENTION = frozenset({Mark.WORKING, Mark.WAITING, Mark.LIMITED, Mark.HALTED, Mark.FOREIGN})
 ALARM = frozenset({Mark.CHANGED, Mark.BLOCKED})
 
 
 class Timestamps:
-    """Turns ages into moments that stand still."""
+    """Converts ages to stable timestamps."""
 
     def __init__(self) -> None:
         self._known: dict[tuple[str, ...], datetime] = {}
 
     def of(self, now: datetime | None, age: float | None, *key: str) -> datetime | None:
-        """Return when something was that is so old now."""
+        """Return the time of something with a given age."""
         if now is None or age is None:
             return None
         at = now - timedelta(seconds=age)
@@ -73,7 +73,7 @@ class Head:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attention:
-    """What needs somebody, worst first; ``notes`` are folded away."""
+    """What needs attention, worst first; ``notes`` are folded away."""
 
     kind: ClassVar[str] = "attention"
     items: tuple[Item, ...]
@@ -122,18 +122,18 @@ class Source:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What is used of limits and breakers, and the notifiers."""
+    """The use of limits and breakers, and the notifiers."""
 
     kind: ClassVar[str] = "limits"
     near: tuple[LimitRow, ...]
-    """Breakers, and limits of which half is used."""
+    """Breakers, and limits used by at least half."""
     far: tuple[LimitRow, ...]
     notifiers: tuple[NotifierRow, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stream:
-    """The newest of what happened."""
+    """The newest activity."""
 
     kind: ClassVar[str] = "stream"
     entries: tuple[Any, ...]
@@ -141,7 +141,7 @@ class Stream:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EquityCurve:
-    """How equity went of late: by account, changes and sparks; the picture of them together."""
+    """Equity in the last day: changes and sparklines by account, and a chart of their sum."""
 
     kind: ClassVar[str] = "equity"
     changes: Mapping[str, Decimal | None]
@@ -155,7 +155,7 @@ NO_EQUITY_CURVE = EquityCurve(changes={}, sparks={}, change=None, picture="", su
 
 
 def slug(name: str) -> str:
-    """Return a name as ids have it: other letters could end an attribute or a selector."""
+    """Return a name for use in ids, without characters that could end an attribute or a selector."""
     return "".join(c if c.isascii() and (c.isalnum() or c in "_.-") else "_" for c in name)
 
 
@@ -192,7 +192,7 @@ async def parts_of(
 
 
 def with_items(view: View, items: tuple[Item, ...]) -> View:
-    """Return the view with more that somebody should know of, in its place among what is as bad."""
+    """Return the view with more attention items, sorted in by severity."""
     if not items:
         return view
     rank = list(Severity)
@@ -207,7 +207,7 @@ def with_items(view: View, items: tuple[Item, ...]) -> View:
 
 
 def _same(warning: Item, refused: Item) -> bool:
-    """Return whether a source warns of the very input that is told as refused: one cause is told once."""
+    """Return whether a source's warning and a refusal have the same cause, which is then shown once."""
     return warning.kind == "source" and refused.text.partition(": ")[2].casefold() in warning.text.casefold()
 
 
@@ -235,7 +235,7 @@ def _attention(view: View) -> Attention:
 
 
 def _ground(view: View) -> str:
-    """Say on what it rests that nothing needs anybody, in words that stay while it stays so."""
+    """Return why nothing needs attention, in words that stay the same while that is so."""
     if not view.ground:
         return ""
     held, wanted = sum(one.at_target for one in view.totals), sum(one.targets for one in view.totals)
@@ -253,7 +253,7 @@ def _all(number: int, what: str) -> str:
 
 
 def _row(row: SymbolRow, sources: tuple[str, ...]) -> Row:
-    """Leave out what only the page of one cell shows: words with waiting times change all the while."""
+    """Return a row without what only a cell's own page shows: texts with waiting times change constantly."""
     cells = tuple(
         replace(cell, read_age=None, words="", why="", notes=(), last_order_at=None, since=None, stops="")
         for cell in row.cells
@@ -263,13 +263,13 @@ def _row(row: SymbolRow, sources: tuple[str, ...]) -> Row:
 
 
 class Shown:
-    """What the engine shows at one moment, for plans and for the pages of one thing."""
+    """A snapshot of the engine's state, for plans and detail pages."""
 
     def __init__(self, view: View) -> None:
         self.view = view
 
     def account_rows(self) -> Iterator[PlanRow]:
-        """Return the accounts as plans show them."""
+        """Yield the accounts as rows of a plan."""
         now = self.view.engine.now
         for row in self.view.accounts:
             read_at = None
@@ -287,14 +287,14 @@ class Shown:
             )
 
     def held(self) -> Iterator[Held]:
-        """Return what is held, or was when it was last read."""
+        """Yield the positions at the last read."""
         for row in self.view.symbols:
             for cell in row.cells:
                 if cell.size and cell.mark is not Mark.FOREIGN:
                     yield Held(account=cell.account, symbol=cell.symbol, size=cell.size, worth=cell.worth)
 
     def changed(self) -> Iterator[Changed]:
-        """Return what others changed and the engine left."""
+        """Yield positions that others changed and the engine left alone."""
         for row in self.view.symbols:
             for cell in row.cells:
                 if cell.mark is Mark.CHANGED and cell.size is not None and cell.quantity is not None:
@@ -303,7 +303,7 @@ class Shown:
                     )
 
     def known(self) -> Mapping[tuple[str, str], Known]:
-        """Return the last price of each cell, and which source of its symbol spoke last."""
+        """Return the last price of each cell, and which source sent the last signal for its symbol."""
         found = {}
         for row in self.view.symbols:
             said = [one for one in row.opinions if one.at is not None]
@@ -317,7 +317,7 @@ class Shown:
         return found
 
     def account(self, name: str) -> AccountRow | None:
-        """Return one account."""
+        """Return one account, or None."""
         return next((row for row in self.view.accounts if row.name == name), None)
 
     def cells(self, *, account: str = "", symbol: str = "") -> list[Cell]:

@@ -1,4 +1,4 @@
-"""The page's routes. Each answer is a whole page that works without script; the script keeps it up to date."""
+"""The page's routes. Each response is a complete page that works without JavaScript, which keeps it up to date."""
 
 from __future__ import annotations
 
@@ -47,14 +47,14 @@ SINCE = {
     "30d": timedelta(days=30),
 }
 RARE = (Mark.OBSERVING, Mark.FOREIGN, Mark.OFF)
-"""Signs that the legend explains where they are to be seen only."""
+"""Signs that the legend explains only if they are visible."""
 _FOREVER = "public, max-age=31536000, immutable"
 
 
 class Page:
-    """Everything that browsers are served. ``tokens``: what opens each role; ``state``: the state folder.
+    """The page for browsers. ``tokens``: the token of each role. ``state``: the state folder.
 
-    ``actions``: the commands of this run, from wherever.
+    ``actions``: the commands of this run, from every sender.
     """
 
     def __init__(
@@ -97,12 +97,12 @@ class Page:
 
     @property
     def host(self) -> str:
-        """The host under which a proxy serves it; empty without one."""
+        """Return the host of the proxy that serves the page; empty without one."""
         return self._settings.host
 
     @property
     def guard(self) -> Any:
-        """The middleware that lets browsers in."""
+        """Return the middleware that authenticates browsers."""
         return self._entrance.guard
 
     def add_to(self, site: web.Application) -> None:
@@ -126,7 +126,7 @@ class Page:
         self._routes.add_to(site)
 
     def leave(self, reason: str) -> None:
-        """Tell whoever looks that the engine stops."""
+        """Send viewers the reason why the engine stops."""
         self._live.leave(reason)
 
     # -- parts
@@ -202,7 +202,7 @@ class Page:
         return response
 
     async def _link(self, request: web.Request) -> web.Response:
-        """Make a one-time link: for ``te page``, which has the token."""
+        """Create a one-time link for ``te page``, which has the token."""
         if request.content_type != "application/json":
             return refuse(415, "send 'Content-Type: application/json'")
         try:
@@ -286,7 +286,7 @@ class Page:
                 _wanted(chosen, request.query.get("before", ""), self._clock.now())
             )
         except JournalError as error:
-            problem = f"The journal cannot be read now: {error}"
+            problem = f"The journal cannot be read at the moment: {error}"
         older = urlencode({**chosen, "before": page["next"]}) if page["next"] is not None else ""
         return await self._page(
             request,
@@ -312,7 +312,7 @@ class Page:
         try:
             kinds = await self._past.money(period)
         except JournalError as error:
-            problem = f"The journal cannot be read now: {error}"
+            problem = f"The journal cannot be read at the moment: {error}"
         return await self._page(
             request,
             "money.html",
@@ -329,7 +329,7 @@ class Page:
 
 
 class NoPage:
-    """What is served where the settings have no page: the commands for machines."""
+    """Serves only the commands for programs if the settings disable the page."""
 
     host = ""
 
@@ -339,7 +339,7 @@ class NoPage:
 
     @property
     def guard(self) -> Any:
-        """The middleware that lets no browser in."""
+        """Return a middleware that passes requests through without browser sessions."""
         return _pass_on
 
     def add_to(self, site: web.Application) -> None:
@@ -347,7 +347,7 @@ class NoPage:
         self._routes.add_to(site)
 
     def leave(self, reason: str) -> None:
-        """Nobody looks."""
+        """Do nothing: there are no viewers."""
 
 
 @web.middleware
@@ -367,7 +367,7 @@ def page_of(
     new_secret: Callable[[], str],
     state: Path,
 ) -> Page | NoPage:
-    """Make the page as the settings have it. ``token`` signs in to command."""
+    """Build the page from the settings. ``token`` signs in with the control role."""
     if not settings.enabled:
         return NoPage(engine, actions, new_secret)
     tokens = {Role.CONTROL: token}
@@ -387,12 +387,12 @@ def page_of(
 
 
 def _chosen(query: Mapping[str, str]) -> dict[str, str]:
-    """Return the filters of a query, empty where nothing was chosen."""
+    """Return the filters of a query; empty if not chosen."""
     return {name: query.get(name, "")[:100] for name in ("kind", "account", "symbol", "source", "since")}
 
 
 def _wanted(chosen: Mapping[str, str], before: str, now: datetime) -> Wanted:
-    """Return which part of the history is asked for; what makes no sense asks for nothing."""
+    """Return the requested part of the history; invalid filters are ignored."""
     kind = str(ActivityKind.ORDERS) if chosen["kind"] == "order" else chosen["kind"]
     numbered = before.isascii() and before.isdigit() and len(before) < 19
     span = SINCE.get(chosen["since"])
@@ -431,7 +431,7 @@ def _percent(value: Any) -> str:
 
 
 WORDS: Mapping[str, Any] = {"alarm": ALARM, "look": ATTENTION}
-"""What templates know beside their values."""
+"""Global variables of the templates."""
 FILTERS: Mapping[str, Callable[..., Any]] = {
     "age": age,
     "base": _base,

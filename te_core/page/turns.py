@@ -1,4 +1,4 @@
-"""Work for the page in small pieces: an order that is due never waits for more than one of them."""
+"""Splits work for the page into small pieces, so that a due order waits for at most one of them."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from te_core.reporting.steps import Steps
 T = TypeVar("T")
 
 PIECE = 0.001
-"""Seconds that a piece takes before others get their turn."""
+"""Seconds of work before yielding to the event loop."""
 QUIET = 0.0002
-"""Seconds that a turn of the event loop takes when nobody else has anything to do."""
+"""Maximum seconds of an idle event-loop turn."""
 REST = 0.005
 MOST_RESTS = 20
-"""Seconds of a rest while others are at work, and how many rests there are before the work goes on all the same."""
+"""Seconds of a pause while other tasks are busy, and the maximum number of pauses before the work continues."""
 
 
 class Turns:
-    """One piece of work after the other; between two of them the event loop does what is due."""
+    """Runs work piece by piece; the event loop handles due tasks in between."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._began = clock.monotonic()
 
     async def next(self) -> None:
-        """Leave the event loop to others if this piece has taken its time, until they have done what is due.
+        """Yield to other tasks if this piece has used its time, until they are idle.
 
-        An order has many steps: if a piece came between any two of them, it would wait for all of the work.
+        An order has many steps: if a piece ran between every two of them, the order would wait for all of the work.
         """
         if self._clock.monotonic() - self._began < PIECE:
             return
@@ -42,7 +42,7 @@ class Turns:
         self._began = self._clock.monotonic()
 
     async def through(self, steps: Steps[T]) -> T:
-        """Do work that may be left after each step, and return what it made."""
+        """Run work that may be interrupted after each step, and return its result."""
         while True:
             try:
                 next(steps)

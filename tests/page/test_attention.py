@@ -163,7 +163,7 @@ def test_a_position_closed_by_hand_is_told_and_restored_when_somebody_says_so(
     assert page.confirm("/do/heal/bybit", read="yes").status == 303
     engine.wait(lambda: abs(world.held("bybit", "ETHUSDT") - before) <= before / 20)
     until_card(page, "changed by someone else", there=False)
-    assert "Nothing that others changed" in page.get("/do/heal/bybit").words
+    assert "No positions changed by others" in page.get("/do/heal/bybit").words
 
 
 def test_a_position_closed_by_hand_is_accepted_when_somebody_says_so(

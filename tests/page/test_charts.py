@@ -80,5 +80,5 @@ def test_names_and_numbers_are_text_and_nothing_acts() -> None:
 
 def test_nothing_recorded_says_so() -> None:
     for text in (line([], number=str, summary="s"), bars([("a", None)], number=str, summary="s")):
-        assert "nothing was recorded" in text
+        assert "no data for this period" in text
     assert spark(points("1"), summary="s") == ""

@@ -69,7 +69,7 @@ def test_a_program_plans_confirms_and_follows_what_the_page_does(engine: EngineP
     flat = {"verb": "resume", "flat": ["ETHUSDT"]}
     plan = ask(engine, ROUTE, {**flat, "preview": True})[1]["plan"]
     assert [order["symbol"] for order in plan["orders"]] == ["BTCUSDT"]
-    assert "ETHUSDT is left flat until a source of it speaks." in plan["sentences"]
+    assert "ETHUSDT is left flat until a source sends a signal for it." in plan["sentences"]
     assert ask(engine, ROUTE, {**flat, "mark": plan["mark"]})[1]["state"] == "done"
     engine.wait(lambda: engine.position("BTCUSDT") and engine.at_rest())
     assert engine.position("ETHUSDT") == 0
@@ -84,7 +84,7 @@ def test_a_program_plans_confirms_and_follows_what_the_page_does(engine: EngineP
         ({"verb": "halt", "symbol": "<b>"}, 404, "not a symbol"),
         ({"verb": "halt", "colour": "red"}, 400, "colour"),
         ({"verb": "halt", "id": "x"}, 400, "id"),
-        ({"verb": "accept", "who": "paper"}, 409, "Nothing that others changed"),
+        ({"verb": "accept", "who": "paper"}, 409, "No positions changed by others"),
         ({"verb": "resume"}, 409, "Nothing is halted"),
     ],
 )
