@@ -154,7 +154,7 @@ async def test_a_conversation(tmp_path: Path) -> None:
         positions = await world.ask(BEN, "/positions BTCUSDT")
         assert positions.text == "paper BTCUSDT long 0.15 at 50010, target 0.15, at target"
         pnl = await world.ask(BEN, "/pnl 7d")
-        assert pnl.text.splitlines()[0] == "last 7 d, without what was paid in or out"
+        assert pnl.text.splitlines()[0] == "last 7 d, without deposits and withdrawals"
         assert pnl.text.splitlines()[1].startswith("paper (paper): ")
         why = await world.ask(BEN, "/why BTCUSDT")
         assert "tradingview: 0.5 x 0.5 = 0.25" in why.text
@@ -165,7 +165,7 @@ async def test_a_conversation(tmp_path: Path) -> None:
         assert "/flatten" not in (await world.ask(BEN, "/start")).text
         assert api.menus[BEN.id] == ["status", "positions", "pnl", "why"]
         assert api.menus[ADA.id][4:] == ["halt", "flatten", "resume", "pause"]
-        assert (await world.ask(BEN, "/halt")).text == "you may ask, and not command"
+        assert (await world.ask(BEN, "/halt")).text == "you may read, but not send commands"
 
         # Who may command sees what it would order first, and may leave it.
         plan = await world.ask(ADA, "/flatten PAPER: a bad feeling")
@@ -182,22 +182,22 @@ async def test_a_conversation(tmp_path: Path) -> None:
         ]
         assert list(plan.buttons) == ["Flatten paper", "Leave it"]
         left = plan.buttons.copy()
-        assert await world.press(ADA, "Leave it", plan) == "left as it is"
+        assert await world.press(ADA, "Leave it", plan) == "cancelled; nothing was changed"
         assert world.target()["quantity"] == "0.15"
         plan.buttons = left
-        assert await world.press(ADA, "Flatten paper", plan) == "this button does nothing any more"
+        assert await world.press(ADA, "Flatten paper", plan) == "this button no longer works"
         assert world.target()["quantity"] == "0.15"
 
         # In a group only who asked may confirm; it is carried out once, and journaled with who it was.
         plan = await world.ask(ADA, "/flatten@engine_under_test_bot : weekend", chat=GROUP)
         buttons = plan.buttons.copy()
-        assert await world.press(BEN, "Flatten everything", plan) == "you may ask, and not command"
+        assert await world.press(BEN, "Flatten everything", plan) == "you may read, but not send commands"
         done = await world.press(ADA, "Flatten everything", plan)
         assert done.startswith("done: flatten everything\n")
         assert "telegram Ada L (101)" in done
         await until(lambda: not application.state()["accounts"]["paper"]["positions"])
         plan.buttons = buttons
-        assert await world.press(ADA, "Flatten everything", plan) == "this button does nothing any more"
+        assert await world.press(ADA, "Flatten everything", plan) == "this button no longer works"
         assert [event.detail["by"] for event in await world.journaled("flatten") if "by" in event.detail] == [
             "telegram Ada L (101)"
         ]
@@ -230,7 +230,7 @@ async def test_strangers_get_no_answer_and_are_counted(tmp_path: Path) -> None:
         world.api.say(ADA, "/status@another_bot")
         old = datetime.now(UTC) - timedelta(hours=2)
         late = await world.ask(ADA, "/halt", sent=old)
-        assert late.text == "/halt came when nobody listened, and is too old: send it again"
+        assert late.text == "/halt arrived while the engine was not listening and is too old: send it again"
         assert len(world.api.messages) == before + 1
         assert world.api.toasts == []
         assert world.counters() == {"heard": 2, "strangers": 6, "commands": 0, "refused": 0}

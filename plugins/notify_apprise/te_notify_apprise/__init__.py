@@ -1,1 +1,1 @@
-"""A notifier of the trade engine that tells by whatever Apprise knows."""
+"""A notifier of the trade engine that uses any service supported by Apprise."""

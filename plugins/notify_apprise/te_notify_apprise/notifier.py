@@ -1,4 +1,4 @@
-"""Tells each service of an event, one after the other, in threads that may be left behind."""
+"""Sends events to each service in turn, in threads that may be abandoned."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ _WRONG_ADDRESS = frozenset({401, 403, 404, 405, 407, 410})
 
 
 class AppriseNotifier(Notifier):
-    """An event is told when one service has taken it: a service that is gone holds up no other."""
+    """Sends events; one is delivered once any service accepts it, so a failing service never blocks the others."""
 
     def __init__(self, context: NotifierContext[AppriseOptions]) -> None:
         self._options = context.options
         self._log = context.log
         self._busy: set[int] = set()
-        """The services that a thread is still telling, be it that nobody waits for it any more."""
+        """Services that a thread is still sending to, even if nothing waits for it any more."""
 
     async def notify(self, event: Event) -> None:
-        """Tell every service."""
+        """Send an event to every service. Raises if none accepts it."""
         title = f"{self._options.title}: {event.headline}"
         errors: list[TradeEngineError] = []
         for number, url in enumerate(self._options.urls, 1):
@@ -36,14 +36,14 @@ class AppriseNotifier(Notifier):
             except (NotReady, AuthError, NoticeRefused) as error:
                 errors.append(error)
         if len(errors) == len(self._options.urls):
-            # What may be taken later decides, then what somebody has to put right.
+            # Temporary errors take precedence, then errors that the operator must fix.
             raise min(errors, key=lambda one: (NotReady, AuthError, NoticeRefused).index(type(one)))
         for failed in errors:
-            self._log.warning("a notice was not taken: {}", failed)
+            self._log.warning("a notice was not accepted: {}", failed)
 
     async def _send_to(self, number: int, work: Callable[[], Failed | None]) -> None:
         if number in self._busy:
-            raise NotReady(f"service {number} still keeps an earlier notice waiting")
+            raise NotReady(f"service {number} is still busy with an earlier notice")
         try:
             async with asyncio.timeout(self._options.timeout.total_seconds()):
                 failed = await self._in_thread(number, work)
@@ -53,7 +53,7 @@ class AppriseNotifier(Notifier):
             raise _error(failed)
 
     async def _in_thread(self, number: int, work: Callable[[], Failed | None]) -> Failed | None:
-        """Do it in a thread that nothing waits for when the engine ends; a pool's would be waited for."""
+        """Run in a daemon thread, which does not delay the end of the engine; a pool's thread would."""
         loop, future = asyncio.get_running_loop(), asyncio.get_running_loop().create_future()
 
         def set_result(failed: Failed | None, error: Exception | None) -> None:
@@ -69,7 +69,7 @@ class AppriseNotifier(Notifier):
             failed, raised = None, None
             try:
                 failed = work()
-            except Exception as error:  # noqa: BLE001 - raised where it is awaited
+            except Exception as error:  # noqa: BLE001 - re-raised where it is awaited
                 raised = error
             with suppress(RuntimeError):  # the loop is closed
                 loop.call_soon_threadsafe(set_result, failed, raised)
@@ -82,7 +82,7 @@ class AppriseNotifier(Notifier):
 
 def _error(failed: Failed) -> Exception:
     if failed.status is None:
-        return NotReady(f"{failed.service} cannot be reached, or did not take it")
+        return NotReady(f"{failed.service} cannot be reached, or did not accept the notice")
     said = f"{failed.service} answered {failed.status}"
     if failed.status >= 500 or failed.status in _LATER:
         return NotReady(said)

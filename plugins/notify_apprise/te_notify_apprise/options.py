@@ -1,4 +1,4 @@
-"""What ``[notifiers.<name>]`` may say next to the core's own keys."""
+"""The plugin's keys of ``[notifiers.<name>]``."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from te_core.api import Duration
 
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://\S+")
 _NEXT = re.compile(r"\s*,\s*(?=[A-Za-z][A-Za-z0-9+.-]*://)")
-"""Between two addresses in one text, as `te configure` and environment variables have them."""
+"""Separates addresses in a single text, as in `te configure` and environment variables."""
 
 
 class AppriseOptions(BaseModel):
-    """Who is told, by Apprise's addresses."""
+    """The recipients, as Apprise addresses."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     urls: tuple[SecretStr, ...] = Field(
         min_length=1,
-        description="Addresses of services as Apprise writes them: tgram://…, mailto://…; they hold tokens.",
+        description="Apprise addresses of services: tgram://…, mailto://…; they contain tokens.",
     )
-    title: str = Field(default="trade-engine", description="What every title begins with.")
+    title: str = Field(default="trade-engine", description="Prefix of every title.")
     timeout: Annotated[Duration, Field(ge=timedelta(seconds=1), le=timedelta(seconds=50))] = Field(
         default=timedelta(seconds=30), description="How long one service may take to accept a notice."
     )
@@ -39,5 +39,7 @@ class AppriseOptions(BaseModel):
     def _addresses(cls, urls: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
         for number, url in enumerate(urls, 1):
             if not _ADDRESS.fullmatch(url.get_secret_value()):
-                raise ValueError(f"number {number} is no address of a service, such as ntfys://host/path")
+                raise ValueError(
+                    f"number {number} is not the address of a service, such as ntfys://host/path"
+                )
         return urls

@@ -1,4 +1,4 @@
-"""What this package offers to the engine."""
+"""Registers the notifier with the engine."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from te_notify_apprise.options import AppriseOptions
 
 @hookimpl
 def te_notifiers() -> Iterable[NotifierSpec[Any]]:
-    """Offer the notifier."""
+    """Yield the notifier's specification."""
     yield NotifierSpec(
         name="apprise",
         settings=AppriseOptions,
         factory=AppriseNotifier,
-        summary="tells by mail, Telegram, Discord, ntfy, Pushover and whatever else Apprise knows",
+        summary="notifies by mail, Telegram, Discord, ntfy, Pushover and any other service that Apprise supports",
     )

@@ -1,4 +1,4 @@
-"""The part that blocks: Apprise itself. Everything here runs in a thread, its import (a second of work) included."""
+"""The blocking part: Apprise itself. All of it runs in a thread, including its import, which takes a second."""
 
 from __future__ import annotations
 
@@ -25,25 +25,25 @@ _TYPES = {
     "recovery": "success",
     "heard": "success",
 }
-"""How Apprise marks a kind of event: a colour, a picture. The others are information."""
+"""Apprise's notification type (colour, icon) of event kinds; ``info`` for the others."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failed:
-    """A service did not take a notice. ``status``: what its server answered, where that is known."""
+    """A service did not accept a notice. ``status``: of its server's response, if known."""
 
     service: str
     status: int | None = None
 
 
-# Every failure would be a line of the engine's log, each time that it is tried again; an outage is logged once.
+# Otherwise every retry would log a line; the engine logs an outage once.
 _LOGGER = logging.getLogger("apprise")
 _LOGGER.addHandler(logging.NullHandler())
 _LOGGER.propagate = False
 
 
 def send(url: str, number: int, title: str, body: str, kind: str) -> Failed | None:
-    """Tell one service; blocks until it has answered. Raises ``ConfigError`` for an address that Apprise refuses."""
+    """Send to one service; blocks until it answers. Raises ``ConfigError`` for an address that Apprise refuses."""
     from apprise import NotifyType
 
     service = _service(url, number)
@@ -56,7 +56,7 @@ def send(url: str, number: int, title: str, body: str, kind: str) -> Failed | No
     )
     if found:
         return None
-    # Of what Apprise says nothing but the figure is passed on: addresses hold tokens, in spellings of their own.
+    # Only the status is passed on: Apprise's messages may contain tokens from addresses, in other spellings.
     said = [entry.message for result in found.results for entry in result.logs()]
     statuses = [int(status) for text in said for status in _STATUS.findall(text)]
     name = str(service[0].service_name)
@@ -71,7 +71,7 @@ def _service(url: str, number: int) -> Apprise:
     if made is None:
         scheme = url.partition("://")[0]
         raise ConfigError(
-            f"Apprise does not understand number {number}: there is no service {scheme}://, a part of the address is "
+            f"Apprise cannot parse number {number}: there is no service {scheme}://, a part of the address is "
             "missing, or a package that the service needs is not installed"
         )
     service = Apprise(asset=asset)
@@ -80,7 +80,7 @@ def _service(url: str, number: int) -> Apprise:
 
 
 def _asset() -> AppriseAsset:
-    """Return how Apprise is to behave: in this thread only, on no disk, following no redirect."""
+    """Return the Apprise configuration: this thread only, nothing on disk, no redirects."""
     from apprise import AppriseAsset, PersistentStoreMode
 
     return AppriseAsset(
@@ -91,5 +91,5 @@ def _asset() -> AppriseAsset:
         http_redirects=False,
         interpret_escapes=False,
         storage_mode=PersistentStoreMode.MEMORY,
-        service_timeout=0,  # it would send from threads that nobody can leave behind
+        service_timeout=0,  # otherwise it would send from threads that cannot be abandoned
     )

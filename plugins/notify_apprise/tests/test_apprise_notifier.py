@@ -1,4 +1,4 @@
-"""Notices go out by Apprise's own services; what these answer decides what becomes of the notice."""
+"""Notices are sent through Apprise's own services; their responses decide what happens to the notice."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def outage(text: str = "positions: no answer") -> Event:
 
 
 class Services:
-    """Services on loopback, by path: ``answers`` has what each says, ``got`` what came."""
+    """Services on loopback, by path. ``answers``: the status of each. ``got``: the received requests."""
 
     def __init__(self) -> None:
         self.answers: dict[str, int] = {}
@@ -133,7 +133,7 @@ async def test_nothing_waits_for_a_service_that_hangs_and_it_is_not_asked_over_a
         made = notifier(f"{here.url}/one", timeout="1s")
         with pytest.raises(NotReady, match="did not answer within"):
             await made.notify(outage())
-        with pytest.raises(NotReady, match="service 1 still keeps an earlier notice waiting"):
+        with pytest.raises(NotReady, match="service 1 is still busy with an earlier notice"):
             await made.notify(outage())
         (thread,) = [one for one in threading.enumerate() if one.name == "apprise"]
         assert thread.daemon, "the end of the process does not wait for it either"

@@ -1,1 +1,1 @@
-"""A notifier of the trade engine that tells in Telegram, and answers there."""
+"""A notifier of the trade engine that sends to Telegram, and answers there."""

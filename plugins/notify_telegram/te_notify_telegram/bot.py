@@ -1,6 +1,6 @@
-"""The bot's way to Telegram: python-telegram-bot over the engine's own HTTP session, which follows no redirect.
+"""The connection to Telegram: python-telegram-bot over the engine's HTTP session, which follows no redirects.
 
-Its import takes half a second of work: whoever needs this module imports it in a thread.
+Its import takes half a second, so import this module in a thread.
 """
 
 from __future__ import annotations
@@ -40,20 +40,19 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# Times are timedeltas then, as in the next version; without it the library warns each time that it is asked to
-# be patient.
+# Makes times timedeltas, as in the next version; without it the library warns at every `RetryAfter`.
 os.environ.setdefault("PTB_TIMEDELTA", "true")
 
 LONG_POLL = 25
-"""Seconds for which Telegram keeps a request for updates when there are none."""
+"""Seconds for which Telegram holds a request for updates while there are none."""
 LONGEST = 4096
-"""Characters of one message."""
+"""Maximum length of a message."""
 Buttons = Sequence[tuple[str, str]]
-"""Label and data of each."""
+"""Label and data of each button."""
 
 
 class EngineRequest(BaseRequest):
-    """Sends requests of python-telegram-bot by a session of the engine. ``timeout``: seconds."""
+    """Sends requests of python-telegram-bot through the engine's session. ``timeout``: seconds."""
 
     def __init__(self, http: Callable[[], ClientSession], timeout: float) -> None:
         self._http = http
@@ -61,16 +60,16 @@ class EngineRequest(BaseRequest):
 
     @property
     def read_timeout(self) -> float:
-        """Seconds that an answer may take."""
+        """Return the timeout in seconds."""
         return self._timeout
 
     async def initialize(self) -> None:
-        """Do nothing: the session is the engine's."""
+        """Do nothing: the session belongs to the engine."""
 
     async def shutdown(self) -> None:
-        """Do nothing: the session is the engine's."""
+        """Do nothing: the session belongs to the engine."""
 
-    async def do_request(  # noqa: PLR0917 - as python-telegram-bot calls it
+    async def do_request(  # noqa: PLR0917 - the signature of python-telegram-bot
         self,
         url: str,
         method: str,
@@ -80,7 +79,7 @@ class EngineRequest(BaseRequest):
         connect_timeout: Any = None,
         pool_timeout: Any = None,
     ) -> tuple[int, bytes]:
-        """Send one request. Raises ``TimedOut``, ``NetworkError``: neither names the address, which holds the token."""
+        """Send one request. Raises ``TimedOut``, ``NetworkError``, without the address, which contains the token."""
         del write_timeout, connect_timeout, pool_timeout
         seconds = read_timeout if isinstance(read_timeout, int | float) else self._timeout
         try:
@@ -100,7 +99,7 @@ class EngineRequest(BaseRequest):
 
 
 class Bot:
-    """What the plugin does in Telegram. Everything raises ``NotReady``, ``AuthError`` or ``NoticeRefused``."""
+    """The operations that the plugin uses. Each raises ``NotReady``, ``AuthError`` or ``NoticeRefused``."""
 
     def __init__(
         self, token: str, *, api: str, http: Callable[[], ClientSession], timeout: timedelta
@@ -110,16 +109,16 @@ class Bot:
         self._next = 0
 
     async def username(self) -> str:
-        """Return the bot's name; fails where its token is none."""
+        """Return the bot's user name. Raises ``AuthError`` for an invalid token."""
         return (await _told(self._client.get_me())).username or ""
 
     async def offer(self, user: int, commands: Mapping[str, str]) -> None:
-        """Show somebody the commands that they may write, in the bot's menu."""
+        """Set the commands that a user sees in the bot's menu."""
         scope = BotCommandScopeChat(user)
         await _told(self._client.set_my_commands(list(commands.items()), scope=scope))
 
     async def send(self, chat: int, text: str, buttons: Buttons = ()) -> int:
-        """Send a message; returns its number."""
+        """Send a message; return its id."""
         sent = await _told(
             self._client.send_message(
                 chat,
@@ -131,15 +130,15 @@ class Bot:
         return sent.message_id
 
     async def edit(self, chat: int, message: int, text: str) -> None:
-        """Replace a message, and take its buttons away."""
+        """Replace a message and remove its buttons."""
         await _told(self._client.edit_message_text(shortened(text), chat_id=chat, message_id=message))
 
     async def acknowledge(self, press: str, text: str = "") -> None:
-        """End the waiting at a button, with a few words to whoever pressed it."""
+        """Acknowledge a button press, with a short text for the user who pressed it."""
         await _told(self._client.answer_callback_query(press, text=text or None))
 
     async def updates(self) -> Sequence[Update]:
-        """Wait for what people write and press. Each is given out once, whatever becomes of it."""
+        """Wait for messages and button presses. Each is returned once, whatever happens to it."""
         found = await _told(
             self._client.get_updates(
                 offset=self._next, timeout=LONG_POLL, allowed_updates=["message", "callback_query"]
@@ -151,7 +150,7 @@ class Bot:
 
 
 def shortened(text: str) -> str:
-    """Cut a text to what one message takes."""
+    """Return a text cut to the length of one message."""
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 2]} …"
 
 
@@ -164,7 +163,7 @@ def _keyboard(buttons: Buttons) -> InlineKeyboardMarkup | None:
 
 
 async def _told(work: Coroutine[Any, Any, T]) -> T:
-    """Await a call, and say what went wrong in the engine's words."""
+    """Await a call, and convert its errors to the engine's."""
     try:
         return await work
     except asyncio.CancelledError:
@@ -178,7 +177,7 @@ def _raise(error: TelegramError) -> NoReturn:
         case RetryAfter():
             after = error.retry_after
             seconds = after.total_seconds() if isinstance(after, timedelta) else float(after)
-            raise NotReady("Telegram asks for patience", retry_after=seconds) from None
+            raise NotReady("Telegram request limit reached", retry_after=seconds) from None
         case InvalidToken():
             raise AuthError(
                 "Telegram does not accept the token of this bot: check token in the settings"
@@ -188,10 +187,10 @@ def _raise(error: TelegramError) -> NoReturn:
                 f"Telegram does not let the bot into a chat ({error.message}): start the bot there, or check chats"
             ) from None
         case Conflict():
-            raise NotReady("another program asks for this bot's updates: only one may") from None
+            raise NotReady("another program requests this bot's updates: only one may") from None
         case ChatMigrated():
             raise NoticeRefused(
-                f"a group has become a supergroup: its id in chats is now {error.new_chat_id}"
+                f"a group has become a supergroup: change its id in chats to {error.new_chat_id}"
             ) from None
         case BadRequest():
             raise NoticeRefused(f"Telegram refused it: {error.message}") from None

@@ -1,4 +1,4 @@
-"""Commands whose plan was shown until they are confirmed: once, in time, by who asked for them, and where."""
+"""Commands that await confirmation: once, in time, by the same user in the same chat."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from te_core.api import Command
 
 MOST = 50
-"""Commands that wait at most; the oldest give way."""
+"""Maximum number of waiting commands; the oldest is dropped."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pending:
-    """A command that waits for its confirmation until ``ends`` (steady clock)."""
+    """A command that waits for its confirmation until ``ends`` (monotonic clock)."""
 
     command: Command
     chat: int
@@ -22,14 +22,14 @@ class Pending:
 
 
 class Confirmations:
-    """``new_token`` makes what nobody can guess."""
+    """The waiting commands. ``new_token``: returns an unguessable token."""
 
     def __init__(self, new_token: Callable[[], str]) -> None:
         self._new_token = new_token
         self._pending: dict[str, Pending] = {}
 
     def add(self, pending: Pending) -> str:
-        """Have a command wait; returns what its button says."""
+        """Store a command until it is confirmed; return the token of its button."""
         while len(self._pending) >= MOST:
             del self._pending[next(iter(self._pending))]
         token = self._new_token()
@@ -37,14 +37,14 @@ class Confirmations:
         return token
 
     def redeem(self, token: str, *, chat: int, user: int, now: float) -> Pending | str:
-        """Return the command of a button, which is worth nothing from then on; or why it does nothing.
+        """Return the command of a button and invalidate the button; or return why it does nothing.
 
-        Somebody else's press leaves it as it is.
+        A press by another user changes nothing.
         """
         pending = self._pending.get(token)
         if pending is None:
-            return "this button does nothing any more"
+            return "this button no longer works"
         if (pending.chat, pending.user) != (chat, user):
-            return "only who asked for it can confirm it"
+            return "only the user who requested it can confirm it"
         del self._pending[token]
-        return pending if now < pending.ends else "too late: ask for it again"
+        return pending if now < pending.ends else "too late: request it again"

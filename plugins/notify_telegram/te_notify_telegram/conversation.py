@@ -1,4 +1,4 @@
-"""Answers those who may write to the bot; everybody else gets no answer, and is counted."""
+"""Answers permitted users; messages of all others are counted and not answered."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ if TYPE_CHECKING:
     from te_notify_telegram.bot import Bot
 
 LATE = timedelta(minutes=2)
-"""Age from which a message is not carried out: it waited while nobody listened."""
+"""Age from which on a message is not carried out: it arrived while the engine was not listening."""
 STRANGERS_NAMED = 20
-"""Strangers whose ids are logged, once each: so the operator finds out an id to let in."""
+"""Maximum number of unknown users whose ids are logged (once each), so that the operator can permit one."""
 YES, NO = "yes ", "no "
 LONGEST_NAME = 40
 Answer = Callable[[Written], Awaitable[str]]
 
 
 class Conversation:
-    """One per instance that answers. ``counts``: heard, strangers, commands, refused."""
+    """The conversation of one notifier instance. ``counts``: heard, strangers, commands, refused."""
 
     def __init__(
         self,
@@ -76,7 +76,7 @@ class Conversation:
             await self._said(update.message)
 
     def _role(self, user: User | None, chat: int) -> str:
-        """Return what somebody may do in a chat; empty for nothing."""
+        """Return a user's role in a chat; empty for none."""
         if user is None or user.is_bot:
             return ""
         return self._options.users.get(user.id, "") if chat in (*self._options.chats, user.id) else ""
@@ -86,9 +86,9 @@ class Conversation:
         who = user.id if user is not None else 0
         if who not in self._strangers and len(self._strangers) < STRANGERS_NAMED:
             self._strangers.add(who)
-            self._log.info("user {} wrote in chat {} and may not: no answer", who, chat)
+            self._log.info("user {} wrote in chat {} without permission; not answered", who, chat)
 
-    # -- what is written
+    # -- messages
 
     async def _said(self, message: Message) -> None:
         user, chat = message.from_user, message.chat.id
@@ -102,7 +102,8 @@ class Conversation:
         self._counts["heard"] += 1
         if self._clock.now() - message.date > LATE:
             await self._bot.send(
-                chat, f"/{written.name} came when nobody listened, and is too old: send it again"
+                chat,
+                f"/{written.name} arrived while the engine was not listening and is too old: send it again",
             )
             return
         if written.name in RISKY:
@@ -135,16 +136,16 @@ class Conversation:
 
     async def _why(self, written: Written) -> str:
         if len(written.words) != 1:
-            raise Unclear("a symbol, such as /why BTCUSDT")
+            raise Unclear("name a symbol, such as /why BTCUSDT")
         return words.why_text(self._control.explain(written.words[0].upper()))
 
-    # -- what is commanded
+    # -- commands
 
     async def _propose(self, written: Written, user: User, chat: int, role: str) -> None:
-        """Show what a command would order, with a button that carries it out."""
+        """Show what a command would order, with a button to confirm it."""
         if role != "control":
             self._counts["refused"] += 1
-            await self._bot.send(chat, "you may ask, and not command")
+            await self._bot.send(chat, "you may read, but not send commands")
             return
         try:
             command = command_of(written, self._control.state(), _name(user))
@@ -154,7 +155,7 @@ class Conversation:
             await self._bot.send(chat, f"not done: {error}")
             return
         if not preview["set"] and not preview["breakers"]:
-            await self._bot.send(chat, "nothing is to be changed")
+            await self._bot.send(chat, "there is nothing to change")
             return
         within = self._options.confirm_within
         ends = self._clock.monotonic() + within.total_seconds()
@@ -171,7 +172,7 @@ class Conversation:
             return
         if role != "control":
             self._counts["refused"] += 1
-            await self._bot.acknowledge(press.id, "you may ask, and not command")
+            await self._bot.acknowledge(press.id, "you may read, but not send commands")
             return
         data = press.data or ""
         wanted, token = data.startswith(YES), data.removeprefix(YES).removeprefix(NO)
@@ -182,10 +183,10 @@ class Conversation:
             self._counts["refused"] += 1
             await self._bot.acknowledge(press.id, found)
             return
-        text = "left as it is"
+        text = "cancelled; nothing was changed"
         if wanted:
             text = await self._said_or_why_not(self._carry_out(found.command))
-        # What was done is done, whether Telegram takes the words for it or not.
+        # The command has been carried out, whether Telegram accepts the answer or not.
         await self._try_sending(self._bot.acknowledge(press.id))
         if press.message is not None:
             await self._try_sending(self._bot.edit(chat, press.message.message_id, text))
@@ -199,9 +200,9 @@ class Conversation:
         try:
             await sending
         except TradeEngineError as error:
-            self._log.warning("an answer was not taken: {}", error)
+            self._log.warning("cannot send an answer: {}", error)
 
 
 def _name(user: User) -> str:
-    """Return who somebody is: the name is theirs to choose, the number is not."""
+    """Return name and id of a user: the name is freely chosen, the id is not."""
     return f"{printable(' '.join(user.full_name.split()))[:LONGEST_NAME]} ({user.id})"

@@ -1,4 +1,4 @@
-"""Tells in the chats of the settings, and answers those who write there. Long polling only: no port is opened."""
+"""Sends events to the configured chats, and answers permitted users. Long polling only: no open port."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from te_notify_telegram.conversation import Conversation
 
 AT_ONCE = 8
-"""Messages that are answered at the same time: one that waits for an exchange holds up no other."""
+"""Messages answered concurrently, so that one that waits for an exchange does not block the others."""
 
 
 def _new_token() -> str:
@@ -27,7 +27,7 @@ def _new_token() -> str:
 
 
 class TelegramNotifier(Notifier):
-    """An event is told when one chat has taken it: a chat that is gone holds up no other."""
+    """Sends events; one is delivered once any chat accepts it, so a failing chat never blocks the others."""
 
     def __init__(
         self, context: NotifierContext[TelegramOptions], *, new_token: Callable[[], str] = _new_token
@@ -51,7 +51,7 @@ class TelegramNotifier(Notifier):
         return self._bot
 
     async def notify(self, event: Event) -> None:
-        """Tell every chat."""
+        """Send an event to every chat. Raises if none accepts it."""
         bot = await self._connected()
         errors: list[TradeEngineError] = []
         for chat in self._options.chats:
@@ -60,13 +60,13 @@ class TelegramNotifier(Notifier):
             except (NotReady, AuthError, NoticeRefused) as error:
                 errors.append(error)
         if len(errors) == len(self._options.chats):
-            # What may be taken later decides, then what somebody has to put right.
+            # Temporary errors take precedence, then errors that the operator must fix.
             raise min(errors, key=lambda one: (NotReady, AuthError, NoticeRefused).index(type(one)))
         for failed in errors:
-            self._context.log.warning("a chat did not take a notice: {}", failed)
+            self._context.log.warning("a chat did not accept a notice: {}", failed)
 
     async def answer(self, up: Callable[[], None]) -> None:
-        """Answer what is written, each message in a task of its own."""
+        """Answer messages, each in its own task."""
         conversation = await self._conversation()
         bot = await self._connected()
         up()
@@ -87,14 +87,14 @@ class TelegramNotifier(Notifier):
             await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _offer(self, bot: Bot) -> None:
-        """Put what each may write into the bot's menu; it works without."""
+        """Set each user's commands in the bot's menu; a failure is only logged."""
         from te_notify_telegram.requests import allowed
 
         for user, role in self._options.users.items():
             try:
                 await bot.offer(user, allowed(role))
-            except TradeEngineError as error:  # most likely they have not pressed Start yet
-                self._context.log.info("user {} is not shown the commands: {}", user, error)
+            except TradeEngineError as error:  # most likely the user has not pressed Start yet
+                self._context.log.info("cannot show the commands to user {}: {}", user, error)
 
     async def _conversation(self) -> Conversation:
         from te_notify_telegram.conversation import Conversation
@@ -116,12 +116,12 @@ class TelegramNotifier(Notifier):
         try:
             await conversation.hear(update)
         except TradeEngineError as error:
-            self._context.log.warning("a message could not be answered: {}", error)
-        except Exception as error:  # noqa: BLE001 - one message's defect ends with it: others are answered
-            self._context.log.opt(exception=error).error("a message could not be answered: {}", error)
+            self._context.log.warning("cannot answer a message: {}", error)
+        except Exception as error:  # noqa: BLE001 - a bug in answering one message must not affect others
+            self._context.log.opt(exception=error).error("cannot answer a message: {}", error)
 
     def status(self) -> Mapping[str, Any]:
-        """Return what was counted since the instance was made."""
+        """Return the counters of this instance."""
         return dict(self._counts)
 
 

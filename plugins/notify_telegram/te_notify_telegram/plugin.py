@@ -1,4 +1,4 @@
-"""What this package offers to the engine."""
+"""Registers the notifier with the engine."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from te_notify_telegram.options import TelegramOptions
 
 @hookimpl
 def te_notifiers() -> Iterable[NotifierSpec[Any]]:
-    """Offer the notifier."""
+    """Yield the notifier's specification."""
     yield NotifierSpec(
         name="telegram",
         settings=TelegramOptions,
         factory=TelegramNotifier,
         answers=True,
-        summary="tells in Telegram, and answers those who may ask and command there",
+        summary="notifies in Telegram, and answers questions and commands of permitted users",
     )

@@ -1,4 +1,4 @@
-"""What somebody writes, as what they ask for. Pure."""
+"""Parses messages into commands. Pure."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ COMMANDS = {
     "halt": "reductions only [account] [symbol] [: reason]",
     "flatten": "close everything, then halt [account] [symbol] [: reason]",
     "resume": "lift halts and pauses [account or source] [symbol] [: reason]",
-    "pause": "give a source no say: /pause tradingview [close] [: reason]",
+    "pause": "ignore a source: /pause tradingview [close] [: reason]",
 }
 RISKY = ("halt", "flatten", "resume", "pause")
 _WRITTEN = re.compile(r"/([A-Za-z_]{1,32})(?:@(\w{1,64}))?(?=[\s:]|$)(.*)", re.S)
@@ -27,17 +27,17 @@ _SPAN = re.compile(r"(\d{1,4})([hd])")
 
 
 def allowed(role: str) -> dict[str, str]:
-    """Return the commands that somebody with that role may write, and what they do."""
+    """Return the commands of a role, with their descriptions."""
     return {name: text for name, text in COMMANDS.items() if role == "control" or name not in RISKY}
 
 
 class Unclear(ValueError):
-    """What was written cannot be carried out; the text says why."""
+    """A message cannot be carried out; the text is the reason."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Written:
-    """A command as it was written: ``/pause tradingview close: holiday``. ``bot``: whom it names, empty for nobody."""
+    """A parsed message: ``/pause tradingview close: holiday``. ``bot``: the addressed bot; empty for none."""
 
     name: str
     bot: str = ""
@@ -46,7 +46,7 @@ class Written:
 
 
 def read(text: str) -> Written | None:
-    """Return the command of a message; None where there is none."""
+    """Parse a message; return None if it is not a command."""
     found = _WRITTEN.fullmatch(text.strip())
     if found is None:
         return None
@@ -56,9 +56,9 @@ def read(text: str) -> Written | None:
 
 
 def command_of(written: Written, state: Mapping[str, Any], by: str) -> Command:
-    """Return the command that is meant, by the names that the engine has. Raises ``Unclear``.
+    """Return the engine's command for a message. Raises ``Unclear``.
 
-    A word that is no name is refused and never taken for a reason: what is left out widens a command to everything.
+    A word that is not a known name is refused and never treated as a reason: dropping it would widen the command.
     """
     action = Action(written.name)
     words = [word for word in written.words if action is not Action.PAUSE or word.lower() != "close"]
@@ -72,7 +72,7 @@ def command_of(written: Written, state: Mapping[str, Any], by: str) -> Command:
     if len(symbols) > 1:
         raise Unclear(f"one symbol at a time: {', '.join(symbols)}")
     if sources and action in (Action.HALT, Action.FLATTEN):
-        raise Unclear(f"{sources[0]} is a source: /pause {sources[0]} gives it no say")
+        raise Unclear(f"{sources[0]} is a source: use /pause {sources[0]} to ignore it")
     if action is Action.PAUSE and (not sources or accounts or symbols):
         raise Unclear(f"/pause SOURCE, one of: {', '.join(state['sources']) or 'none'}")
     return Command(
@@ -87,7 +87,7 @@ def command_of(written: Written, state: Mapping[str, Any], by: str) -> Command:
 
 
 def symbols_of(state: Mapping[str, Any]) -> list[str]:
-    """Return every symbol that the settings name or an account holds."""
+    """Return every symbol in the settings or held by an account."""
     accounts = state["accounts"].values()
     held = [
         symbol for one in accounts for part in ("positions", "targets", "foreign") for symbol in one[part]
@@ -96,12 +96,12 @@ def symbols_of(state: Mapping[str, Any]) -> list[str]:
 
 
 def span_of(words: tuple[str, ...]) -> timedelta:
-    """Return the time that ``/pnl`` asks about; a day if none is named. Raises ``Unclear``."""
+    """Return the period of ``/pnl``; a day by default. Raises ``Unclear``."""
     if not words:
         return timedelta(days=1)
     found = _SPAN.fullmatch(words[0].lower())
     if found is None or len(words) > 1 or int(found[1]) == 0:
-        raise Unclear("a time such as 24h, 7d or 30d")
+        raise Unclear("expected a period such as 24h, 7d or 30d")
     return timedelta(hours=int(found[1])) if found[2] == "h" else timedelta(days=int(found[1]))
 
 

@@ -1,4 +1,4 @@
-"""The engine's answers as messages that are read on a phone. Pure."""
+"""Formats the engine's answers as messages for a phone. Pure."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from te_core.api import Command, printable
 from te_notify_telegram.requests import allowed
 
 MOST = 25
-"""Lines of a list."""
+"""Maximum number of lines in a list."""
 
 
 def help_text(role: str) -> str:
-    """List what somebody may write."""
+    """Return the commands of a role as a list."""
     return "\n".join(f"/{name}: {text}" for name, text in allowed(role).items())
 
 
 def status_text(state: Mapping[str, Any]) -> str:
-    """Say what runs, and what needs attention first."""
+    """Return the engine's status, starting with what needs attention."""
     engine = state["engine"]
     lines = [f"engine {engine['status']}"]
     lines += [f"! not ready: {reason}" for reason in engine["reasons"]]
@@ -46,7 +46,7 @@ def status_text(state: Mapping[str, Any]) -> str:
 
 
 def positions_text(state: Mapping[str, Any], words: tuple[str, ...]) -> str:
-    """List what is held and wanted, of one account or symbol if one is named."""
+    """Return positions and targets, optionally of one account or symbol."""
     wanted = {word.upper() for word in words}
     lines: list[str] = []
     for name, account in state["accounts"].items():
@@ -55,7 +55,7 @@ def positions_text(state: Mapping[str, Any], words: tuple[str, ...]) -> str:
             if wanted and not wanted & {name.upper(), symbol}:
                 continue
             lines.append(_position(name, symbol, account))
-    return _listed([line for line in lines if line] or ["nothing is held, and nothing is to be"])
+    return _listed([line for line in lines if line] or ["no positions and no targets"])
 
 
 def _position(name: str, symbol: str, account: Mapping[str, Any]) -> str:
@@ -77,7 +77,7 @@ def _doing(target: Mapping[str, Any]) -> str:
 
 
 def pnl_text(summary: Mapping[str, Any], last: timedelta) -> str:
-    """Say what each account came to."""
+    """Return the profit of each account."""
     lines = []
     for name, one in summary["accounts"].items():
         profit = (
@@ -92,11 +92,11 @@ def pnl_text(summary: Mapping[str, Any], last: timedelta) -> str:
         lines.append(f"all live accounts: {_amount(live['equity'])}, profit {total}")
     hours = int(last.total_seconds() // 3600)
     head = f"last {hours} h" if hours < 48 else f"last {hours // 24} d"
-    return _listed([f"{head}, without what was paid in or out", *(lines or ["no accounts"])])
+    return _listed([f"{head}, without deposits and withdrawals", *(lines or ["no accounts"])])
 
 
 def why_text(found: Mapping[str, Any]) -> str:
-    """Say how each account's size of a symbol comes about."""
+    """Return the arithmetic of each account's position in a symbol."""
     lines: list[str] = []
     for name, one in found["accounts"].items():
         lines.append(
@@ -120,7 +120,7 @@ def why_text(found: Mapping[str, Any]) -> str:
 
 
 def plan_text(command: Command, preview: Mapping[str, Any], within: timedelta) -> str:
-    """Say what a command would do, and how to confirm it."""
+    """Return what a command would do, and how to confirm it."""
     lines = [f"{meaning(command)}?"]
     if command.reason:
         lines.append(f"reason: {command.reason}")
@@ -132,7 +132,7 @@ def plan_text(command: Command, preview: Mapping[str, Any], within: timedelta) -
 
 
 def meaning(command: Command) -> str:
-    """Put a command into words."""
+    """Return a command in words."""
     where = ", ".join((*command.accounts, *command.sources)) or "everything"
     symbol = f" {command.symbol}" if command.symbol else ""
     if command.close:
@@ -141,8 +141,8 @@ def meaning(command: Command) -> str:
 
 
 def done_text(command: Command, outcome: Mapping[str, Any]) -> str:
-    """Say what is in force now."""
-    said = list(dict.fromkeys(row["text"] for row in outcome["set"])) or ["nothing had to be changed"]
+    """Return what is active after a command."""
+    said = list(dict.fromkeys(row["text"] for row in outcome["set"])) or ["there was nothing to change"]
     return _listed([f"done: {meaning(command)}", *said])
 
 

@@ -1,4 +1,4 @@
-"""The bot tells and listens by the Bot API's own rules; what that answers decides what becomes of it."""
+"""The bot sends and listens by the Bot API's rules; the API's answers decide what happens next."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ EVENT = Event(at=datetime(2026, 1, 1, tzinfo=UTC), kind="outage", text="position
 
 
 class Control:
-    """An engine whose reads hang on demand, and which says what was commanded."""
+    """An engine whose reads hang on demand, and which records commands."""
 
     def __init__(self) -> None:
         self.free = asyncio.Event()
@@ -103,14 +103,14 @@ async def test_every_chat_is_told_and_one_that_is_gone_holds_up_no_other() -> No
 @pytest.mark.parametrize(
     ("fault", "error", "said"),
     [
-        (Refused(429, "Too Many Requests: retry after 7", retry_after=7), NotReady, "asks for patience"),
+        (Refused(429, "Too Many Requests: retry after 7", retry_after=7), NotReady, "request limit reached"),
         (Refused(400, "Bad Request: chat not found"), NoticeRefused, "Chat not found"),
         (Refused(401, "Unauthorized"), AuthError, "does not accept the token"),
         (Refused(502, "Bad Gateway"), NotReady, "Bad Gateway"),
         (
             Refused(400, "Bad Request: group chat was upgraded", migrate_to_chat_id=-1001),
             NoticeRefused,
-            "its id in chats is now -1001",
+            "change its id in chats to -1001",
         ),
     ],
 )
@@ -146,7 +146,7 @@ async def test_one_question_that_waits_holds_up_no_other_and_a_defect_ends_with_
         api.say(ADA, "/why BTCUSDT")
         api.say(ADA, "/positions")
         await until(lambda: api.texts(101))
-        assert api.texts(101) == ["nothing is held, and nothing is to be"]
+        assert api.texts(101) == ["no positions and no targets"]
         control.free.set()
         await until(lambda: len(api.texts(101)) == 2)
         assert not task.done()
@@ -165,7 +165,7 @@ async def test_a_command_is_carried_out_though_the_words_for_it_are_not_taken() 
         await until(lambda: api.calls.count("editMessageText") == 1)
         api.press(ADA, "Halt everything")
         await until(lambda: api.toasts)
-        assert api.toasts == ["this button does nothing any more"]
+        assert api.toasts == ["this button no longer works"]
         assert len(control.done) == 1
 
 
@@ -173,7 +173,7 @@ async def test_a_second_program_that_asks_for_updates_is_named_and_both_go_on_tr
     async with bot_api() as api, answering(api, Control()) as first:
         await until(lambda: "getUpdates" in api.calls)
         async with answering(api, Control()):
-            with pytest.raises(NotReady, match="another program asks for this bot's updates"):
+            with pytest.raises(NotReady, match="another program requests this bot's updates"):
                 async with asyncio.timeout(10):
                     await first
 

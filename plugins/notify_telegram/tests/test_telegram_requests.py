@@ -1,4 +1,4 @@
-"""What somebody writes means what it says, or is refused: never something wider."""
+"""A message is carried out exactly as written, or refused: never more widely."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_names_of_the_engine_are_found_among_the_words() -> None:
         ("/halt mian", "no account, source or symbol is named MIAN; did you mean main?"),
         ("/flatten because I say so", "no account, source or symbol is named BECAUSE"),
         ("/halt btcusdt ethusdt", "one symbol at a time"),
-        ("/halt tv", "tv is a source: /pause tv"),
+        ("/halt tv", "tv is a source: use /pause tv"),
         ("/pause", "/pause SOURCE, one of: tv, miners"),
         ("/pause main", "/pause SOURCE"),
         ("/pause tv btcusdt", "/pause SOURCE"),
@@ -95,17 +95,17 @@ def test_a_button_works_once_in_time_and_for_who_asked() -> None:
     halt = Command(action=Action.HALT, by="ada")
     pending = Pending(command=halt, chat=-1, user=7, ends=60.0)
     token = waiting.add(pending)
-    assert waiting.redeem(token, chat=-1, user=8, now=1) == "only who asked for it can confirm it"
-    assert waiting.redeem(token, chat=-2, user=7, now=1) == "only who asked for it can confirm it"
+    assert waiting.redeem(token, chat=-1, user=8, now=1) == "only the user who requested it can confirm it"
+    assert waiting.redeem(token, chat=-2, user=7, now=1) == "only the user who requested it can confirm it"
     assert waiting.redeem(token, chat=-1, user=7, now=1) is pending
-    assert waiting.redeem(token, chat=-1, user=7, now=1) == "this button does nothing any more"
+    assert waiting.redeem(token, chat=-1, user=7, now=1) == "this button no longer works"
     token = waiting.add(pending)
-    assert waiting.redeem(token, chat=-1, user=7, now=60) == "too late: ask for it again"
-    assert waiting.redeem(token, chat=-1, user=7, now=0) == "this button does nothing any more"
+    assert waiting.redeem(token, chat=-1, user=7, now=60) == "too late: request it again"
+    assert waiting.redeem(token, chat=-1, user=7, now=0) == "this button no longer works"
     first = waiting.add(pending)
     for _ in range(MOST):
         waiting.add(pending)
-    assert waiting.redeem(first, chat=-1, user=7, now=0) == "this button does nothing any more"
+    assert waiting.redeem(first, chat=-1, user=7, now=0) == "this button no longer works"
 
 
 def test_long_lists_are_cut_and_nothing_acts_on_a_phone() -> None:

@@ -1,4 +1,4 @@
-"""Posts events, one at a time."""
+"""Posts events to the configured address, one at a time."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ _WRONG_ADDRESS = frozenset({401, 403, 404, 405, 407, 410})
 
 
 class WebhookNotifier(Notifier):
-    """What fails for a while is tried again; an address that refuses us stops this notifier until it is changed."""
+    """Posts events; temporary errors are retried, an address that refuses us stops the notifier until it is changed."""
 
     def __init__(self, context: NotifierContext[WebhookNotifierOptions]) -> None:
         self._options = context.options
         self._http = context.http
 
     async def notify(self, event: Event) -> None:
-        """Post one event."""
+        """Post one event. Raises ``NotReady``, ``AuthError`` or ``NoticeRefused``."""
         import aiohttp  # late: settings are checked and asked for without it
 
         options = self._options
@@ -47,7 +47,7 @@ class WebhookNotifier(Notifier):
     def _refused(self, status: int, retry_after: str) -> NoReturn:
         said = f"{self._options.host} answered {status}"
         if status >= 500 or status in _LATER:
-            seconds = retry_after if retry_after.replace(".", "", 1).isdecimal() else None  # or it is a date
+            seconds = retry_after if retry_after.replace(".", "", 1).isdecimal() else None  # otherwise a date
             raise NotReady(said, retry_after=float(seconds) if seconds else None)
         if 300 <= status < 400:
             raise NotReady(f"{said}, a redirect, which is not followed: check url of this notifier")

@@ -1,4 +1,4 @@
-"""What this package offers to the engine."""
+"""Registers the notifier with the engine."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from te_notify_webhook.options import WebhookNotifierOptions
 
 @hookimpl
 def te_notifiers() -> Iterable[NotifierSpec[Any]]:
-    """Offer the webhook notifier."""
+    """Yield the notifier's specification."""
     yield NotifierSpec(
         name="webhook",
         settings=WebhookNotifierOptions,

@@ -1,4 +1,4 @@
-"""An event in words, and as the body of a request. Pure."""
+"""Formats an event as text and as a request body. Pure."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from te_notify_webhook.options import WebhookNotifierOptions
 
 
 def line(event: Event) -> str:
-    """Say an event in one line: ``outage bybit-main BTCUSDT: prices: …``."""
+    """Return an event on one line: ``outage bybit-main BTCUSDT: prices: …``."""
     where = [part for part in (event.source, event.account, event.symbol) if part]
     return f"{' '.join([event.kind, *where])}: {event.text}"
 
 
 def body(event: Event, options: WebhookNotifierOptions) -> tuple[bytes, str]:
-    """Give a request's body and its content type."""
+    """Return a request's body and its content type."""
     if options.body == "text":
         return line(event).encode(), "text/plain; charset=utf-8"
     content: dict[str, Any] = {options.text_key: line(event)} if options.body == "message" else whole(event)
@@ -24,7 +24,7 @@ def body(event: Event, options: WebhookNotifierOptions) -> tuple[bytes, str]:
 
 
 def whole(event: Event) -> dict[str, Any]:
-    """Give all that is known of an event."""
+    """Return all fields of an event."""
     return {
         "at": event.at.isoformat(),
         "kind": event.kind,

@@ -1,4 +1,4 @@
-"""Events are posted as the receiver wants them; what it answers decides what becomes of the event."""
+"""Events are posted in the receiver's format; its response decides what happens to the event."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def options(**given: Any) -> WebhookNotifierOptions:
 
 
 class Receiver:
-    """A server on loopback: answers as told, keeps what came."""
+    """A server on loopback with configurable answers; records requests."""
 
     def __init__(self) -> None:
         self.answer = web.Response
