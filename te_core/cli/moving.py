@@ -358,7 +358,7 @@ def _asked(staged: Staged) -> list[Answer]:
         answers = asyncio.run(asking)
     except Exception as error:  # noqa: BLE001 - reported and re-raised without secrets
         defect = redact.redact(f"{type(error).__name__}: {error}")
-        raise Failure(f"an exchange plugin has a bug: {defect}; nothing was restored") from None
+        raise Failure(f"an exchange plugin has a defect: {defect}; nothing was restored") from None
     return [replace(answer, reason=redact.redact(answer.reason)) for answer in answers]
 
 

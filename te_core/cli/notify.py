@@ -37,7 +37,7 @@ def notify(
     other = asyncio.run(_send(paths, name, text))
     print_lines(f"{name} accepted it")
     if other:
-        print_note(f"this tested the code that is installed now, not the code that the running engine uses: {other}")
+        print_note(f"this tested the code that is installed now, not what the running engine uses: {other}")
 
 
 async def _send(paths: Paths, name: str, text: str) -> str:

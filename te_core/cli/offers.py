@@ -1,4 +1,4 @@
-"""Asks the running engine which symbols its accounts' exchanges offer: only it has connected to them."""
+"""Queries the running engine for the symbols that its accounts' exchanges offer: only it has connected to them."""
 
 from __future__ import annotations
 

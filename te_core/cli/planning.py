@@ -1,4 +1,4 @@
-"""Asks the running engine what changed symbol sections would order, before they are written."""
+"""Queries the running engine for the orders of changed symbol sections, before they are written."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the running engine has loaded, and whether that is what is installed by now."""
+"""Compares the plugins that the running engine has loaded with the installed ones."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def running_plugins(paths: Paths) -> Mapping[str, Mapping[str, Any]]:
-    """Return what the running engine reports of its plugins, by name; nothing where none can be asked."""
+    """Return the running engine's plugin reports by name; empty if no engine answers."""
     try:
         return {one["name"]: one for one in ask(paths, "/api/v1/state")["plugins"]}
     except Failure:
@@ -22,7 +22,7 @@ def running_plugins(paths: Paths) -> Mapping[str, Mapping[str, Any]]:
 
 
 def restarts(running: Mapping[str, Mapping[str, Any]], registry: Registry) -> dict[str, str]:
-    """Return why the engine has to be restarted, by the names of the plugins for which it has to."""
+    """Return why the engine must be restarted, by plugin name."""
     from te_core.plugins.report import restart_needed
 
     found = {
@@ -33,6 +33,6 @@ def restarts(running: Mapping[str, Mapping[str, Any]], registry: Registry) -> di
 
 
 def other_code(paths: Paths, registry: Registry, plugin: str) -> str:
-    """Return how the code of a plugin in this process differs from that in the running engine; empty if it does not."""
+    """Return how a plugin's code in this process differs from the running engine's; empty if it does not."""
     running = running_plugins(paths)
     return restarts({plugin: running[plugin]}, registry).get(plugin, "") if plugin in running else ""
