@@ -61,7 +61,7 @@ READ_OFF = (
     _gauge("te_position", "Held quantity, base units, signed; absent while unknown", "account", "symbol"),
     _gauge(
         "te_difference",
-        "Goal less position, base units; absent while either is unknown",
+        "Goal minus position, base units; absent while either is unknown",
         "account",
         "symbol",
     ),
@@ -102,12 +102,12 @@ READ_OFF = (
     ),
     _gauge(
         "te_request_budget_left",
-        "Share of a request limit that is left, as the exchange plugin counts it; 0 while the exchange asks to wait",
+        "Remaining share of a request limit, as counted by the exchange plugin; 0 while the exchange is rate limiting",
         "account",
         "limit",
     ),
-    _gauge("te_notices_waiting", "Notices that a notifier has not sent yet", "notifier"),
-    _gauge("te_notices_dropped", "Notices that a notifier could not send", "notifier"),
+    _gauge("te_notices_waiting", "Notices queued for a notifier", "notifier"),
+    _gauge("te_notices_dropped", "Notices that were dropped for a notifier", "notifier"),
     _gauge("te_journal_writable", "1 while the journal can be written"),
     _gauge("te_journal_bytes", "Size of the journal's files"),
 )

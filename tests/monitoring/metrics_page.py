@@ -1,4 +1,4 @@
-"""docs/metrics.md as the catalogue says it: ``python -m tests.monitoring.metrics_page`` writes it."""
+"""docs/metrics.md, generated from the catalogue: ``python -m tests.monitoring.metrics_page`` writes it."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ PAGE = Path(__file__).parents[2] / "docs" / "metrics.md"
 INTRODUCTION = """\
 # Metrics
 
-The private listener serves `/metrics` for Prometheus, with the same token as everything there. [prometheus.yml]\
+The private listener serves `/metrics` for Prometheus, with the same token as its other addresses. [prometheus.yml]\
 (monitoring/prometheus.yml) scrapes it, [alerts.yml](monitoring/alerts.yml) has alert rules, [dashboard.json]\
-(monitoring/dashboard.json) is a dashboard for Grafana.
+(monitoring/dashboard.json) is a Grafana dashboard.
 
-Labels are names of your settings and words of the engine's own; nothing that comes from outside becomes one. What is
-not known is absent, not zero: a position that cannot be read, an equity from before. Histograms have the usual suffixes
-(`_bucket`, `_sum`, `_count`). Numbers are floats here; the engine itself counts in decimals.
+Labels are names from your settings and words defined by the engine; external text never becomes a label. Unknown values
+are absent, not zero: a position that cannot be read, an outdated equity. Histograms have the usual suffixes
+(`_bucket`, `_sum`, `_count`). Numbers are floats here; the engine itself calculates in decimals.
 
 """
 
@@ -28,9 +28,7 @@ def page() -> str:
         for metric in CATALOGUE
     ]
     return (
-        INTRODUCTION
-        + "\n".join(["| metric | kind | labels | what it is |", "|---|---|---|---|", *rows])
-        + "\n"
+        INTRODUCTION + "\n".join(["| metric | kind | labels | meaning |", "|---|---|---|---|", *rows]) + "\n"
     )
 
 
