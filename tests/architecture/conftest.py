@@ -35,7 +35,7 @@ class Module:
         return str(self.path.relative_to(ROOT))
 
     def imports(self) -> Iterator[tuple[str, str]]:
-        """Give (module, name or "") of every import, wherever it stands in the file."""
+        """Yield (module, name or "") of every import, wherever it stands in the file."""
         package = self.name if self.path.name == "__init__.py" else self.name.rpartition(".")[0]
         for node in ast.walk(self.tree):
             if isinstance(node, ast.Import):
@@ -67,7 +67,7 @@ def core() -> list[Module]:
 
 @pytest.fixture(scope="session")
 def plugins() -> dict[str, list[Module]]:
-    """Give the modules of each plugin package: {"te_exchange_paper": [...]}."""
+    """Return the modules of each plugin package: {"te_exchange_paper": [...]}."""
     packages = sorted(path for path in (ROOT / "plugins").glob("*/te_*") if path.is_dir())
     assert packages, "the repo has no plugins?"
     return {path.name: modules_below(path.parent, path.name) for path in packages}

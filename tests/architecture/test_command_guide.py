@@ -19,7 +19,7 @@ ROW = re.compile(
 
 
 def commands() -> Iterator[tuple[str, set[str], str]]:
-    """Give (name, long options, help) of every command."""
+    """Yield (name, long options, help) of every command."""
     pending = [("", get_command(app))]
     while pending:
         name, command = pending.pop()

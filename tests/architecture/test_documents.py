@@ -23,7 +23,7 @@ MACHINE_PATH = re.compile(r"(?<![\w.])/(?:home|root|Users|work|farm)/\w")
 
 @pytest.fixture(scope="session")
 def tracked(root: Path) -> list[Path]:
-    """Give every file that is part of the repo: git's list, or all files where this is no git checkout."""
+    """Return every file of the repo: git's list, or all files if this is not a git checkout."""
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=root,

@@ -78,7 +78,7 @@ CATCHES_EVERYTHING = {"te_core.plugins", "te_core.runtime.guard"}
 
 
 def names_used(module: Module) -> Iterator[tuple[str, int]]:
-    """Give (dotted name, line) of what is used from other modules, by the name it has there."""
+    """Yield (dotted name, line) of what is used from other modules, by its name there."""
     known: dict[str, str] = {}
     for node in ast.walk(module.tree):
         if isinstance(node, ast.Import):

@@ -29,7 +29,7 @@ KIT = "te-emulators"
 
 @pytest.fixture(scope="session")
 def projects(root: Path) -> dict[str, Path]:
-    """Give the folder of each distribution, each one after those of ours that it needs: the core's first."""
+    """Return the folder of each distribution, sorted so that dependencies come first, the core's at the start."""
     found = (path.parent for place in PLACES for path in root.glob(f"{place}/pyproject.toml"))
     folders = [root, *sorted(found)]
     by_name = {project(folder)["name"]: folder for folder in folders}
@@ -76,7 +76,7 @@ def metadata(wheel: zipfile.ZipFile) -> Message:
 
 
 def requirements(wheel: zipfile.ZipFile) -> dict[str, Requirement]:
-    """Give what a wheel needs, by name; what an extra asks for once more stands behind."""
+    """Return a wheel's requirements by name; those repeated for an extra come last."""
     stated = metadata(wheel).get_all("Requires-Dist", [])
     return {requirement.name: requirement for requirement in map(Requirement, reversed(stated))}
 

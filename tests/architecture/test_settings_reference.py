@@ -33,7 +33,7 @@ KINDS = {
 
 
 def plain(annotation: Any) -> Any:
-    """Take away ``Annotated`` and ``| None``."""
+    """Remove ``Annotated`` and ``| None``."""
     if get_origin(annotation) is Annotated:
         return plain(get_args(annotation)[0])
     if get_origin(annotation) in {Union, types.UnionType}:
@@ -83,7 +83,7 @@ def in_largest_unit(value: timedelta) -> str:
 
 
 def keys(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, str, str]]:
-    """Give (dotted key, type, default) of everything that the file may say."""
+    """Yield (dotted key, type, default) of every key that the file accepts."""
     for name, field in model.model_fields.items():
         if model.__base__ is PluginSection and name == "options":
             continue

@@ -1,4 +1,4 @@
-"""What upstream states beside positions, in memory: for sources that are given their payloads directly."""
+"""What upstream states next to positions, in memory: for sources that are given their payloads directly."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ PAIR = ["BTCUSD", "BTC/USD", 0.003, 0.01, 0.5]
 
 
 def hotkey(number: int) -> str:
-    """Give an address of the right length and alphabet."""
+    """Return an address of the right length and alphabet."""
     digits = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
     tail = ""
     for _ in range(6):
@@ -39,7 +39,7 @@ def order(
 def closed(
     uuid: str, factor: float, *, open_ms: int, lasts: int = 3_600_000, size: float = 0.1, **more: Any
 ) -> dict[str, Any]:
-    """Give a position that was opened and closed at one price, so that it has no drawdown by parity's rule."""
+    """Return a position that was opened and closed at one price, so that it has no drawdown by parity's rule."""
     orders = [
         order(f"{uuid}-1", size, 100.0, open_ms),
         order(f"{uuid}-2", -size, 100.0, open_ms + lasts, "FLAT"),
@@ -89,7 +89,7 @@ def miner(positions: list[Any], *, recent: float = 1.2, ever: float = 1.2) -> di
 
 
 def history(name: str, factors: list[float], net: float, *, gaps: list[int]) -> dict[str, Any]:
-    """Give a miner that closed one position after the other and holds one now. ``gaps``: ms before each next."""
+    """Return a miner that closed one position after the other and holds one now. ``gaps``: ms before each next."""
     start = NOW_MS - 10 * DAY_MS
     positions = []
     for index, factor in enumerate(factors):
@@ -100,7 +100,7 @@ def history(name: str, factors: list[float], net: float, *, gaps: list[int]) -> 
 
 
 def worked_example() -> dict[str, Any]:
-    """Give the network of the predecessor's worked example: A, B and C."""
+    """Return the network of the predecessor's worked example: A, B and C."""
     return {
         hotkey(1): history("a", [1.01] * 8 + [0.995] * 2, 0.3, gaps=[3_600_000]),
         hotkey(2): history("b", [1.02] * 9 + [0.99] * 3, -0.1, gaps=[1_000_000, 9_000_000]),

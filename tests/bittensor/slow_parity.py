@@ -118,7 +118,7 @@ def measured(positions: list[Any], cfg: dict[str, Any]) -> dict[str, float] | No
 def depths(
     network: dict[str, Any], assets: dict[str, str], now_ms: float, **changes: Any
 ) -> tuple[dict[str, float], dict[str, float], list[str]]:
-    """Give depth and price per symbol, and the hotkeys from best to worst."""
+    """Return depth and price per symbol, and the hotkeys from best to worst."""
     cfg = {**DEFAULTS, **changes}
     rows = []
     for key, record in network.items():

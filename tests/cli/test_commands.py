@@ -40,7 +40,7 @@ def btc(engine: Any) -> Any:
 
 
 def _confirmed(engine: Any, symbol: str) -> Any:
-    """Look until the account is at its target. The test's time-out is the only clock."""
+    """Poll until the account is at its target. The test's time-out is the only clock."""
     while True:
         account = engine.folder.json("status")["accounts"]["paper"]
         if account["targets"].get(symbol, {}).get("confirmed"):
@@ -273,7 +273,7 @@ class Receiver(BaseHTTPRequestHandler):
         self.end_headers()
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 def test_health_is_an_exit_code(engine: Any, tmp_path: Any) -> None:

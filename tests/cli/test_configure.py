@@ -52,7 +52,7 @@ class Harness:
         return tomllib.loads(self.settings.read_text())
 
     def answers(self, **given: str) -> str:
-        """Give what is typed when everything else is kept: one line for every key, in the order of asking."""
+        """Return what is typed when everything else is kept: one line for every key, in the order of asking."""
         from te_core.settings.schema import SourceSettings
         from te_core.wizards.draft import Draft
         from te_signals_bittensor.plugin import te_signal_sources

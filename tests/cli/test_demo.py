@@ -29,7 +29,7 @@ class WatchedSocket(socket.socket):
 
 @pytest.fixture(scope="module")
 def shown(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Give what a demonstration without pauses prints; afterwards its folder is looked for."""
+    """Return what a demonstration without pauses prints, and check that its folder is gone."""
     scratch = tmp_path_factory.mktemp("temporary")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tempfile, "tempdir", str(scratch))

@@ -29,7 +29,7 @@ def held(engine: Any, symbol: str = "ETHUSDT") -> Decimal:
 
 
 def until_held(engine: Any, quantity: str, symbol: str = "ETHUSDT") -> None:
-    """Look until that is held. The test's time-out is the only clock."""
+    """Poll until that is held. The test's time-out is the only clock."""
     while held(engine, symbol) != Decimal(quantity):
         pass
 

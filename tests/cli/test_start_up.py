@@ -97,7 +97,7 @@ def test_pydantic_searches_no_package_for_plugins_that_nobody_named(monkeypatch:
 
 
 def reference(file: Path, env: dict[str, str], path: tuple[str, ...]) -> Any:
-    """Take the value out of the merged layers."""
+    """Return the value from the merged layers."""
     tree: Any = layers.merge(layers.read(file), env, Settings).tree
     for key in path:
         tree = tree.get(key) if isinstance(tree, dict) else None

@@ -118,7 +118,7 @@ async def miners(server: Elsewhere, _folder: Path) -> None:
 
 
 async def miners_facts(server: Elsewhere, _folder: Path) -> None:
-    """What upstream states beside positions, asked for with the key."""
+    """What upstream states next to positions, asked for with the key."""
     options = BittensorOptions.model_validate({"url": server.url, "api_key": SECRET})
     async with http_session() as session:
         routes = Routes(options, lambda: session, SystemClock(), asyncio.to_thread)

@@ -1,6 +1,6 @@
 """The conformance suite fails accounts that are wrong in the ways that exchange plugins are, each by its own case.
 
-Every mistake meets every case. What fails beside its own case is named here: a mistake in something that other
+Every mistake meets every case. What fails next to its own case is named here: a mistake in something that other
 cases need on their way cannot leave those alone.
 """
 
@@ -91,11 +91,11 @@ MISTAKES: list[tuple[str, type[Any], str]] = [
     ("e64_what_is_closed_leaves_nothing_running", m.LeavesATaskBehind, ""),
     ("e65_request_budgets_are_shares", m.CountsBudgetsInRequests, ""),
 ]
-"""A case, a mistake that it is there for, and the cases beside it that cannot be passed with that mistake."""
+"""A case, a mistake that it is there for, and the cases next to it that cannot be passed with that mistake."""
 
 
 def cases() -> Iterator[tuple[str, str, dict[str, Any]]]:
-    """Every case: its name here, its method, and its arguments beside the desk."""
+    """Every case: its name here, its method, and its arguments next to the desk."""
     for method, _ in inspect.getmembers(ExchangeConformance, inspect.iscoroutinefunction):
         name = method.removeprefix("test_")
         if name.startswith("e16"):
@@ -116,7 +116,7 @@ UNFOLLOWED = {"e30_what_is_up_is_pushed"}
 
 @pytest.fixture(scope="session")
 def blank(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An empty journal: making it anew is most of what a case costs here."""
+    """An empty journal: making it again is most of what a case costs here."""
     file = tmp_path_factory.mktemp("blank") / "journal.sqlite3"
     Journal.open(file, clock=SystemClock(), new_id=lambda: "conformance", inline=True).close()
     return file

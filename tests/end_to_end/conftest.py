@@ -13,7 +13,7 @@ from tests.end_to_end.home import Home
 
 @pytest.fixture
 def home(tmp_path: Path) -> Home:
-    """Give a home with plain settings."""
+    """Return a home with plain settings."""
     return Home(tmp_path / "home")
 
 
@@ -33,7 +33,7 @@ def start() -> Iterator[Callable[[Home], EngineProcess]]:
 
 @pytest.fixture
 def engine(home: Home, start: Callable[[Home], EngineProcess]) -> EngineProcess:
-    """Give an engine that is ready, in the plain home."""
+    """Return an engine that is ready, in the plain home."""
     return start(home).until_ready()
 
 

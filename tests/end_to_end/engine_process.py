@@ -1,4 +1,4 @@
-"""The real program: ``te run`` as a process, and the other commands beside it."""
+"""The real program: ``te run`` as a process, and the other commands next to it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ AGES = frozenset({"read_age", "phase_age", "retry_in", "age", "as_of", "now", "l
 
 
 def eventually(look: Callable[[], T], *, told: Callable[[], str] = str, within: float = TIMEOUT) -> T:
-    """Look again and again until there is something to see; ``told`` says more when there never is."""
+    """Poll until there is a result; ``told`` adds to the message if there never is."""
     deadline = time.monotonic() + within
     while not (seen := look()):
         if time.monotonic() > deadline:
@@ -109,7 +109,7 @@ class EngineProcess:
         self.process.wait(TIMEOUT)
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
-        """Ask it to stop; gives the exit code."""
+        """Stop it and return the exit code."""
         self.process.send_signal(number)
         return self.exit_code()
 
@@ -118,14 +118,14 @@ class EngineProcess:
         return self.process.wait(TIMEOUT)
 
     def holds_the_journal(self) -> bool:
-        """Tell whether this very process has locked the journal: it is about to read it."""
+        """Return whether this very process has locked the journal: it is about to read it."""
         try:
             return (self.home.state / "journal.sqlite3.lock").read_text().strip() == str(self.process.pid)
         except OSError:
             return False
 
     def announcement(self) -> dict[str, Any]:
-        """Give what this very process announced, or nothing as yet."""
+        """Return what this very process announced, or nothing as yet."""
         try:
             found: dict[str, Any] = json.loads((self.home.state / "engine.json").read_text())
         except (OSError, ValueError):
@@ -155,7 +155,7 @@ class EngineProcess:
     # -- the two listeners
 
     def get(self, path: str, **headers: str) -> tuple[int, Any]:
-        """Ask the private listener, with the token that the first start made or the test chose."""
+        """Request from the private listener, with the token that the first start made or the test chose."""
         return self._send(
             "private", "GET", path, None, {"Authorization": f"Bearer {self.private_token()}"} | headers
         )
@@ -207,7 +207,7 @@ class EngineProcess:
     # -- what it says of itself
 
     def state(self) -> Any:
-        """Give ``/api/v1/state``."""
+        """Return ``/api/v1/state``."""
         status, state = self.get("/api/v1/state")
         assert status == 200, state
         return state
@@ -217,7 +217,7 @@ class EngineProcess:
         return _without_ages(self.state()["accounts"])
 
     def position(self, symbol: str, account: str = "paper") -> Decimal:
-        """Give the size that an account holds."""
+        """Return the size that an account holds."""
         held = self.state()["accounts"][account]["positions"].get(symbol)
         return Decimal(held["size"]) if held else Decimal(0)
 
@@ -226,7 +226,7 @@ class EngineProcess:
         self.wait(lambda: self.position(symbol, account) == Decimal(size))
 
     def at_rest(self) -> bool:
-        """Tell whether every target of every account is confirmed, and nothing is under way any more."""
+        """Return whether every target of every account is confirmed, and nothing is in flight."""
         return all(
             target["confirmed"] and target["status"] != "working"
             for account in self.state()["accounts"].values()

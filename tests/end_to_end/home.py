@@ -61,26 +61,26 @@ class Home:
         self.secrets.write_text(text)
 
     def environment(self) -> dict[str, str]:
-        """Give the variables of a process of this home: none of ours that begin with ``TE_`` but its own."""
+        """Return the variables of a process of this home: no inherited ones that begin with ``TE_``."""
         clean = {name: text for name, text in os.environ.items() if not name.startswith("TE_")}
         return {**clean, "PYTHONPATH": str(self.site), "COLUMNS": "200", **self.env}
 
     def log(self) -> str:
-        """Give every log line of every engine that ran here."""
+        """Return every log line of every engine that ran here."""
         return self.stderr.read_text() if self.stderr.exists() else ""
 
     def events(self) -> str:
-        """Give the text of every event in the journal."""
+        """Return the text of every event in the journal."""
         with closing(sqlite3.connect(f"file:{self.state / 'journal.sqlite3'}?mode=ro", uri=True)) as journal:
             return "\n".join(text for (text,) in journal.execute("SELECT text FROM events"))
 
     def said(self) -> str:
-        """Give everything that was printed and logged, for the message of a failed test."""
+        """Return everything that was printed and logged, for the message of a failed test."""
         printed = self.stdout.read_text() if self.stdout.exists() else ""
         return f"{printed}\n{self.log()}"[-6000:]
 
     def files(self) -> Iterator[Path]:
-        """Give every file but those that may hold secrets: the two that the operator writes."""
+        """Yield every file but those that may hold secrets: the two that the operator writes."""
         yield from (
             path
             for path in sorted(self.folder.rglob("*"))

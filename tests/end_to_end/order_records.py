@@ -1,4 +1,4 @@
-"""What really happened: the exchange's own record of orders beside the journal's, read without the engine's code."""
+"""What really happened: the exchange's own record of orders next to the journal's, read without the engine's code."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def opened(path: Path) -> Iterator[sqlite3.Connection]:
 
 
 def journal_rows(home: Home, query: str, *values: Any) -> list[sqlite3.Row]:
-    """Ask the journal."""
+    """Query the journal."""
     with opened(home.state / "journal.sqlite3") as journal:
         return journal.execute(query, values).fetchall()
 

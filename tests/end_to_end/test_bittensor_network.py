@@ -1,4 +1,4 @@
-"""Miners beside TradingView, through the whole engine, to four accounts; on the virtual clock."""
+"""Miners next to TradingView, through the whole engine, to four accounts; on the virtual clock."""
 
 from __future__ import annotations
 
@@ -97,14 +97,14 @@ class World:
         return self.engine.netting.intake.in_force("BTCUSDT")["sn8"]
 
     def held(self) -> set[Decimal]:
-        """Give what the four accounts hold: one number when they agree."""
+        """Return what the four accounts hold: one number when they agree."""
         accounts = Queries(self.engine).state()["accounts"]
         assert set(accounts) == set(ACCOUNTS)
         positions = [account["positions"].get("BTCUSDT") for account in accounts.values()]
         return {D(position["size"]) if position else D(0) for position in positions}
 
     def off(self, quantity: Decimal) -> Decimal:
-        """Give how far the accounts are from a quantity; earlier trades cost a little equity."""
+        """Return how far the accounts are from a quantity; earlier trades cost a little equity."""
         assert len(self.held()) == 1
         return abs(self.held().pop() - quantity)
 

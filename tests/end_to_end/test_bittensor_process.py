@@ -41,7 +41,7 @@ class Validator:
         return self._thread.run(work)
 
     def close(self, miner: str, asset: str) -> None:
-        """Let a miner close, and serve a new file."""
+        """Close a miner's position, and serve a new file."""
 
         async def act() -> None:
             self.server.network.close(miner, asset)

@@ -100,7 +100,7 @@ DEFECTIVE = {
 
 @pytest.fixture
 def broken(home: Home) -> Home:
-    """Give a home where every broken plugin is installed and in use, beside TradingView and paper."""
+    """Return a home where every broken plugin is installed and in use, with TradingView and paper."""
     for name, how in BROKEN.items():
         install(home, name, how.code, requires=how.requires)
         home.tree[how.kind][name] = {"plugin": name}

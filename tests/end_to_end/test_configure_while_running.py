@@ -1,4 +1,4 @@
-"""`te configure` at a terminal, beside a running engine that follows a Bittensor validator."""
+"""`te configure` at a terminal, next to a running engine that follows a Bittensor validator."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def source(engine: EngineProcess) -> Any:
 
 
 def map_the_miners(home: Home) -> None:
-    """Ask the running engine who is behind a depth, in both ways that it can be asked."""
+    """Query the running engine for the contributors to a depth, in both ways."""
     found = json.loads(te(home, "bittensor", "miners", "--json").stdout)
     ranking = {entry["miner"]: entry for entry in found["ranking"]}
     assert len(ranking) == found["ranked"] > 5

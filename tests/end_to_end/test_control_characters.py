@@ -149,7 +149,7 @@ class Readings:
         connection.close()
 
     def raw(self) -> dict[str, set[str]]:
-        """Give what would act on a terminal, by output."""
+        """Return what would act on a terminal, by output."""
         odd = {
             name: {f"U+{ord(c):04X}" for c in text.decode() if not c.isprintable() and c != "\n"}
             for name, text in self.found.items()

@@ -226,7 +226,7 @@ def expected(account: Account, symbol: str, said: dict[str, Opinion], equity: Fr
 
 
 def sized_with(engine: EngineProcess, account: str, symbol: str) -> Fraction:
-    """Give the equity that an account's present size rests on, as it explains it."""
+    """Return the equity that an account's present size rests on, as it explains it."""
     explained = engine.get(f"/api/v1/explain/{symbol}")[1]["accounts"][account]["sizing"]
     return Fraction(explained["equity"])
 

@@ -51,7 +51,7 @@ class World:
             yield name, server.exchange.accounts["main"]
 
     def fail(self) -> None:
-        """Have every request of every exchange answered with a 502."""
+        """Answer every request to every exchange with a 502."""
         for server in self.servers.values():
             server.faults.add(DOWN)
 
@@ -93,7 +93,7 @@ def rows(engine: EngineProcess) -> list[Any]:
 
 
 def in_the_middle(world: World, before: dict[str, int]) -> bool:
-    """Tell whether each exchange has got some of its plan's orders since then."""
+    """Return whether each exchange has received some of its plan's orders since then."""
     return all(now - before[name] >= 3 for name, now in world.orders(increases=False).items())
 
 

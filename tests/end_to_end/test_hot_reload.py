@@ -74,7 +74,7 @@ class Harness:
         self.engine.accept(source=source, symbol=symbol, direction="long", size=f"{percent}/100")
 
     def say_until_taken(self, symbol: str, percent: int) -> None:
-        """Send an alert again, as its sender does, until the source has begun anew with its changed section."""
+        """Send an alert again, as its sender does, until the source has begun again with its changed section."""
         alert = {"symbol": symbol, "direction": "long", "size": f"{percent}/100", "event_id": symbol}
         self.engine.wait(lambda: self.engine.post(alert)[0] == 200)
 

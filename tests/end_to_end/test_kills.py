@@ -185,7 +185,7 @@ class Storm:
 
 
 def orders_left_open(home: Home) -> Iterator[str]:
-    """Tell of each order that the kill left without a known outcome whether it was executed."""
+    """Yield for each order that the kill left without a known outcome whether it was executed."""
     for name in BALANCES:
         try:
             records = OrderRecords(home, name)
@@ -198,12 +198,12 @@ def orders_left_open(home: Home) -> Iterator[str]:
 
 
 def rounds() -> list[tuple[int, int]]:
-    """Give (seed, kills) of each round."""
+    """Return (seed, kills) of each round."""
     return [(seed, min(ROUND, KILLS - seed * ROUND)) for seed in range(-(-KILLS // ROUND))]
 
 
 def check_nothing_is_lost(engine: EngineProcess, streams: list[Stream]) -> None:
-    """Right after a restart: the newest alert that was answered is in force, unless the pending one was kept too."""
+    """Right after a restart: the newest alert that was answered is active, unless the pending one was kept too."""
     sources = engine.state()["sources"]
     for stream in streams:
         known = [alert.time for alert in stream.sent if alert is not stream.pending][-1:]

@@ -222,7 +222,7 @@ def no_database(journal: Path) -> None:
 
 @pytest.fixture(scope="module")
 def used_state(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give the state folder of an engine that has traded and was stopped."""
+    """Return the state folder of an engine that has traded and was stopped."""
     home = Home(tmp_path_factory.mktemp("used"))
     with EngineProcess(home) as engine:
         engine.until_ready()
@@ -272,7 +272,7 @@ def test_with_the_journal_moved_away_a_start_is_a_first_one_and_touches_no_posit
 
 
 def without_power() -> None:
-    """Take from root the power to write where modes forbid it. Runs in the new process before the program."""
+    """Drop root's power to write where modes forbid it. Runs in the new process before the program."""
     drop_from_bounding_set, override, read_search = 24, 1, 2
     libc = ctypes.CDLL(None, use_errno=True)
     for capability in (override, read_search):
@@ -282,7 +282,7 @@ def without_power() -> None:
 
 @pytest.fixture
 def powerless(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have engines respect file modes, whoever runs the tests."""
+    """Make engines respect file modes, whoever runs the tests."""
     if os.geteuid() == 0:
         monkeypatch.setattr(EngineProcess, "before", staticmethod(without_power))
 

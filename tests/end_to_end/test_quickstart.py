@@ -28,7 +28,7 @@ MOST_QUESTIONS = 10
 
 
 def blocks() -> list[list[str]]:
-    """Give the lines of each session that the guide shows."""
+    """Return the lines of each session that the guide shows."""
     return [block.splitlines() for block in re.findall(r"```console\n(.*?)```", GUIDE.read_text(), re.S)]
 
 

@@ -1,6 +1,6 @@
 """The alerts that a user's strategy really sent on one day, over HTTP, to the running engine.
 
-The recording lies beside the repository (``../shared``); where it does not, the test is skipped.
+The recording lies next to the repository (``../shared``); where it does not, the test is skipped.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ FEE, SLIPPAGE, TICK, STEP = Fraction(6, 10_000), Fraction(2, 10_000), Fraction(1
 
 
 def recorded_bodies() -> list[bytes]:
-    """Give what came after the time of arrival in each line: the message, byte for byte."""
+    """Return what follows the time of arrival in each line: the message, byte for byte."""
     return [line.split(" ", 2)[2].encode() for line in RECORDED.read_text().splitlines()]
 
 
@@ -50,7 +50,7 @@ class Strategist:
 
 
 def equity(engine: EngineProcess) -> Fraction:
-    """Give the equity as the account's last read had it."""
+    """Return the equity of the account's last read."""
     return Fraction(engine.state()["accounts"]["paper"]["equity"])
 
 

@@ -1,4 +1,4 @@
-"""An edit that does not hold is refused with its place and reason; what was good stays in force and trades on."""
+"""An edit that does not hold is refused with its place and reason; what was good stays active and trades on."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ class Harness:
         return self.engine.wait(look)
 
     def still_trades(self) -> None:
-        """The last good settings are in force: weight 0.5 at leverage 2 of 10,000."""
+        """The last good settings are active: weight 0.5 at leverage 2 of 10,000."""
         assert self.engine.state()["symbols"]["BTCUSDT"] == {
             "leverage": "2",
             "weights": {"tradingview": "0.5"},
@@ -132,7 +132,7 @@ class Harness:
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Harness]:
-    """Give one engine that all these edits are tried on: none of them may leave a trace."""
+    """Yield one engine that all these edits are tried on: none of them may leave a trace."""
     home = Home(tmp_path_factory.mktemp("refused"))
     home.settings.write_text(GOOD)
     with EngineProcess(home) as engine:

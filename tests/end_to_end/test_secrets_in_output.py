@@ -201,7 +201,7 @@ class Outlets:
         self.ask("/api/v1/state", bearer=CANARIES["wrong-bearer"])
 
     def refused(self) -> str:
-        """Give the engine's words on why the settings, as they are now, are refused."""
+        """Return the engine's reason for refusing the settings as they are now."""
         return "".join(json.loads(self.ask("/api/v1/state"))["settings"]["refused"])
 
     def until_refused(self, told: str) -> None:
@@ -231,7 +231,7 @@ class Outlets:
 
 
 def alerts() -> Iterator[tuple[int, str, object, dict[str, str]]]:
-    """Give (expected status, path, body, headers): the right token everywhere, wrong ones everywhere."""
+    """Yield (expected status, path, body, headers): the right token everywhere, wrong ones everywhere."""
     token, second = CANARIES["token"], CANARIES["second-token"]
     wrong = {where: CANARIES[f"wrong-in-{where}"] for where in ("path", "query", "body")}
     good = {"symbol": "BTCUSDT.P", "direction": "long", "size": "50/100", "price": "50000"}
@@ -278,7 +278,7 @@ def alerts() -> Iterator[tuple[int, str, object, dict[str, str]]]:
 
 
 def edits(home: Home) -> Iterator[tuple[str, str, str]]:
-    """Give (settings, secrets, what is told): edits that are refused right beside secrets."""
+    """Yield (settings, secrets, what is reported): edits that are refused right next to secrets."""
     settings, secrets = home.settings.read_text(), secrets_file()
     misspelled = secrets.replace(
         "[accounts.vault]\n", f'[accounts.vault]\napi_keyy = "{CANARIES["misspelled-key"]}"\n'

@@ -58,7 +58,7 @@ def plain(shown: str) -> list[str]:
 
 
 def talk(home: Home, arguments: list[str], answers: list[str]) -> tuple[str, list[list[str]]]:
-    """Give the answers as long as something is asked; returns all that was shown, and the lines up to each question."""
+    """Type the answers while something is asked. Returns all that was shown, and the lines up to each question."""
     terminal = Terminal(home, *arguments)
     questions = []
     for answer in [*answers, *[""] * 20]:

@@ -133,7 +133,7 @@ class Crashing(Scene):
         await self.start()
 
     async def play(self, steps: list[Step | float]) -> None:
-        """Take the steps; one that was broken off by the crash is taken again, as senders do."""
+        """Execute the steps; one that the crash interrupted is repeated, as senders do."""
         for number, step in enumerate(steps):
             while not await self._outlives(self._take(number, step)):
                 await self._rise()

@@ -109,7 +109,7 @@ class Past:
         self._values = [(-1e9, value)]
 
     def note(self, value: Decimal) -> None:
-        """Take a change into account."""
+        """Record a change."""
         now = self._clock.monotonic()
         self._values.append((now, value))
         while len(self._values) > 2 and self._values[1][0] < now - 600:

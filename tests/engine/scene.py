@@ -246,14 +246,14 @@ class Scene:
     async def say(
         self, depth: str, symbol: str = "BTCUSDT", *, source: str = "tv", wait: float = 1, **more: Any
     ) -> None:
-        """Have a source say something."""
+        """Publish a signal from a source."""
         now = self.clock.now()
         signal = Signal(source=source, symbol=symbol, depth=D(depth), time=now, received_at=now, **more)
         await self.sources[source].publish(signal)
         await asyncio.sleep(wait)
 
     async def command(self, action: Action, *accounts: str, wait: float = 1, **more: Any) -> Outcome:
-        """Have the operator command something."""
+        """Execute an operator's command."""
         command = Command(action=action, by="alice", accounts=accounts, **more)
         outcome = await self.engine.commands.execute(command)
         await asyncio.sleep(wait)

@@ -95,7 +95,7 @@ class Showing:
     # -- what is asked
 
     def changed(self, held: Mapping[str, Position]) -> None:
-        """Take the truth into account after each change."""
+        """Record the true position after each change."""
         now = self._clock.monotonic()
         self._history.append((now, dict(held)))
         while self._history[1][0] < now - 2 * LONGEST_LAG:

@@ -123,7 +123,7 @@ class World(Trader):
             for name in SETTINGS["accounts"]:
                 self.settings = changed(self.settings, f"accounts.{name}.observe", None)
         self.live: set[str] = set()
-        """Accounts that may have been let trade: by a command, or by settings that may have been in force."""
+        """Accounts that may have been let trade: by a command, or by settings that may have been active."""
         self.told_to_go: set[str] = set()
         self.swept = False
         """Whether what its owner holds may have been closed."""
@@ -338,7 +338,7 @@ class World(Trader):
         await self._execute(paused)
 
     async def _execute(self, command: Command) -> bool:
-        """Have a command carried out. Returns whether the engine did."""
+        """Execute a command. Returns whether the engine did."""
         try:
             return bool((await self.engine.commands.execute(command)).set)
         except CommandRefused:

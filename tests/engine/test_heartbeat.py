@@ -29,7 +29,7 @@ def expecting(every: str, policy: str) -> dict[str, Any]:
 
 
 def told(run: Any) -> list[str]:
-    """Give the kinds of the events about silence, oldest first."""
+    """Return the kinds of the events about silence, oldest first."""
     return [event.kind for event in reversed(run.journal.events(50)) if event.kind in ("silent", "heard")]
 
 

@@ -204,7 +204,7 @@ class Sea(WorkerHarness):
         self.breakers.configure(Settings.model_validate({"accounts": {"a": account}}))
 
     def trip(self, account: str | None, trip: Trip) -> tuple[Control, ...]:
-        """Have a breaker halt or flatten, as the engine's commands do."""
+        """Halt or flatten by a breaker, as the engine's commands do."""
         assert account == "a"
         action = "flatten" if trip.action == "flatten" else "halt"
         self.counts[f"breaker {action}s"] += 1

@@ -39,7 +39,7 @@ class Receiver:
         self._check()
 
     def until(self, at: float) -> None:
-        """Let time pass, waking when something is due, as the engine does."""
+        """Advance the time, waking when something is due, as the engine does."""
         while (seconds := self._check()) is not None and self.now + seconds <= at:
             assert seconds > 0
             self.now += seconds

@@ -28,7 +28,7 @@ def increases(world: Scene, since: int = 0) -> list[OrderRequest]:
 
 
 def in_chunks(world: Scene, of: str) -> None:
-    """Have the exchange take orders of at most that size."""
+    """Limit the exchange to orders of at most that size."""
     world.exchange().instrument_of = lambda symbol: Instrument(
         symbol=symbol, quantity_step=D("0.001"), minimum_quantity=D("0.001"), largest_market_quantity=D(of)
     )

@@ -158,7 +158,7 @@ async def test_nothing_is_increased_for_a_while_after_the_start(
 
 
 class Announced(FakeAccount):
-    """Tells what is announced; ``reads`` counts how often it was asked, ``failing`` answers as a busy exchange does."""
+    """Returns the announced funding; ``reads`` counts requests, ``failing`` responds as a busy exchange does."""
 
     def __init__(self, clock: VirtualClock) -> None:
         super().__init__(clock, equity="10000", BTCUSDT="50000", ETHUSDT="2500")

@@ -577,7 +577,7 @@ async def test_what_an_exchange_calls_filled_and_does_not_show_is_not_ordered_ag
     """It was filled, so somebody else took it back: what is missing stays away (I18)."""
 
     class Exaggerates(FakeAccount):
-        """Says that all was filled where half of it was."""
+        """Reports a full fill where half of it was filled."""
 
         def fill(self, order: OrderRequest, share: Decimal = Decimal(1)) -> OrderReport:
             half = super().fill(order, share / 2)
@@ -610,7 +610,7 @@ async def test_a_read_that_tells_nothing_new_ends_no_back_off(
 
 
 class Acknowledges(FakeAccount):
-    """Takes orders at once and fills them later: the ``first`` kind after one second, the other after three."""
+    """Accepts orders at once and fills them later: the ``first`` kind after one second, the other after three."""
 
     def __init__(self, account: FakeAccount, first: str) -> None:
         super().__init__(account.clock, BTCUSDT="50000")

@@ -114,7 +114,7 @@ async def test_a_goal_is_sized_anew_when_its_leverage_is_not_to_be_had_any_more(
 
 
 class Acknowledges(Particular):
-    """Takes orders at once and fills them three seconds later."""
+    """Accepts orders at once and fills them three seconds later."""
 
     async def place_order(self, order: OrderRequest) -> OrderReport:
         asyncio.get_running_loop().call_later(3, self.fill, order)
@@ -143,7 +143,7 @@ async def test_a_close_that_a_new_margin_mode_needs_is_not_taken_for_done_while_
 
 
 class FillsAShare(Particular):
-    """Takes orders without saying what they fill: of the first one it is 40 %, which costs a fee."""
+    """Accepts orders without reporting their fill: of the first one it is 40 %, which costs a fee."""
 
     async def place_order(self, order: OrderRequest) -> OrderReport:
         self.fill(order, D(1) if self.requests else D("0.4"))

@@ -20,7 +20,7 @@ WRONG = {
     "hedged": ("hedge mode", "switch it to one-way mode"),
     "keyless": ("check api_key",),
 }
-"""Accounts of each exchange beside the one that trades, and what the operator is told of them."""
+"""Accounts of each exchange next to the one that trades, and what the operator is told of them."""
 
 
 async def test_wrong_keys_and_hedge_mode_stop_their_own_account_until_they_are_put_right(

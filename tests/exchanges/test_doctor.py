@@ -23,7 +23,7 @@ TELLS_OF_WITHDRAWALS = {"bybit", "kucoin"}
 
 
 async def findings(exchange: str, folder: Path, *, balance: int = 10_000, skew: float = 0) -> list[Finding]:
-    """Look over an account whose key may withdraw, works from anywhere, and wants a symbol that is not there."""
+    """Check an account with an unbound key that may withdraw, and with a symbol that does not exist."""
     clock = ExchangeClock()
     clock.skew_ms = int(skew * 1000)
     symbols = {name: SymbolSettings(weights={"said": Decimal("0.02")}) for name in ("BTCUSDT", "NONEUSDT")}

@@ -204,7 +204,7 @@ async def test_an_exchange_that_does_not_answer_keeps_no_account_from_opening(tm
 
 
 async def test_shadows_follow_their_account_on_paper_each_with_its_own_change(tmp_path: Path) -> None:
-    """The live account trades at the exchange; its shadow and a changed one beside it, at the same prices."""
+    """The live account trades at the exchange; its shadow and a changed one next to it, at the same prices."""
     async with running("bybit") as server:
         shadow = {
             "plugin": "paper",

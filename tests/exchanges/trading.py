@@ -69,7 +69,7 @@ class NoOptions(BaseModel):
 
 
 class Said(SignalSource):
-    """Says what the test says."""
+    """Publishes what the test tells it to."""
 
     def __init__(self, context: SourceContext[NoOptions]) -> None:
         self.context = context

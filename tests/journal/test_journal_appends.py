@@ -256,7 +256,7 @@ async def test_a_full_disk_fails_the_append_and_the_journal_goes_on(tmp_path: Pa
 
 @contextmanager
 def full(journal: Journal) -> Iterator[None]:
-    """Let the file grow no further within the block."""
+    """Keep the file from growing within the block."""
     connection = journal._committer.connection
     pages = connection.exec_driver_sql("PRAGMA page_count").scalar()
     connection.exec_driver_sql(f"PRAGMA max_page_count={pages}")

@@ -155,7 +155,7 @@ async def test_a_start_searches_history_by_index_and_never_scans_it(tmp_path: Pa
 
 
 def steps_of(path: Path, statement: str, parameters: Any) -> list[str]:
-    """Give SQLite's plan of a query."""
+    """Return SQLite's plan of a query."""
     connection = sqlite3.connect(path)
     plan = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {statement}", parameters)]
     connection.close()

@@ -80,7 +80,7 @@ class Windows(ModuleType):
 
 
 def test_on_windows_its_own_call_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without ``fcntl``; the module is read anew, as it would be there."""
+    """Without ``fcntl``; the module is read again, as it would be there."""
     with monkeypatch.context() as there:
         there.setattr(sys, "platform", "win32")
         there.setitem(sys.modules, "fcntl", None)

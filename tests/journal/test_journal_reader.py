@@ -1,4 +1,4 @@
-"""Reading beside a running engine, and after it."""
+"""Reading next to a running engine, and after it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Retention deletes what is old and no longer in force, and nothing else."""
+"""Retention deletes what is old and no longer active, and nothing else."""
 
 from __future__ import annotations
 

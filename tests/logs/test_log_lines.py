@@ -125,7 +125,7 @@ def test_a_traceback_shows_no_variables(log: Log, format_: str) -> None:
 
 @contextmanager
 def shown_warnings(log: Log, **settings: object) -> Iterator[None]:
-    """Configure anew: pytest has put its own handling of warnings in place since the test was set up."""
+    """Configure again: pytest has put its own handling of warnings in place since the test was set up."""
     with warnings.catch_warnings():
         warnings.simplefilter("always")
         logging.captureWarnings(False)

@@ -120,7 +120,7 @@ class Prometheus:
             )
 
     def get(self, path: str, **query: str) -> Any:
-        """Ask its API; nothing as long as it does not answer."""
+        """Query its API; return nothing as long as it does not respond."""
         url = f"http://127.0.0.1:{self.port}/api/v1/{path}?{urllib.parse.urlencode(query)}"
         try:
             with urllib.request.urlopen(url, timeout=5) as answer:

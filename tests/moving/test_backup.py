@@ -1,4 +1,4 @@
-"""``te backup`` and ``te restore``: all or nothing, readable by its owner only, and never beside another engine."""
+"""``te backup`` and ``te restore``: all or nothing, readable by its owner only, and never next to another engine."""
 
 from __future__ import annotations
 
@@ -316,7 +316,7 @@ def test_a_restore_killed_anywhere_leaves_the_old_or_the_new_state(tmp_path: Pat
     (old / "state" / "sources" / "gone" / "file").write_text("x")
     journal = journal_in(old)
     asyncio.run(say(journal, "in the log only"))
-    shutil.copytree(old, tmp_path / "old")  # with a log beside the journal, as a killed engine leaves it
+    shutil.copytree(old, tmp_path / "old")  # with a log next to the journal, as a killed engine leaves it
     journal.close()
     (tmp_path / "old" / "state" / "journal.sqlite3.reserve").unlink()  # 4 MB of nothing
     assert (tmp_path / "old" / "state" / "journal.sqlite3-wal").stat().st_size

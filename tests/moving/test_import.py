@@ -309,7 +309,7 @@ adopt = true
 
 
 async def hold_on_paper(folder: Path) -> None:
-    """Have the paper account hold what the target means: 0.3 * 0.5 of 10,000 at leverage 3 and 60,000."""
+    """Make the paper account hold what the target means: 0.3 * 0.5 of 10,000 at leverage 3 and 60,000."""
     known = Known(value=Decimal(60000), as_of=SystemClock().now())
     account = PAPER.factory(
         account_context(

@@ -20,7 +20,7 @@ from tests.mutants.plants import Mutant
 ROOT = Path(__file__).parents[2]
 SHARED = ("tests", "plugins", "conftest.py", "pyproject.toml", "docs")
 WAIT = 10
-"""How many times longer than its own seconds a hunt may take beside other work, before it counts as hanging."""
+"""How many times longer than its own seconds a hunt may take next to other work, before it counts as hanging."""
 OPTIONS = ("-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--tb=no", "--show-capture=no")
 SCRIPTED = (
     "test_unasked_changes.py",

@@ -23,7 +23,7 @@ class Exchanges:
         self._call = found.call
 
     def fail(self, name: str) -> None:
-        """Have every request answered with a 502."""
+        """Answer every request with a 502."""
         self.servers[name].faults.add(DOWN)
 
     def recover(self, name: str) -> None:

@@ -63,7 +63,7 @@ def cards(answer: Answer) -> dict[str, str]:
 
 
 def until_card(page: Visitor, words: str, *, there: bool = True) -> Answer:
-    """Look until a card says something, or no longer does."""
+    """Poll until a card shows something, or no longer does."""
 
     def look() -> Answer | None:
         answer = page.get("/")

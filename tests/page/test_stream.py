@@ -129,7 +129,7 @@ def test_when_nothing_changes_only_beats_are_sent(
         seen.append((kind, sorted(data["parts"]) if kind == "patch" else []))
         if [one for one, _ in seen].count("beat") == 2:
             break
-    # a read of the account may fall into this time: its age starts anew, and the value of its position may differ
+    # a read of the account may fall into this time: its age starts again, and the value of its position may differ
     assert {part for _, parts in seen for part in parts} <= {
         "a-paper",
         "totals",

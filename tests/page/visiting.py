@@ -80,11 +80,11 @@ class Visitor:
         return found
 
     def get(self, path: str, **headers: str | None) -> Answer:
-        """Look at a page."""
+        """Load a page."""
         return self.ask("GET", path, None, **headers)
 
     def until(self, path: str, *words: str) -> Answer:
-        """Look at a page until it says all of that."""
+        """Load a page until it shows all of that."""
 
         def look() -> Answer | None:
             answer = self.get(path)
@@ -105,7 +105,7 @@ class Visitor:
         return self
 
     def confirm(self, path: str, **fields: str) -> Answer:
-        """Look at a plan and confirm it."""
+        """Load a plan and confirm it."""
         plan = self.get(path)
         assert plan.status == 200, plan.words
         form = {name: plan.field(name) for name in ("key", "id", "mark")}

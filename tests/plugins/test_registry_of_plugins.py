@@ -1,4 +1,4 @@
-"""Plugins are imported when asked for, once, beside the event loop."""
+"""Plugins are imported when asked for, once, next to the event loop."""
 
 from __future__ import annotations
 

@@ -72,7 +72,7 @@ def titles(names: Iterable[str]) -> dict[str, int]:
 
 
 def _means(text: str, place: int, names: Sequence[str]) -> bool:
-    """Tell whether a text is the entry's name, or several words for which ``samples.response`` gives it."""
+    """Return whether a text is the entry's name, or several words for which ``samples.response`` gives it."""
     first = next((i for i, name in enumerate(names) if name.startswith(text)), None)
     return text == names[place] or (" " in text and first == place)
 

@@ -1,6 +1,6 @@
 """Recorded answers of the exchanges. The repo does not hold them: a test that needs one skips where they are absent.
 
-They stand beside the checkout, or in the folder that the environment variable ``TE_SAMPLES`` names.
+They stand next to the checkout, or in the folder that the environment variable ``TE_SAMPLES`` names.
 """
 
 from __future__ import annotations

@@ -40,7 +40,7 @@ weights = { two = 0.5 }
 
 @pytest.fixture
 def change(load: Callable[..., Settings], registry: Registry) -> Callable[..., Difference]:
-    """Give the difference that replacing a piece of the base makes."""
+    """Return the difference that replacing a piece of the base makes."""
 
     def difference_of(old: str, new: str) -> Difference:
         assert old in BASE

@@ -158,7 +158,7 @@ def test_the_librarys_magic_keys_are_refused(load: Load, key: str) -> None:
 
 
 def test_nothing_but_the_given_files_and_variables_is_read(tmp_path: Path) -> None:
-    """dynaconf's own variables, a .env file and files beside ours would otherwise slip in."""
+    """dynaconf's own variables, a .env file and files next to ours would otherwise slip in."""
     (tmp_path / "settings.toml").write_text('[accounts.a]\nplugin = "x"\nhosts = ["one"]\n')
     (tmp_path / ".secrets.toml").write_text('[accounts.a]\nhosts = ["two"]\n')
     (tmp_path / "settings.local.toml").write_text('[accounts.local]\nplugin = "x"\n')

@@ -1,4 +1,4 @@
-"""The last good settings stay in force, whatever is written into the files."""
+"""The last good settings stay active, whatever is written into the files."""
 
 from __future__ import annotations
 

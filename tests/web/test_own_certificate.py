@@ -159,7 +159,7 @@ async def test_tradingviews_certificate_can_be_asked_for(serve: Any, authority: 
 
 
 async def early_bird(authority: Authority, url: str) -> bytes:
-    """Ask like a client whose first bytes are there before the server's loop looks for the first time."""
+    """Send a request whose first bytes arrive before the server's loop polls for the first time."""
     sent, received = ssl.MemoryBIO(), ssl.MemoryBIO()
     tls = trusting(authority).wrap_bio(received, sent)
     with suppress(ssl.SSLWantReadError):

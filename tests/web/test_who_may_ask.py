@@ -101,7 +101,7 @@ async def test_a_socket_is_its_owners_alone(serve: Any, tmp_path: Any) -> None:
 
 
 class Question:
-    """Takes a second to answer; ``asked``: how often it was."""
+    """Needs a second to respond; ``asked`` counts requests."""
 
     def __init__(self) -> None:
         self.asked = 0

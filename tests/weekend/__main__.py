@@ -20,7 +20,7 @@ from tests.weekend.world import loaded, world
 
 
 async def live(given: argparse.Namespace, registry: Registry) -> None:
-    """Let it happen."""
+    """Run the weekend."""
     loop = asyncio.get_running_loop()
     assert isinstance(loop, WiredLoop)
     folder: Path = given.folder.absolute()

@@ -95,7 +95,7 @@ class WiredLoop(asyncio.SelectorEventLoop):
         super().close()
 
     def advance(self, seconds: float) -> None:
-        """Let time pass."""
+        """Advance the time."""
         self._now += seconds
 
     def thaw(self) -> None:
@@ -105,7 +105,7 @@ class WiredLoop(asyncio.SelectorEventLoop):
     def run_in_executor(
         self, executor: Executor | None, func: Callable[[*Ts], T], *args: *Ts
     ) -> asyncio.Future[T]:
-        """Let time run as it does until the thread is done; it may talk to us meanwhile."""
+        """Run in real time until the thread is done; it may talk to us meanwhile."""
         work = super().run_in_executor(executor, func, *args)
         self.threads += 1
         work.add_done_callback(self._thread_ended)

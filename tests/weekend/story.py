@@ -65,7 +65,7 @@ class Story:
         self._down_since: dict[str, datetime] = {}
 
     async def tell(self) -> Truth:
-        """Let it all happen."""
+        """Run the whole story."""
         loop = asyncio.get_running_loop()
         begin = loop.time()
         self.truth.began = self.world.clock.now()
@@ -235,7 +235,7 @@ class Story:
         return step
 
     def _liquidate(self, account: str) -> Step:
-        """Let the price fall through for a moment: whoever holds the symbol at that exchange loses it."""
+        """Make the price collapse for a moment: whoever holds the symbol at that exchange loses it."""
 
         async def step() -> None:
             await asyncio.sleep(30)
@@ -278,7 +278,7 @@ class Story:
         return step
 
     async def _next_order(self, account: str, fault: Fault) -> None:
-        """Have the next order of an account meet a fault, and make sure that there is one."""
+        """Inject a fault into the next order of an account, and make sure that there is one."""
         key = self.world.owner(account).keys[0].key
         self.world.fault(account, replace(fault, key=key))
         met = self.world.venue(account).exchange.counts.faults

@@ -193,11 +193,11 @@ class World:
             made.exchange.set_price(made.exchange.market.by_base(symbol.removesuffix("USDT")).symbol, price)
 
     def trade_by_hand(self, account: str, symbol: str, size: Decimal) -> None:
-        """Have the owner trade contracts."""
+        """Trade contracts as the owner."""
         self.venue(account).exchange.trade_by_hand(self.owner(account), self.contract(account, symbol), size)
 
     def fault(self, account: str, *faults: Fault) -> None:
-        """Let something go wrong at an exchange."""
+        """Inject a fault at an exchange."""
         self.venue(account).faults.add(*faults)
 
     # -- the engine
@@ -250,7 +250,7 @@ class World:
         return self.answers[-1]
 
     async def command(self, action: Action, by: str = "alice", **more: Any) -> None:
-        """Have the operator command something."""
+        """Execute an operator's command."""
         assert self.engine is not None
         await self.engine.command(Command(action=action, by=by, **more), preview=False)
 
@@ -268,7 +268,7 @@ async def loaded() -> Registry:
 
 
 def dated(clock: WiredClock) -> Any:
-    """Let ccxt date requests by our clock."""
+    """Make ccxt date requests by our clock."""
     ccxt = importlib.import_module("ccxt.base.exchange")  # it has no types
 
     def milliseconds(*_: object) -> int:
