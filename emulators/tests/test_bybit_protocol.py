@@ -179,7 +179,7 @@ async def test_a_zero_quantity_with_close_on_trigger_closes_everything() -> None
         assert server.exchange.accounts["main"].size("BTCUSDT") == 0
 
 
-async def test_flat_positions_are_zero_rows_of_a_symbol_and_absent_from_the_list() -> None:
+async def test_flat_positions_are_zero_rows_by_symbol_and_absent_in_lists() -> None:
     async with running("bybit") as server, bybit_client(server) as client:
         rows = (await client.get("/v5/position/list", **BTC)).json["result"]["list"]
         assert [(row["side"], row["size"], row["avgPrice"]) for row in rows] == [("", "0", "0")]
@@ -215,7 +215,7 @@ async def test_lists_are_paged() -> None:
         assert (await client.get("/v5/market/instruments-info", **LINEAR, limit=2000)).code == 10001
 
 
-async def test_orders_are_found_by_their_client_id_for_a_while_and_in_the_history() -> None:
+async def test_orders_are_found_by_client_id_for_a_while_and_in_history() -> None:
     async with running("bybit") as server, bybit_client(server) as client:
         server.faults.add(Fault(kind=FaultKind.LATE_FILL, route="order"))
         await client.buy("open")

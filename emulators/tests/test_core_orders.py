@@ -84,7 +84,7 @@ def test_reduce_only_is_cut_to_the_position_and_never_opens() -> None:
     assert (closed.filled, closed.status, account.size("XBT")) == (D(10), OrderStatus.FILLED, D(0))
 
 
-def test_reducing_needs_no_minimum_value_and_splits_only_where_the_exchange_does() -> None:
+def test_reductions_need_no_minimum_value_and_split_like_the_exchange() -> None:
     exchange, account = small_exchange(balance="1000000")
     exchange.place(account, order(BUY, "5000"))
     exchange.place(account, order(BUY, "1001"))
@@ -105,7 +105,7 @@ def test_a_client_order_id_is_executed_once() -> None:
     assert exchange.counts.doubled == []
 
 
-def test_where_client_order_ids_may_repeat_a_double_execution_is_counted() -> None:
+def test_double_executions_with_repeatable_ids_are_counted() -> None:
     exchange, account = small_exchange(rules=Rules(unique_client_ids=False))
     exchange.place(account, order(BUY, "2", client_id="a"))
     exchange.place(account, order(BUY, "2", client_id="a"))
@@ -254,7 +254,7 @@ def test_leverage_moves_the_margin_of_an_open_position() -> None:
         settings.set_leverage(exchange, account, "XBT", D(2))
 
 
-def test_an_isolated_position_is_liquidated_for_its_margin_and_nothing_more() -> None:
+def test_an_isolated_liquidation_costs_its_margin_and_no_more() -> None:
     exchange, account = small_exchange(MarginMode.ISOLATED)
     exchange.place(account, order(BUY, "100"))
     position = account.position("XBT")
@@ -269,7 +269,7 @@ def test_an_isolated_position_is_liquidated_for_its_margin_and_nothing_more() ->
     assert [o.liquidation for o in account.orders.values()] == [False, True]
 
 
-def test_cross_positions_are_liquidated_together_when_the_wallet_is_used_up() -> None:
+def test_cross_positions_are_liquidated_together_when_funds_run_out() -> None:
     exchange, account = small_exchange(balance="1000")
     exchange.place(account, order(BUY, "150"))
     exchange.place(account, order(SELL, "5", symbol="ETH"))
@@ -311,7 +311,7 @@ def test_reducing_an_isolated_position_frees_its_share_of_the_margin() -> None:
     assert position.margin == 375
 
 
-def test_a_hundred_times_the_margin_is_refused_and_the_last_bit_accepted() -> None:
+def test_a_hundred_times_the_margin_is_refused_to_the_last_bit() -> None:
     exchange, account = small_exchange(balance="1000")
     fee = BTC.taker_fee
     most = int(D(1000) / (D(50) * (D("0.1") + fee)))

@@ -192,7 +192,7 @@ async def test_a_late_fill_comes_after_seconds_or_requests() -> None:
         assert server.exchange.counts.executed == {("main", "a"): 1, ("main", "b"): 1}
 
 
-async def test_others_change_and_liquidate_positions_before_a_request_is_answered() -> None:
+async def test_others_change_and_liquidate_positions_before_a_response() -> None:
     async with running("bybit") as server, bybit_client(server) as client:
 
         async def held() -> str:
@@ -351,7 +351,7 @@ async def test_faults_come_from_a_file(tmp_path: Path) -> None:
         fault_of({"kind": "boredom"})
 
 
-async def test_a_seed_invents_the_same_faults_again_and_all_seeds_every_kind() -> None:
+async def test_a_seed_repeats_its_faults_and_all_seeds_cover_every_kind() -> None:
     assert faults_of_seed(7) == faults_of_seed(7)
     assert faults_of_seed(7) != faults_of_seed(8)
     kinds = {fault.kind for seed in range(20) for fault in faults_of_seed(seed)}

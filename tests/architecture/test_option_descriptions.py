@@ -59,7 +59,7 @@ def test_every_default_that_is_shown_can_be_typed() -> None:
     assert typed > 100
 
 
-def test_every_key_is_shown_in_one_group_unless_it_has_a_wizard_of_its_own() -> None:
+def test_every_key_is_in_one_group_unless_it_has_its_own_wizard() -> None:
     for draft in drafts():
         shown = [parameter.name for group in draft.groups() for parameter in group.parameters]
         assert len(shown) == len(set(shown))

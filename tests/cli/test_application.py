@@ -76,7 +76,7 @@ async def test_an_alert_becomes_a_position(folder: Any) -> None:
         assert application.readiness() == {"ready": True, "reasons": [], "halts": [], "observing": []}
 
 
-async def test_edits_are_applied_while_it_runs_and_refused_ones_change_nothing(folder: Any) -> None:
+async def test_edits_apply_at_run_time_and_refused_ones_change_nothing(folder: Any) -> None:
     async with _running(folder) as application:
         await _send(application)
         await _until(lambda: _target(application).get("confirmed"))

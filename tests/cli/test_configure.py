@@ -377,7 +377,7 @@ def test_a_first_notifier_is_offered_and_then_configured(harness: Harness) -> No
     assert section == {"plugin": "webhook", "kinds": ["outage", "recovery"], "timeout": "5s"}
 
 
-def test_a_table_that_need_not_be_there_is_begun_and_ended_by_its_keys(harness: Harness) -> None:
+def test_an_optional_table_is_begun_and_ended_by_its_keys(harness: Harness) -> None:
     def set_to(*changes: str) -> Result:
         return harness.te("configure", "limits", *(word for change in changes for word in ("--set", change)))
 

@@ -54,7 +54,7 @@ def test_the_first_position_is_explained(shown: str) -> None:
     assert "equity 2000 x depth 0.15 x leverage 3 / price 65000" in shown
 
 
-def test_a_repetition_changes_nothing_and_what_nobody_mapped_is_refused(shown: str) -> None:
+def test_repetitions_change_nothing_and_unmapped_symbols_are_refused(shown: str) -> None:
     assert "answered 200, duplicate" in shown
     assert 'answered 422: "DOGEUSDT.P" is not mapped' in shown
 

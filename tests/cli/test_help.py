@@ -48,7 +48,7 @@ def test_every_command_is_listed_and_documented() -> None:
         assert f"## te {command}\n" in documented
 
 
-def test_help_lists_the_commands_of_installed_plugins_by_what_they_say_of_themselves() -> None:
+def test_help_lists_commands_of_plugins_with_their_own_summaries() -> None:
     shown = CliRunner().invoke(app, ["--help"]).stdout
     bring = {
         path.parts[-3].removeprefix("signals_")
@@ -97,9 +97,7 @@ def test_help_loads_nothing_heavy() -> None:
     assert not HEAVY & set(done.stdout.splitlines()[-1].split())
 
 
-def test_a_broken_plugin_is_listed_with_its_reason_and_nothing_else_suffers(
-    folder: Any, tmp_path: Path
-) -> None:
+def test_a_broken_plugin_is_listed_with_its_reason_and_isolated(folder: Any, tmp_path: Path) -> None:
     site = tmp_path / "site"
     info = site / "te_broken-1.0.dist-info"
     info.mkdir(parents=True)

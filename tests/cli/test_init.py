@@ -138,7 +138,7 @@ def test_a_wrong_answer_is_explained_and_asked_for_again(empty: Empty) -> None:
     assert empty.hidden()["accounts"]["bybit"] == {"api_key": "k", "secret": "s"}
 
 
-def test_what_is_put_off_is_noted_in_the_file_and_keeps_nothing_else_from_running(empty: Empty) -> None:
+def test_skipped_values_are_noted_in_the_file_and_the_rest_runs(empty: Empty) -> None:
     shown = empty.te("init", answers=["tradingview bittensor", "paper kucoin", "", "", "", "", ""])
     assert shown.exit_code == 0, shown.output
     text = empty.settings.read_text()

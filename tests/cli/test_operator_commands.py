@@ -122,7 +122,7 @@ def test_a_halt_without_an_engine_holds_for_the_next_one(
     assert folder.te("resume", "--yes").exit_code == 0
 
 
-def test_an_account_that_observes_says_so_everywhere_and_sends_nothing(folder: Any, started: Any) -> None:
+def test_an_observing_account_is_shown_as_such_and_sends_nothing(folder: Any, started: Any) -> None:
     engine, te = started(folder), folder.te
     print_lines(engine, "long")
     until_held(engine, "2")
@@ -177,7 +177,7 @@ def test_without_an_engine_only_halts_and_a_direct_flatten_work(folder: Any) -> 
     assert "(enough)" in next(line for line in shown if line.startswith("!"))
 
 
-def test_an_engine_that_does_not_answer_is_asked_to_stop_and_killed_if_that_is_wanted(
+def test_an_unresponsive_engine_is_stopped_and_killed_if_confirmed(
     folder: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     script = (

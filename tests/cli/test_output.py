@@ -51,7 +51,7 @@ def test_a_narrow_terminal_folds_no_name_and_no_number() -> None:
 
 
 @pytest.mark.parametrize("width", [20, 40, 60, 80, 100, 140])
-def test_no_line_is_wider_than_the_terminal_and_nothing_that_is_shown_is_cut(width: int) -> None:
+def test_no_line_is_wider_than_the_terminal_and_nothing_shown_is_cut(width: int) -> None:
     shown = printed(positions(), width)
     assert max(map(len, shown.splitlines())) <= width
     assert shown.count("margin") == 9 or width < 60

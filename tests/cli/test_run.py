@@ -31,9 +31,7 @@ def test_a_signal_stops_the_engine_before_its_own_deadline(folder: Any, started:
     assert Announcement.read(folder.state) is None
 
 
-def test_after_a_kill_the_next_start_has_the_same_position_and_sends_nothing(
-    folder: Any, started: Any
-) -> None:
+def test_after_a_kill_the_position_is_the_same_and_nothing_is_sent(folder: Any, started: Any) -> None:
     engine = started(folder)
     folder.te(
         "signal", "send", "--symbol", "ETHUSDT.P", "--direction", "long", "--size", "1", "--price", "2500"
@@ -70,7 +68,7 @@ class Starting:
         (Starting(after=99, equity="100", status="running"), 30),
     ],
 )
-async def test_garbage_is_collected_once_the_accounts_are_there_or_have_failed(
+async def test_garbage_is_collected_once_accounts_are_open_or_have_failed(
     application: Starting, takes: float
 ) -> None:
     """The client library and the instruments of an exchange come with its first account."""

@@ -126,7 +126,7 @@ def test_a_mapped_spelling_is_updated_only_when_asked_back(harness: Harness) -> 
     assert harness.mapping() == [*BEFORE[:2], ("ETHUSDT", "ETHUSDC")]
 
 
-def test_a_symbol_that_another_spelling_has_is_shown_and_may_be_replaced(harness: Harness) -> None:
+def test_a_symbol_mapped_by_another_spelling_is_shown_and_replaceable(harness: Harness) -> None:
     result = harness.configure("mappings", "", "ETHUSDT.P ETHUSDT", "b", "", "", "")
     assert "ETHUSDT is ETHUSDT too" in result.output
     assert harness.mapping() == [*BEFORE, ("ETHUSDT.P", "ETHUSDT")]

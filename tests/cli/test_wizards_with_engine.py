@@ -72,7 +72,7 @@ def test_what_needs_a_restart_is_said_with_the_command(te: Any, engine: Any) -> 
 
 
 @pytest.mark.real_clock
-def test_a_token_that_the_engine_does_not_know_yet_is_said_to_need_a_restart(te: Any, engine: Any) -> None:
+def test_a_token_unknown_to_the_engine_is_said_to_need_a_restart(te: Any, engine: Any) -> None:
     secrets = engine.folder.path / ".secrets.toml"
     before = secrets.read_text()
     try:

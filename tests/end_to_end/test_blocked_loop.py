@@ -51,7 +51,7 @@ WAYS = {"sleeping": "time.sleep(0.05)", "computing": "sum(range(1000))"}
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_a_plugin_that_blocks_is_named_by_file_and_line_while_it_blocks(
+def test_a_blocking_plugin_is_named_by_file_and_line_meanwhile(
     way: str, home: Home, start: Callable[[Home], EngineProcess]
 ) -> None:
     code = BLOCKING.replace("FOLDER", repr(str(home.folder))).replace("WAIT", WAYS[way])

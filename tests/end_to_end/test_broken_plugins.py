@@ -155,7 +155,7 @@ def test_the_engine_tells_each_by_name_and_reason_and_trades_on(
     assert engine.stop() == 0
 
 
-def test_a_newly_installed_package_cannot_take_the_name_of_a_plugin_in_use(
+def test_a_new_package_cannot_take_the_name_of_a_plugin_in_use(
     home: Home, start: Callable[[Home], EngineProcess]
 ) -> None:
     first = start(home).until_ready()
@@ -212,7 +212,7 @@ def test_strict_settings_refuse_to_start_without_them(
         assert f"{how.kind}.{name}" in broken.log()
 
 
-def test_an_import_that_blocks_holds_up_nobody_and_is_taken_up_when_it_ends(
+def test_a_blocking_import_delays_nobody_and_takes_effect_at_its_end(
     home: Home, start: Callable[[Home], EngineProcess], tmp_path: Path
 ) -> None:
     gate = tmp_path / "gate"

@@ -94,7 +94,7 @@ def map_the_miners(home: Home) -> None:
     assert parts[0]["name"] in told
 
 
-def test_a_parameter_that_is_changed_at_a_terminal_is_followed_without_a_restart(
+def test_a_parameter_changed_at_a_terminal_applies_without_a_restart(
     tmp_path: Path, validator: str, start: Callable[[Home], EngineProcess]
 ) -> None:
     tree = copy.deepcopy(PLAIN)

@@ -232,7 +232,7 @@ def sized_with(engine: EngineProcess, account: str, symbol: str) -> Fraction:
 
 
 @pytest.mark.real_clock
-async def test_thousands_of_alerts_end_at_the_blended_targets_and_no_order_is_sent_twice(
+async def test_thousands_of_alerts_end_at_their_targets_without_doubles(
     tmp_path: Path,
     start: Callable[[Home], EngineProcess],
     record_property: Callable[[str, object], None],

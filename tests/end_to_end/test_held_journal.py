@@ -21,9 +21,7 @@ ALERT = {
 }
 
 
-def test_what_cannot_be_kept_is_answered_503_and_taken_when_it_is_sent_again(
-    home: Home, engine: EngineProcess
-) -> None:
+def test_what_cannot_be_persisted_gets_503_and_succeeds_on_retry(home: Home, engine: EngineProcess) -> None:
     with closing(sqlite3.connect(home.state / "journal.sqlite3", isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         for _ in range(4):  # once, and three times again, as TradingView does

@@ -177,7 +177,7 @@ def test_an_added_account_is_brought_to_the_targets(
     undisturbed()
 
 
-def test_a_disabled_account_closes_and_rests_and_an_enabled_one_comes_back(
+def test_a_disabled_account_closes_and_an_enabled_one_returns(
     harness: Harness, undisturbed: Callable[..., None]
 ) -> None:
     harness.section("accounts", "right")["enabled"] = False

@@ -258,7 +258,7 @@ async def kill_at_a_random_moment(
 
 @pytest.mark.real_clock
 @pytest.mark.parametrize(("seed", "kills"), rounds())
-async def test_nothing_answered_is_lost_and_no_order_doubles_however_often_it_is_killed(
+async def test_no_answered_alert_is_lost_and_no_order_doubles_over_kills(
     seed: int,
     kills: int,
     tmp_path: Path,

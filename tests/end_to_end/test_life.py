@@ -57,7 +57,7 @@ def busy_connections(engine: EngineProcess) -> Iterator[None]:
 
 @pytest.mark.usefixtures("busy_connections")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-async def test_a_signal_ends_it_under_load_with_connections_open_and_loses_nothing(
+async def test_sigterm_ends_it_under_load_and_loses_nothing(
     number: signal.Signals, engine: EngineProcess, home: Home
 ) -> None:
     base = engine.announcement()["public"]
@@ -110,7 +110,7 @@ def test_two_signals_are_no_more_than_one(engine: EngineProcess, home: Home) -> 
 
 
 @pytest.mark.parametrize("hidden", [False, True], ids=["uvloop", "asyncio"])
-def test_it_runs_on_uvloop_where_that_is_installed_and_on_asyncio_elsewhere(
+def test_it_runs_on_uvloop_if_installed_and_otherwise_on_asyncio(
     home: Home, start: Start, hidden: bool
 ) -> None:
     if hidden:
@@ -144,7 +144,7 @@ def test_a_signal_while_it_is_stopping_changes_nothing(home: Home, start: Start)
     assert home.stdout.read_text().endswith("stopped\n")
 
 
-def test_after_a_stop_the_next_start_holds_the_same_and_orders_nothing(home: Home, start: Start) -> None:
+def test_after_a_stop_the_next_start_holds_the_same_without_orders(home: Home, start: Start) -> None:
     engine = start(home).until_ready()
     engine.accept(symbol="BTCUSDT.P", direction="long", size="50/100", price="50000")
     engine.until_position("BTCUSDT", "0.09")
@@ -162,7 +162,7 @@ def test_after_a_stop_the_next_start_holds_the_same_and_orders_nothing(home: Hom
 # -- one engine
 
 
-def test_a_second_start_is_refused_with_the_holders_pid_while_the_first_goes_on(
+def test_a_second_start_is_refused_with_the_pid_of_the_first(
     engine: EngineProcess, home: Home, start: Start
 ) -> None:
     second = start(home)
@@ -260,9 +260,7 @@ def test_a_journal_that_cannot_be_used_is_refused_and_left_as_it_is(
     assert not wal.exists() or wal.stat().st_size == 0
 
 
-def test_with_the_journal_moved_away_a_start_is_a_first_one_and_touches_no_position(
-    used_state: Path, home: Home, start: Start
-) -> None:
+def test_a_start_without_its_journal_touches_no_position(used_state: Path, home: Home, start: Start) -> None:
     shutil.copytree(used_state, home.state)
     (home.state / "journal.sqlite3").unlink()
     engine = start(home).until_ready()
@@ -315,9 +313,7 @@ def test_without_a_settings_file_the_way_to_name_one_is_told(home: Home, start: 
     assert not home.state.exists()
 
 
-def test_settings_that_do_not_hold_are_told_with_their_place_before_anything_starts(
-    home: Home, start: Start
-) -> None:
+def test_invalid_settings_are_reported_with_location_before_the_start(home: Home, start: Start) -> None:
     home.tree["symbols"]["BTCUSDT"]["weights"] = {"tradingview": 2}
     home.write()
     assert start(home).exit_code() == INVALID
@@ -332,9 +328,7 @@ def token_of(home: Home) -> str:
     return str(tomllib.loads(home.secrets.read_text())["sources"]["tradingview"]["token"])
 
 
-def test_the_first_start_makes_a_random_token_that_only_its_owner_can_read(
-    tmp_path: Path, start: Start
-) -> None:
+def test_the_first_start_generates_a_token_only_its_owner_can_read(tmp_path: Path, start: Start) -> None:
     homes = [Home(tmp_path / name, token="") for name in ("one", "two")]
     for home in homes:
         engine = start(home).until_ready()
@@ -360,7 +354,7 @@ def test_what_the_engine_writes_is_its_owners_alone(engine: EngineProcess, home:
     assert not open_to_others
 
 
-def test_json_logs_are_one_object_a_line_on_the_stream_and_in_the_file(home: Home, start: Start) -> None:
+def test_json_logs_are_one_object_per_line_on_stream_and_in_file(home: Home, start: Start) -> None:
     install(home, "defective", WITNESS.replace("await super().open()", "raise LookupError('two\\nlines')"))
     home.tree["accounts"]["defective"] = {"plugin": "defective"}
     home.tree["logs"] = {"format": "json", "file": "engine.log"}

@@ -67,7 +67,7 @@ def home(tmp_path: Path) -> Home:
     return made
 
 
-def test_a_command_asks_the_source_in_the_running_engine_and_shows_no_secret(home: Home) -> None:
+def test_a_command_queries_the_source_and_shows_no_secret(home: Home) -> None:
     with EngineProcess(home) as engine:
         engine.until_ready()
         asked = te(home, "oracle", "mood")

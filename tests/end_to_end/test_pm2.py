@@ -127,9 +127,7 @@ def written_unit(home: Home, folder: Path) -> dict[str, list[str]]:
     return found
 
 
-def test_the_unit_of_pm2_startup_brings_back_what_was_saved_and_stops_it_in_time(
-    home: Home, tmp_path: Path
-) -> None:
+def test_pm2_startup_restores_what_was_saved_and_stops_it_in_time(home: Home, tmp_path: Path) -> None:
     """Of `pm2 start`, `pm2 save` and `pm2 startup`, as docs/operations.md and `te service pm2` have them."""
     assert te(home, "service", "pm2").returncode == 0
     pm2 = Pm2(home, tmp_path / ".pm2")

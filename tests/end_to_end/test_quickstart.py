@@ -82,7 +82,7 @@ def terminal(tmp_path: Path, env: dict[str, str]) -> Iterator[Terminal]:
     opened.close()
 
 
-def test_the_guide_leads_from_an_empty_folder_to_an_explained_position(
+def test_the_guide_leads_from_an_empty_folder_to_a_position(
     terminal: Terminal, tmp_path: Path, env: dict[str, str]
 ) -> None:
     (_, *shown), second = blocks()

@@ -10,7 +10,7 @@ from tests.end_to_end.engine_process import EngineProcess, te
 from tests.end_to_end.home import PLAIN, Home
 
 
-def test_what_a_breaker_began_goes_on_after_a_kill_and_is_lifted_with_a_reason_only(tmp_path: Path) -> None:
+def test_a_breaker_survives_a_kill_and_is_lifted_only_with_a_reason(tmp_path: Path) -> None:
     tree = copy.deepcopy(PLAIN)
     tree["engine"]["resync"] = "500ms"
     tree["accounts"]["paper"]["breakers"] = {"drawdown": {"percent": 5, "action": "flatten"}}

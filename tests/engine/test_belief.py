@@ -76,7 +76,7 @@ def test_a_fill_is_never_added_to_a_snapshot() -> None:
 
 
 @given(start=amounts, changes=st.lists(amounts.filter(bool), min_size=1, max_size=6))
-def test_every_position_on_the_way_is_doubted_and_the_last_one_believed(start: D, changes: list[D]) -> None:
+def test_positions_on_the_path_are_doubted_and_its_end_is_believed(start: D, changes: list[D]) -> None:
     evidence, passed, at, number = fold(NO_EVIDENCE, seen(start, 0, 0)), [start], 1.0, 1
     for change in changes:
         evidence = order_sent(evidence, at=at, number=number)
@@ -120,7 +120,7 @@ def test_what_is_behind_makes_the_position_unknown_until_both_agree(first_pushed
     assert believed(fold(behind, seen(D(0), 10 + WINDOW, 7)), 18) == 0, "after the window it is a change"
 
 
-def test_a_change_by_others_is_believed_and_what_is_behind_it_is_doubted() -> None:
+def test_changes_by_others_are_believed_and_the_own_path_is_doubted() -> None:
     evidence = fold(NO_EVIDENCE, seen(D(1), 0, 1), seen(D(5), 100, 2, pushed=True))
     assert (believed(evidence, 100), evidence.disturbed, evidence.foreign_changes) == (D(5), True, 1)
     assert believed(fold(evidence, seen(D(1), 101, 3)), 101) is None
@@ -147,7 +147,7 @@ def test_a_read_counts_for_as_long_as_its_age_allows() -> None:
     assert believed(evidence, 120, FeedState(up_at=99, alive_at=120, distrusted_until=121)) is None
 
 
-def test_after_a_restart_only_where_the_last_order_led_is_believed_for_a_while() -> None:
+def test_after_a_restart_only_the_last_order_s_end_is_believed() -> None:
     evidence = PositionEvidence(end=D(2), changed_at=5, own_at=9, own_number=0)
     assert believed(fold(evidence, seen(D(2), 10, 1)), 10) == 2
     assert believed(fold(evidence, seen(D(1), 10, 1)), 10) is None

@@ -121,7 +121,7 @@ def test_percentages_are_of_what_was_there_before_the_loss(lost: int, paid: int)
     assert ("daily_loss" in made) == (D(lost) / before >= D("0.05"))
 
 
-def test_a_withdrawal_makes_no_small_loss_a_large_one_and_hides_no_large_one() -> None:
+def test_a_withdrawal_neither_enlarges_nor_hides_a_loss() -> None:
     scope = Scope(Breakers(daily_loss=Loss(percent=D(5))))
     assert not scope.result(D(-400))
     assert not scope.pay(D(-8600))

@@ -37,7 +37,7 @@ async def long(world: Bank, depth: str = "0.5", symbol: str = "BTCUSDT", **more:
 # -- what is recorded
 
 
-async def test_fills_have_price_fee_shares_and_cause_and_are_asked_for_off_the_orders_way(
+async def test_fills_get_price_fee_shares_and_cause_off_the_critical_path(
     tmp_path: Path,
 ) -> None:
     async with bank(tmp_path) as world:
@@ -119,9 +119,7 @@ async def test_what_an_account_was_worth_is_recorded_and_survives_a_restart(tmp_
 
 
 @pytest.mark.parametrize("streams", [False, True])
-async def test_a_daily_loss_halts_and_holds_until_it_is_resumed_with_a_reason(
-    tmp_path: Path, streams: bool
-) -> None:
+async def test_a_daily_loss_halts_until_it_is_resumed_with_a_reason(tmp_path: Path, streams: bool) -> None:
     async with bank(tmp_path, streams=streams, accounts__one__breakers=DAILY) as world:
         await long(world)
         world.bank().price["BTCUSDT"] = D(45_200)
@@ -361,7 +359,7 @@ async def test_a_breaker_never_loosens_what_the_operator_ordered(tmp_path: Path)
         assert world.held() == 0, "a halt of a breaker did not end the flatten"
 
 
-async def test_a_breaker_that_is_armed_when_it_is_exceeded_already_trips_at_once(tmp_path: Path) -> None:
+async def test_a_breaker_armed_beyond_its_threshold_trips_at_once(tmp_path: Path) -> None:
     async with bank(tmp_path) as world:
         await long(world)
         world.bank().price["BTCUSDT"] = D(40_000)

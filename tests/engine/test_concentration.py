@@ -97,7 +97,7 @@ def order(notional_after: Decimal, **changed: Any) -> OrderCheck:
 
 
 @given(st.lists(steps, max_size=40))
-def test_sides_and_groups_are_the_sums_of_the_others_after_any_history(
+def test_sides_and_groups_are_sums_of_the_others_after_any_history(
     history: list[tuple[str, str, str, int]],
 ) -> None:
     ledger, written = ExposureLedger(lambda: 0.0), Written()

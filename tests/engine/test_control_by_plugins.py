@@ -136,7 +136,7 @@ async def test_what_it_commands_is_journaled_under_its_name(tmp_path: Path) -> N
         assert radio.told[-1].startswith("all accounts: halted by radio"), "and told as any other"
 
 
-async def test_what_it_asks_is_computed_as_ever_whatever_it_does_to_its_own_numbers(tmp_path: Path) -> None:
+async def test_its_arithmetic_context_changes_do_not_affect_results(tmp_path: Path) -> None:
     radio = Radio()
     async with controlled(tmp_path, radio) as world:
         await world.say("0.12345", wait=3)
@@ -187,7 +187,7 @@ async def test_control_ends_with_the_instance_and_with_the_setting(tmp_path: Pat
         assert radio.closed == radio.made - 1, "the one that tells is there"
 
 
-async def test_neither_telling_nor_answering_holds_up_the_other_or_the_engine(tmp_path: Path) -> None:
+async def test_notifying_and_answering_delay_neither_each_other_nor_trading(tmp_path: Path) -> None:
     radio = Radio()
     radio.deaf = NotReady("no network")
     async with controlled(tmp_path, radio) as world:

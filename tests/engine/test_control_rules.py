@@ -84,7 +84,7 @@ def test_a_wider_resume_lifts_what_is_narrower() -> None:
     assert not list(controls.active())
 
 
-def test_a_halt_follows_the_account_under_another_name_and_the_name_with_another_account() -> None:
+def test_a_halt_follows_the_account_not_the_section_name() -> None:
     controls = after(command(Action.HALT, "one"))
     assert standing(controls, ("renamed", "#one"), "BTCUSDT", None, NOW).halt
     assert standing(controls, ("one", "#one~2"), "BTCUSDT", None, NOW).halt
@@ -132,7 +132,7 @@ actions = st.builds(
 
 
 @given(st.lists(actions, max_size=8))
-def test_the_newest_command_that_covers_a_symbol_is_the_one_that_counts(commands: list[Command]) -> None:
+def test_the_newest_command_that_covers_a_symbol_applies(commands: list[Command]) -> None:
     controls = after(*commands)
     for account, scopes in SCOPES.items():
         for symbol in ("BTCUSDT", "ETHUSDT", "SOLUSDT"):
@@ -184,7 +184,7 @@ def test_a_resume_of_a_symbol_ends_only_its_depth_by_hand() -> None:
 
 
 @given(st.lists(actions, max_size=8), actions)
-def test_what_a_resume_names_is_free_then_and_it_takes_back_something_if_it_was_not(
+def test_a_resume_frees_what_it_names_and_replaces_a_wider_command(
     commands: list[Command], last: Command
 ) -> None:
     controls = after(*commands)
@@ -201,7 +201,7 @@ depths = st.decimals(-1, 1, places=4)
 
 
 @given(depths, depths, depths, st.booleans())
-def test_a_paused_source_counts_for_what_it_said_before_or_for_nothing(
+def test_a_paused_source_counts_with_its_last_signal_or_not_at_all(
     before: Decimal, after_it: Decimal, other: Decimal, close: bool
 ) -> None:
     def opinion(source: str, depth: Decimal) -> Opinion:

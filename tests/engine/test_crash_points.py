@@ -136,7 +136,7 @@ async def simulate(folder: Path, seed: int) -> Counter[str]:
 
 @pytest.mark.parametrize("last_request", LAST_REQUESTS)
 @pytest.mark.parametrize("name", SCENARIOS)
-def test_an_engine_that_is_killed_at_any_point_loses_and_repeats_nothing(
+def test_an_engine_killed_at_any_point_loses_and_repeats_nothing(
     tmp_path: Path, name: str, last_request: LastRequest
 ) -> None:
     logger.disable("te_core")

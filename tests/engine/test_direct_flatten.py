@@ -116,7 +116,7 @@ async def test_nothing_is_increased_meanwhile(dead: Dead) -> None:
     assert not dead.exchange().requests
 
 
-async def test_an_order_under_way_is_looked_up_before_its_position_is_closed(dead: Dead) -> None:
+async def test_an_order_in_flight_is_looked_up_before_its_position_closes(dead: Dead) -> None:
     await dead.start()
     dead.connection().inject("place_order", Fault(answer_delay=600))
     await dead.say("0.5", wait=2)

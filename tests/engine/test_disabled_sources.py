@@ -60,7 +60,7 @@ def alert(trader: Trader, depth: str) -> WebhookRequest:
     return webhook_request(depth.encode(), received_at=trader.clock.now())
 
 
-async def test_a_disabled_source_persists_alerts_and_takes_part_again_from_its_newest(
+async def test_a_disabled_source_persists_alerts_and_resumes_with_its_last(
     tmp_path: Path, trader: Listening
 ) -> None:
     async with running(tmp_path, trader) as run:

@@ -247,9 +247,7 @@ async def test_what_was_not_kept_leaves_the_last_arrival_as_it_was(
         assert before.depth == D("0.5")
 
 
-async def test_a_delivery_counts_once_within_its_window_also_across_a_restart(
-    tmp_path: Path, trader: Trader
-) -> None:
+async def test_a_delivery_counts_once_within_its_window_over_restarts(tmp_path: Path, trader: Trader) -> None:
     window = timedelta(seconds=30)
     async with running(tmp_path, trader):
         await trader.say("tv", "1", delivery_id="x", dedupe_for=window)

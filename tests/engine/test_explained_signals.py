@@ -24,7 +24,7 @@ def signal(**detail: Any) -> Signal:
     )
 
 
-def test_contributors_are_shown_with_everything_that_the_source_says_of_them() -> None:
+def test_contributors_are_shown_with_all_details_of_the_source() -> None:
     parts = [{"name": "a", "part": "0.2", "why": "best"}, {"name": "b", "part": "0.1"}]
     found = explain_signals({"s": signal(contributors=parts, further_contributors=3)})["s"]
     assert found["depth"] == "0.3"

@@ -100,7 +100,7 @@ def perform(ledger: ExposureLedger, what: str, account: str, symbol: str, notion
 
 @given(st.lists(steps, max_size=40))
 @settings(max_examples=300)
-def test_what_counts_next_to_a_symbol_is_the_exact_sum_of_the_others_after_any_history(
+def test_exposure_of_others_is_the_exact_sum_after_any_history(
     history: list[tuple[str, str, str, Decimal]],
 ) -> None:
     ledger, naive = ExposureLedger(lambda: 0.0), Naive()
@@ -115,7 +115,7 @@ def test_what_counts_next_to_a_symbol_is_the_exact_sum_of_the_others_after_any_h
             assert shown == naive.others(account, symbol)
 
 
-def test_nothing_is_left_of_positions_that_were_closed_next_to_huge_ones() -> None:
+def test_nothing_remains_of_positions_closed_next_to_huge_ones() -> None:
     ledger = ExposureLedger(lambda: 0.0)
     for _ in range(100):
         ledger.observe("one", "BTCUSDT", Decimal("0.00000000000000000001"))
@@ -136,7 +136,7 @@ def test_a_forgotten_account_counts_nowhere_until_it_is_read_again() -> None:
     assert ledger.beside("two", "BTCUSDT").total_others == 3
 
 
-def test_a_limit_on_the_total_is_exact_to_the_last_digit_over_accounts() -> None:
+def test_a_total_limit_is_exact_to_the_last_digit_over_accounts() -> None:
     ledger = ExposureLedger(lambda: 0.0)
     limits = Limits(total_exposure=Decimal(1000))
     ledger.observe("one", "BTCUSDT", Decimal("999.9999"))
@@ -144,7 +144,7 @@ def test_a_limit_on_the_total_is_exact_to_the_last_digit_over_accounts() -> None
     assert ledger.admit("two", "BTCUSDT", order(Decimal("0.0001")), limits) is None
 
 
-def test_orders_from_before_a_restart_count_for_the_rest_of_their_minute() -> None:
+def test_orders_before_a_restart_count_for_the_rest_of_their_minute() -> None:
     now = 10.0
     ledger = ExposureLedger(lambda: now)
     limits = Limits(orders_per_minute=3)
@@ -173,7 +173,7 @@ def test_orders_that_are_seeded_again_count_once() -> None:
     ]
 
 
-def test_orders_of_an_account_that_was_forgotten_still_count_when_it_returns() -> None:
+def test_orders_of_a_forgotten_account_count_when_it_returns() -> None:
     ledger = ExposureLedger(lambda: 0.0)
     limits = Limits(orders_per_minute=1)
     assert ledger.admit("one", "BTCUSDT", order(Decimal(1)), limits) is None
@@ -198,7 +198,7 @@ def calls_made(work: Callable[[], object]) -> int:
     return calls
 
 
-def test_a_check_costs_the_same_among_ten_thousand_positions_as_among_one() -> None:
+def test_a_check_costs_the_same_for_ten_thousand_positions_as_for_one() -> None:
     much = Decimal(10**12)
     limits = Limits(
         total_exposure=much, account_exposure=much, direction_share=much, group_share={"all": much}
@@ -222,7 +222,7 @@ def _decide_and_order(ledger: ExposureLedger, limits: Limits) -> None:
     ledger.observe("0", "0", Decimal(300))
 
 
-def test_a_shadow_is_no_part_of_the_total_and_is_held_to_it_in_its_accounts_place() -> None:
+def test_a_shadow_is_not_in_the_total_but_is_limited_like_its_account() -> None:
     ledger = ExposureLedger(lambda: 0.0)
     ledger.observe("live", "BTCUSDT", Decimal(500))
     ledger.observe("shadow", "BTCUSDT", Decimal(400))

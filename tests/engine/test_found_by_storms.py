@@ -33,7 +33,7 @@ from tests.engine.worker_harness import WorkerHarness
 D = Decimal
 
 
-async def test_an_increase_that_a_limit_had_held_back_is_no_drift_when_its_confirming_read_fails(
+async def test_a_released_increase_is_not_drift_when_its_read_fails(
     tmp_path: Path,
 ) -> None:
     async with scene(tmp_path, accounts__one__limits={"symbol_exposure": 2500}) as world:
@@ -51,7 +51,7 @@ async def test_an_increase_that_a_limit_had_held_back_is_no_drift_when_its_confi
         assert world.events("drift") == []
 
 
-async def test_a_read_that_is_repeated_is_not_fresh_since_the_wall_clock_stepped_back(
+async def test_a_repeated_read_is_not_fresh_after_the_clock_stepped_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its time lies in the future then."""
@@ -71,7 +71,7 @@ async def test_a_read_that_is_repeated_is_not_fresh_since_the_wall_clock_stepped
         assert len(world.sent()) == 1, "nothing is sent on a position of ten minutes ago"
 
 
-async def test_a_price_that_is_repeated_sizes_nothing_since_the_wall_clock_stepped_back(
+async def test_a_repeated_price_sizes_nothing_after_the_clock_stepped_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with scene(tmp_path) as world:
@@ -89,7 +89,7 @@ async def test_a_price_that_is_repeated_sizes_nothing_since_the_wall_clock_stepp
         assert world.sent() == []
 
 
-async def test_a_symbol_whose_smallest_order_is_above_order_notional_is_not_at_target(tmp_path: Path) -> None:
+async def test_a_symbol_whose_minimum_exceeds_order_notional_is_off_target(tmp_path: Path) -> None:
     async with scene(tmp_path, accounts__one__limits={"order_notional": 1000}) as world:
         Strict(world, step="0.03")
         await world.restart()
@@ -100,7 +100,7 @@ async def test_a_symbol_whose_smallest_order_is_above_order_notional_is_not_at_t
 
 
 @pytest.mark.parametrize("method", ["open", "identity"])
-async def test_an_account_that_hangs_while_it_connects_is_given_up_and_connected_again(
+async def test_an_account_that_hangs_while_connecting_is_reconnected(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str
 ) -> None:
     async with scene(tmp_path) as world:
@@ -134,7 +134,7 @@ async def test_a_correction_that_never_left_does_not_count_as_one(tmp_path: Path
 
 
 @pytest.mark.parametrize("lookup", [True, False], ids=["looked up", "judged by the position"])
-async def test_a_liquidation_while_an_order_has_no_outcome_is_followed_by_no_more_than_a_fresh_sizing(
+async def test_a_liquidation_during_an_open_order_leads_to_a_fresh_sizing(
     tmp_path: Path, lookup: bool
 ) -> None:
     async with scene(tmp_path) as world:
@@ -149,7 +149,7 @@ async def test_a_liquidation_while_an_order_has_no_outcome_is_followed_by_no_mor
         assert world.held() <= D("0.05")
 
 
-async def test_what_an_owner_holds_himself_counts_to_a_limit_at_the_present_price(tmp_path: Path) -> None:
+async def test_an_owner_s_position_counts_to_limits_at_the_present_price(tmp_path: Path) -> None:
     async with scene(tmp_path, accounts__one__limits={"account_exposure": 5000}) as world:
         world.exchange().hold("BTCUSDT", "0.04")
         await asyncio.sleep(60)
@@ -205,7 +205,7 @@ async def test_a_leverage_that_nobody_knows_is_set_once_a_halt_is_over(
         assert exchange.calls.count("leverage 2") == asked, "once is enough"
 
 
-async def test_a_leverage_that_the_exchange_no_longer_allows_is_not_asked_for_for_ever(
+async def test_a_leverage_no_longer_allowed_is_not_requested_forever(
     open_harness: Callable[..., WorkerHarness],
 ) -> None:
     """It was changed by hand; meanwhile the exchange allows less than the goal was sized with."""

@@ -135,9 +135,7 @@ async def test_what_comes_first_counts_silence_or_age(tmp_path: Path, trader: Tr
         assert told(run) == []
 
 
-async def test_what_nobody_could_hear_because_no_engine_ran_is_waited_for_once_more(
-    tmp_path: Path, trader: Trader
-) -> None:
+async def test_silence_while_no_engine_ran_is_waited_for_once_more(tmp_path: Path, trader: Trader) -> None:
     async with running(tmp_path, trader, expecting("1h", "flat")):
         await trader.say("tv", "1")
         await asyncio.sleep(HOUR // 2)

@@ -76,7 +76,7 @@ def bank(clock: VirtualClock) -> Bank:
 
 @pytest.mark.parametrize("nameless", [False, True], ids=["by uid", "by fingerprint"])
 @pytest.mark.parametrize("restart", [False, True])
-async def test_new_keys_under_an_old_name_touch_nothing_that_was_there_before(
+async def test_new_keys_under_an_old_name_touch_nothing_from_before(
     tmp_path: Path, bank: Bank, restart: bool, nameless: bool
 ) -> None:
     bank.nameless = nameless
@@ -259,9 +259,7 @@ async def test_keys_that_two_sections_exchange_in_one_edit(tmp_path: Path, bank:
             assert {state["status"] for state in states.values()} == {"running"}
 
 
-async def test_nothing_is_read_or_ordered_before_it_is_known_who_an_account_is(
-    tmp_path: Path, bank: Bank
-) -> None:
+async def test_nothing_is_read_or_ordered_before_the_identity_is_known(tmp_path: Path, bank: Bank) -> None:
     bank.mute = True
     async with running(tmp_path, bank, ONE) as run:
         await bank.say("tv", "1")
@@ -310,9 +308,7 @@ async def test_an_account_that_says_later_who_it_is_goes_on(tmp_path: Path, bank
         assert bank.held("alice") == 0
 
 
-async def test_an_account_that_is_not_reached_at_the_start_shows_what_the_journal_has(
-    tmp_path: Path, bank: Bank
-) -> None:
+async def test_an_account_unreached_at_start_shows_the_journal(tmp_path: Path, bank: Bank) -> None:
     async with running(tmp_path, bank, ONE):
         await bank.say("tv", "1")
         await asyncio.sleep(1)

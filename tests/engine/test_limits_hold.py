@@ -24,7 +24,7 @@ def worth(account: FakeAccount, symbol: str = "BTCUSDT") -> Decimal:
     return abs(account.quantity(symbol)) * account.price[symbol]
 
 
-async def test_an_order_that_heals_keeps_to_order_notional_at_the_present_price(
+async def test_a_healing_order_keeps_order_notional_at_the_present_price(
     open_harness: Open, account: FakeAccount
 ) -> None:
     harness = open_harness(drift="heal", limits=LimitSettings(order_notional=D(500)))
@@ -47,7 +47,7 @@ async def test_what_closes_keeps_to_order_notional_too(open_harness: Open, accou
     assert max(order.quantity * 50000 for order in account.requests) <= 500
 
 
-async def test_what_was_sized_at_another_price_goes_as_far_as_a_limit_allows_now(
+async def test_a_size_from_another_price_is_limited_at_the_present_one(
     open_harness: Open, account: FakeAccount
 ) -> None:
     """An order that failed is not refused for ever because the price has risen a little since."""
@@ -122,7 +122,7 @@ async def test_no_limit_and_no_price_hold_back_a_close(open_harness: Open, accou
     assert account.quantity("BTCUSDT") == 0
 
 
-async def test_the_exchanges_smallest_order_is_worked_out_at_the_present_price(
+async def test_the_smallest_order_is_computed_at_the_present_price(
     open_harness: Open, account: FakeAccount
 ) -> None:
     account.instrument_of = lambda symbol: Instrument(
@@ -141,7 +141,7 @@ async def test_the_exchanges_smallest_order_is_worked_out_at_the_present_price(
     assert account.quantity("BTCUSDT") == D("0.1")
 
 
-async def test_a_size_that_fell_below_the_exchanges_smallest_before_it_was_reached_is_sized_anew(
+async def test_a_size_that_fell_below_the_minimum_is_sized_again(
     open_harness: Open, account: FakeAccount
 ) -> None:
     account.instrument_of = lambda symbol: Instrument(
@@ -200,7 +200,7 @@ async def test_what_its_owner_closed_takes_no_room_any_more(open_harness: Open, 
     assert worth(account) == 9000
 
 
-async def test_what_a_limit_holds_back_is_shown_at_once_and_in_the_explanation(tmp_path: Path) -> None:
+async def test_what_a_limit_holds_back_is_shown_at_once_and_explained(tmp_path: Path) -> None:
     async with scene(tmp_path, limits__symbol_exposure=2000) as world:
         await world.say("0.5", wait=1)
         assert world.held() == D("0.04")
@@ -222,7 +222,7 @@ async def test_what_blocks_a_target_is_in_its_explanation(tmp_path: Path) -> Non
         assert "never opened" in explained["now"]
 
 
-async def test_what_others_add_towards_a_goal_that_a_limit_holds_back_is_not_too_much(
+async def test_additions_towards_a_limited_goal_are_not_too_much(
     open_harness: Open, account: FakeAccount
 ) -> None:
     harness = open_harness(limits=LimitSettings(symbol_exposure=D(2500)))

@@ -47,7 +47,7 @@ def margin_left(side: int, quantity: Decimal, entry: Decimal, margin: Decimal, p
     leverages,
     st.decimals("0.001", "50", places=3),
 )
-def test_an_isolated_position_survives_the_distance_after_every_increase_that_is_left(
+def test_an_isolated_position_keeps_its_liquidation_distance(
     side: int,
     distance: Decimal,
     entry: Decimal,
@@ -84,7 +84,7 @@ def test_an_isolated_position_survives_the_distance_after_every_increase_that_is
 
 
 @given(sides, distances, prices, st.decimals("1", "10000", places=2), st.decimals("0", "10000", places=2))
-def test_a_cross_position_survives_the_distance_at_its_ceiling_and_not_above(
+def test_a_cross_position_keeps_its_distance_only_up_to_its_ceiling(
     side: int, distance: Decimal, price: Decimal, equity: Decimal, others: Decimal
 ) -> None:
     top = liquidation_ceiling(
@@ -107,7 +107,7 @@ def test_a_cross_position_survives_the_distance_at_its_ceiling_and_not_above(
         assert (left >= 0) is survives
 
 
-def test_maintenance_is_half_the_initial_margin_at_the_largest_leverage() -> None:
+def test_maintenance_margin_is_half_the_initial_at_largest_leverage() -> None:
     known = {
         largest: maintenance_rate(replace(INSTRUMENT, largest_leverage=largest)) for largest in (100, 20, 500)
     }

@@ -84,7 +84,7 @@ def test_a_balance_that_lags_behind_an_order_is_no_transfer() -> None:
 
 
 @pytest.mark.parametrize("entry_told", [True, False])
-def test_a_price_that_was_not_told_makes_no_transfer_of_what_is_closed_later(entry_told: bool) -> None:
+def test_an_unreported_price_does_not_make_a_later_close_a_transfer(entry_told: bool) -> None:
     """The reference price stood in for it, one percent off: the balance knows better once it is closed."""
     exchange = Exchange(tells_apart=True, tells_entry=entry_told)
     books = Counting(exchange)
@@ -121,7 +121,7 @@ def test_what_others_did_to_a_position_counts_as_trading(change: Decimal, result
     assert (books.transfers, books.profit) == (D(0), result)
 
 
-def test_a_round_trip_ends_flat_or_on_the_other_side_with_its_fees_and_funding() -> None:
+def test_a_round_trip_ends_flat_or_reversed_with_fees_and_funding() -> None:
     exchange = Exchange(tells_apart=True)
     books = Counting(exchange)
     assert books.order("BTCUSDT", D(10), D(1)).round_trip is None

@@ -65,7 +65,7 @@ def recovery(symbol: str | None = None, account: str = "main") -> Event:
     return event("recovery", f"{symbol or 'positions'} recovered", account=account, symbol=symbol)
 
 
-def test_one_network_failure_is_one_notice_per_account_and_one_at_its_end() -> None:
+def test_a_network_failure_is_one_notice_per_account_and_one_at_end() -> None:
     symbols = [f"S{number}USDT" for number in range(20)]
     receiver = Receiver()
     for account in ("main", "second"):
@@ -85,7 +85,7 @@ def test_one_network_failure_is_one_notice_per_account_and_one_at_its_end() -> N
     assert receiver.received == ["recovery main: positions recovered", "recovery second: positions recovered"]
 
 
-def test_what_fails_much_later_is_told_although_something_else_fails_already() -> None:
+def test_a_much_later_failure_is_reported_during_another_outage() -> None:
     receiver = Receiver()
     receiver.happens(0, outage("BTCUSDT"))
     receiver.happens(ONE_FAILURE + 1, outage("ETHUSDT"))
@@ -93,7 +93,7 @@ def test_what_fails_much_later_is_told_although_something_else_fails_already() -
     assert [each.symbol for _, each in receiver.told] == ["BTCUSDT", "ETHUSDT", None]
 
 
-def test_an_end_does_not_wait_for_ever_for_a_symbol_that_fails_for_another_reason() -> None:
+def test_an_end_does_not_wait_forever_for_a_symbol_that_keeps_failing() -> None:
     receiver = Receiver()
     receiver.happens(0, outage())
     receiver.happens(5, outage("BTCUSDT"))
@@ -178,7 +178,7 @@ def test_a_long_list_is_counted_and_cut() -> None:
     assert lines[-1] == "limited: last"
 
 
-def test_critical_kinds_are_told_at_once_in_quiet_hours_and_above_the_limit() -> None:
+def test_critical_kinds_ignore_quiet_hours_and_limits() -> None:
     policy = NoticePolicy(gather=30, per_hour=1, quiet=(NIGHT,), critical=frozenset({"breaker"}))
     receiver = Receiver(policy, wall=START.replace(hour=23))
     for second in range(20):

@@ -135,7 +135,7 @@ async def test_one_without_a_folder_of_its_own_is_tried_again(tmp_path: Path) ->
         assert "told later" in room.received
 
 
-async def test_one_that_fails_hears_the_same_event_again_and_its_outage_is_told_once(tmp_path: Path) -> None:
+async def test_a_failing_one_gets_the_event_again_and_one_outage_report(tmp_path: Path) -> None:
     room = Room()
     room.failures = [NotReady("503"), NotReady("503"), ValueError("a defect")]
     async with running(tmp_path, room) as engine:
@@ -206,7 +206,7 @@ class Limited(Room):
         return RingingNotifier()
 
 
-async def test_hours_without_an_answer_are_told_once_and_what_waited_is_told_within_minutes(
+async def test_hours_without_response_are_reported_once_and_then_caught_up(
     tmp_path: Path,
 ) -> None:
     """Chat rooms take a few messages at a time: that is no outage, for which pauses would grow to two minutes."""
@@ -262,7 +262,7 @@ async def test_an_event_that_is_never_taken_does_not_hold_up_the_next(tmp_path: 
         assert Queries(engine).state()["notifiers"]["bell"]["dropped"] == 1
 
 
-async def test_one_that_is_refused_is_asked_ever_less_often_until_its_settings_change(tmp_path: Path) -> None:
+async def test_a_refused_one_is_retried_less_often_until_settings_change(tmp_path: Path) -> None:
     room = Room()
     room.failures = [AuthError("401")] * 100
     async with running(tmp_path, room) as engine:
@@ -308,7 +308,7 @@ async def test_one_that_is_removed_or_switched_off_is_told_nothing(
         assert room.received == ["two"]
 
 
-async def test_one_that_hangs_or_fails_when_it_is_closed_holds_up_neither_settings_nor_the_stop(
+async def test_hanging_on_close_delays_neither_settings_nor_the_stop(
     tmp_path: Path,
 ) -> None:
     room = Room()

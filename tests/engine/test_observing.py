@@ -37,7 +37,7 @@ def changing_calls(world: Scene, key: str = "none") -> list[str]:
     return [name for name in SENDING if world.connection(key).calls[name]]
 
 
-async def test_a_new_live_account_plans_and_shows_and_sends_nothing_until_go(tmp_path: Path) -> None:
+async def test_a_new_live_account_plans_and_sends_nothing_until_go(tmp_path: Path) -> None:
     async with scene(tmp_path, **NEW) as world:
         await world.say("0.5", wait=120)
         assert not changing_calls(world)
@@ -115,7 +115,7 @@ async def test_an_account_on_paper_does_not_observe_unless_told_to(tmp_path: Pat
     await world.stop()
 
 
-async def test_settings_go_before_commands_and_what_they_set_live_stays_live(tmp_path: Path) -> None:
+async def test_settings_override_go_and_accounts_set_live_stay_live(tmp_path: Path) -> None:
     async with scene(tmp_path, **NEW) as world:
         await world.say("0.5", wait=30)
         await world.edit("accounts.one.observe", False, wait=30)
@@ -144,7 +144,7 @@ async def test_settings_that_were_edited_while_no_engine_ran_count_too(tmp_path:
         assert world.held() == D("0.1")
 
 
-async def test_a_run_that_observes_sends_nothing_anywhere_and_changes_nothing_for_the_next(
+async def test_an_observing_run_sends_nothing_and_leaves_no_trace(
     tmp_path: Path,
 ) -> None:
     async with scene(tmp_path) as world:
@@ -165,9 +165,7 @@ async def test_a_run_that_observes_sends_nothing_anywhere_and_changes_nothing_fo
 
 
 @pytest.mark.parametrize("streams", [False, True])
-async def test_what_is_set_to_observe_in_the_middle_of_a_plan_sends_nothing_more(
-    tmp_path: Path, streams: bool
-) -> None:
+async def test_observing_in_the_middle_of_a_plan_sends_nothing_more(tmp_path: Path, streams: bool) -> None:
     async with scene(tmp_path, streams=streams) as world:
         in_chunks(world, "0.01")
         await world.restart()  # trading rules are read again
@@ -210,7 +208,7 @@ def methods() -> list[str]:
 
 
 @pytest.mark.parametrize("name", [name for name in methods() if name not in READING])
-async def test_no_method_of_the_contract_that_changes_something_passes_the_gate(name: str) -> None:
+async def test_no_changing_method_of_the_contract_passes_the_gate(name: str) -> None:
     inner = AsyncMock(spec=ExchangeAccount)
     method = getattr(GuardedAccount(inner, observing=lambda: "new here"), name)
     with pytest.raises(StaleDecision, match="observing: new here"):
@@ -248,7 +246,7 @@ async def test_nothing_gets_past_the_account_itself_whatever_asks_for_it(tmp_pat
         await account.set_leverage("BTCUSDT", 2, MarginMode.ISOLATED)
 
 
-async def test_a_flatten_sends_nothing_and_says_so_and_holds_when_the_account_goes_live(
+async def test_a_flatten_of_an_observing_account_applies_when_it_goes_live(
     tmp_path: Path,
 ) -> None:
     async with scene(tmp_path) as world:

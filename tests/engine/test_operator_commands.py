@@ -74,9 +74,7 @@ async def test_a_halt_is_shown_first_and_nothing_of_it_is_at_target(tmp_path: Pa
 
 
 @pytest.mark.parametrize("streams", [False, True])
-async def test_a_halt_in_the_middle_of_a_plan_lets_no_further_increase_leave(
-    tmp_path: Path, streams: bool
-) -> None:
+async def test_a_halt_in_the_middle_of_a_plan_stops_further_increases(tmp_path: Path, streams: bool) -> None:
     async with scene(tmp_path, streams=streams) as world:
         in_chunks(world, "0.01")
         await world.restart()  # trading rules are read again
@@ -93,7 +91,7 @@ async def test_a_halt_in_the_middle_of_a_plan_lets_no_further_increase_leave(
         assert world.held() == D("0.1"), "it goes on"
 
 
-async def test_a_halt_in_the_middle_of_a_flip_lets_the_close_go_on_and_nothing_open(tmp_path: Path) -> None:
+async def test_a_halt_during_a_flip_completes_the_close_and_opens_nothing(tmp_path: Path) -> None:
     async with scene(tmp_path) as world:
         await world.say("0.5", wait=30)
         in_chunks(world, "0.02")
@@ -163,7 +161,7 @@ async def test_names_that_are_not_there_are_refused(tmp_path: Path) -> None:
         assert not world.events("resume")
 
 
-async def test_a_halt_holds_though_it_cannot_be_persisted_and_a_resume_does_not(
+async def test_an_unpersisted_halt_holds_and_an_unpersisted_resume_does_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with scene(tmp_path) as world:
@@ -209,7 +207,7 @@ async def test_a_flatten_closes_everything_and_nothing_comes_back(tmp_path: Path
         assert world.held() == D("0.18")
 
 
-async def test_only_a_flatten_of_foreign_positions_touches_them_and_makes_none_ours(tmp_path: Path) -> None:
+async def test_only_a_foreign_flatten_touches_foreign_positions(tmp_path: Path) -> None:
     async with scene(tmp_path) as world:
         exchange = world.exchange()
         exchange.hold("SOLUSDT", "7")
@@ -260,7 +258,7 @@ async def test_a_flatten_keeps_trying_through_an_outage_and_is_told_twice(tmp_pa
         assert "everything" in told[1]
 
 
-async def test_a_flatten_whose_order_is_lost_doubles_nothing_across_restarts(tmp_path: Path) -> None:
+async def test_a_flatten_with_a_lost_order_doubles_nothing_over_restarts(tmp_path: Path) -> None:
     async with scene(tmp_path) as world:
         in_chunks(world, "0.02")
         await world.say("0.5", wait=60)
@@ -362,7 +360,7 @@ async def test_what_is_held_stays_until_the_next_signal(tmp_path: Path) -> None:
 # -- pause
 
 
-async def test_a_paused_source_is_journaled_and_has_no_say_until_it_is_resumed(tmp_path: Path) -> None:
+async def test_a_paused_source_is_journaled_and_ignored_until_resumed(tmp_path: Path) -> None:
     async with scene(tmp_path) as world:
         await world.say("0.5", wait=30)
         await world.command(PAUSE, sources=("tv",), wait=5)
@@ -402,7 +400,7 @@ async def test_switching_a_paused_source_off_closes_its_share_all_the_same(tmp_p
 # -- by hand
 
 
-async def test_a_position_that_is_closed_by_hand_stays_closed_until_its_source_speaks(tmp_path: Path) -> None:
+async def test_a_position_closed_by_hand_stays_closed_until_a_signal(tmp_path: Path) -> None:
     async with scene(tmp_path) as world:
         await world.say("0.5", wait=30)
         await world.command(TARGET, "one", symbol="BTCUSDT", depth=D(0), wait=30)
@@ -443,7 +441,7 @@ async def test_a_halt_goes_before_a_depth_by_hand(tmp_path: Path) -> None:
 # -- what the engine halts by itself
 
 
-async def test_a_symbol_that_others_keep_trading_is_halted_until_it_is_resumed(tmp_path: Path) -> None:
+async def test_a_symbol_that_others_keep_trading_is_halted_until_resumed(tmp_path: Path) -> None:
     async with scene(tmp_path) as world:
         await world.say("0.5", wait=30)
         for _ in range(5):

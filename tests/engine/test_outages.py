@@ -76,7 +76,7 @@ async def test_parts_that_recover_one_by_one_end_it_with_the_last(
     assert outages.failing_parts == ()
 
 
-async def test_an_outage_that_is_over_at_once_is_reported_with_start_and_end(
+async def test_an_outage_that_ends_at_once_is_reported_with_start_and_end(
     outages: Outages, events: list[Event]
 ) -> None:
     outages.failing("positions", "busy")
@@ -108,7 +108,7 @@ async def test_a_stream_that_breaks_for_a_moment_disturbs_nobody(
     assert events == []
 
 
-async def test_a_stream_that_breaks_first_is_part_of_the_outage_of_the_reads(
+async def test_a_stream_that_breaks_first_belongs_to_the_outage_of_reads(
     outages: Outages, events: list[Event]
 ) -> None:
     outages.failing("stream", "connection reset")
@@ -248,7 +248,7 @@ async def test_prices_that_are_pushed_again_end_the_outage_of_reading_them(tmp_p
         assert Queries(world.engine).readiness()["ready"]
 
 
-async def test_a_stream_that_breaks_has_the_account_read_so_that_one_cause_is_one_outage(
+async def test_a_broken_stream_has_the_account_read_and_is_one_outage(
     tmp_path: Path,
 ) -> None:
     """Told at once whether the account can be read at all, not with the next regular read."""
@@ -270,7 +270,7 @@ async def test_a_stream_that_breaks_has_the_account_read_so_that_one_cause_is_on
         assert "positions" in told[0].detail["parts"]
 
 
-async def test_maintenance_that_an_order_meets_first_is_one_outage_of_the_account(tmp_path: Path) -> None:
+async def test_maintenance_met_by_an_order_is_one_outage_of_the_account(tmp_path: Path) -> None:
     """Whether only this symbol is refused is found out at once, not with the next regular read."""
     closed = Fault(refused=NotReady("maintenance"))
     async with scene(tmp_path, engine={"resync": "2m"}) as world:

@@ -15,7 +15,7 @@ from tests.engine.test_worker_failures import fail
 D = Decimal
 
 
-async def test_an_order_found_after_a_timeout_is_not_made_again_before_it_shows(
+async def test_an_order_found_after_a_timeout_is_not_repeated_meanwhile(
     open_harness: Any, account: FakeAccount
 ) -> None:
     faults = fail(place_order=[Fault(lost=OutcomeUnknown("timeout"), lag=3)])
@@ -57,7 +57,7 @@ async def test_an_accepted_order_that_is_not_found_is_not_sent_again(
     assert harness.worker.keepers["BTCUSDT"].confirmed
 
 
-async def test_a_read_from_just_after_an_order_proves_no_more_when_it_is_shown_again_later(
+async def test_a_read_right_after_an_order_proves_nothing_when_repeated(
     open_harness: Any, account: FakeAccount
 ) -> None:
     faults = fail(
@@ -82,7 +82,7 @@ async def test_a_newer_target_is_not_reached_from_a_position_of_the_past(
     assert [order.quantity for order in account.requests] == [D("0.1"), D("0.02")]
 
 
-async def test_a_restart_does_not_make_an_order_again_that_does_not_show_yet(
+async def test_a_restart_does_not_repeat_an_order_that_does_not_show_yet(
     open_harness: Any, account: FakeAccount
 ) -> None:
     harness = open_harness(account=FaultyAccount(account, faults=fail(place_order=[Fault(lag=3)])))
@@ -114,9 +114,7 @@ async def test_a_restart_long_after_the_last_order_waits_for_nothing(
     assert account.quantity("BTCUSDT") == D("0.04")
 
 
-async def test_a_change_by_hand_outside_of_what_we_passed_through_is_seen_at_once(
-    open_harness: Any, account: FakeAccount
-) -> None:
+async def test_a_manual_change_off_our_path_is_seen_at_once(open_harness: Any, account: FakeAccount) -> None:
     harness = open_harness()
     await harness.want("BTCUSDT", "0.5", wait=1)
     account.hold("BTCUSDT", "0.3")

@@ -40,7 +40,7 @@ async def test_the_plan_of_an_edit_is_what_it_then_does(tmp_path: Path) -> None:
         assert [order.quantity for order in world.sent()[sent:]] == [held / 2]
 
 
-async def test_a_symbol_without_weights_until_now_is_planned_with_its_last_signal(tmp_path: Path) -> None:
+async def test_a_symbol_new_to_the_weights_is_planned_with_its_last_signal(tmp_path: Path) -> None:
     async with scene(tmp_path) as world:
         await world.edit("symbols.ETHUSDT", None)
         await world.say("0.5", "ETHUSDT", wait=30)

@@ -145,7 +145,7 @@ def villain(clock: VirtualClock) -> Villain:
 
 @pytest.mark.parametrize("error", ENDINGS, ids=names)
 @pytest.mark.parametrize("method", ["open", "equity", "positions", "place_order", "close"])
-async def test_whatever_an_account_raises_it_is_tried_again_and_nobody_else_is_touched(
+async def test_whatever_an_account_raises_is_retried_and_isolated(
     tmp_path: Path, villain: Villain, method: str, error: BaseException
 ) -> None:
     async with running(tmp_path, villain) as run:

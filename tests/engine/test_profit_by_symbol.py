@@ -118,7 +118,7 @@ def carried_out(plan: Plan, *, told: Any = lambda _: True) -> Tallied:
 
 
 @given(st.lists(steps, max_size=25))
-def test_the_sums_are_what_the_equity_changed_by_less_what_was_paid_in(plan: Plan) -> None:
+def test_the_sums_are_the_change_of_equity_minus_net_deposits(plan: Plan) -> None:
     """Over flips, partial closes, funding, deposits and restarts, whatever was journaled when."""
     books = carried_out(plan)
     equity = books.exchange.total - D(10_000) - books.exchange.paid_in
@@ -140,9 +140,7 @@ def test_the_sums_are_what_the_equity_changed_by_less_what_was_paid_in(plan: Pla
 
 
 @given(st.lists(steps.filter(lambda step: step[0] != "deposit"), max_size=20), st.sets(st.integers(0, 19)))
-def test_what_was_not_told_is_counted_as_missing_and_the_account_is_right_all_the_same(
-    plan: Plan, silent: set[int]
-) -> None:
+def test_unreported_amounts_are_counted_and_the_account_still_adds_up(plan: Plan, silent: set[int]) -> None:
     books = carried_out(
         [(what, *rest) for step in plan for what, *rest in (step, ("look", "", D(0), {}))],  # type: ignore[misc]
         told=lambda number: number // 2 not in silent,
@@ -156,7 +154,7 @@ def test_what_was_not_told_is_counted_as_missing_and_the_account_is_right_all_th
         assert abs(explained(books.whole) - books.whole.result) < TINY
 
 
-def test_what_closes_without_a_price_is_left_out_and_what_opens_counts_from_the_next_price() -> None:
+def test_closes_without_a_price_are_excluded_and_opens_use_the_next() -> None:
     books = Tallied(Exchange(tells_apart=True))
     books.order("BTCUSDT", D(10), D(1))
     books.exchange.prices["BTCUSDT"] = D(110)
@@ -274,7 +272,7 @@ def test_of_each_day_but_the_last_fourteen_one_tally_stays() -> None:
     }
 
 
-def test_the_last_tally_is_the_newest_also_where_the_clock_was_set_back() -> None:
+def test_the_last_tally_is_the_newest_even_if_the_clock_went_back() -> None:
     books = Tallied(Exchange(tells_apart=True))
     books.order("BTCUSDT", D(1), D(1))
     hour = books.journal["BTCUSDT"].hour

@@ -147,9 +147,7 @@ async def test_an_instance_that_was_stopped_is_not_listened_to_any_more(
         assert run.engine.netting.intake.by_source("tv") == {}
 
 
-async def test_it_is_not_listened_to_from_the_moment_on_in_which_it_is_stopped(
-    tmp_path: Path, trader: Trader
-) -> None:
+async def test_it_is_ignored_from_the_moment_it_is_stopped(tmp_path: Path, trader: Trader) -> None:
     """Also while it is slow to end."""
     said: list[str] = []
 
@@ -265,9 +263,7 @@ async def test_arithmetic_that_plugins_change_is_theirs_alone(tmp_path: Path, tr
     assert (after.prec, after.traps) == (context_before.prec, context_before.traps)
 
 
-async def test_a_source_that_changes_arithmetic_in_its_run_changes_only_its_own(
-    tmp_path: Path, trader: Trader
-) -> None:
+async def test_a_source_that_changes_arithmetic_changes_only_its_own(tmp_path: Path, trader: Trader) -> None:
     made = trader.source
 
     def factory(context: Any) -> Any:

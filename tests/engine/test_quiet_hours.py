@@ -180,7 +180,7 @@ def guarding(open_harness: Open, account: FakeAccount) -> WorkerHarness:
     )
 
 
-async def test_the_side_that_pays_a_large_funding_is_not_increased_before_it(
+async def test_the_side_that_pays_high_funding_is_not_increased_before_it(
     open_harness: Open, clock: VirtualClock
 ) -> None:
     account = Announced(clock)
@@ -221,7 +221,7 @@ async def test_a_funding_that_is_not_known_holds_increases_until_it_is(
     assert account.quantity("BTCUSDT") == D("0.02"), "what was announced long ago is not known any more"
 
 
-async def test_where_a_plugin_tells_nothing_the_guard_says_that_it_has_no_effect(
+async def test_a_guard_without_funding_data_reports_that_it_has_no_effect(
     open_harness: Open, account: FakeAccount
 ) -> None:
     harness = guarding(open_harness, account)

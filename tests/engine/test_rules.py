@@ -159,7 +159,7 @@ def test_all_orders_of_a_plan_have_one_side(situation: tuple[Position, Goal, Ins
 
 
 @given(situations())
-def test_applying_the_plan_gives_the_goal_within_one_step_or_one_minimum(
+def test_applying_a_plan_reaches_the_goal_within_a_step_or_a_minimum(
     situation: tuple[Position, Goal, Instrument],
 ) -> None:
     position, goal, instrument = situation
@@ -207,7 +207,7 @@ def test_a_flip_closes_first_and_reduce_only(situation: tuple[Position, Goal, In
 
 
 @given(situations())
-def test_every_order_is_reduce_only_exactly_when_it_brings_the_position_nearer_to_flat(
+def test_orders_are_reduce_only_exactly_when_they_move_towards_flat(
     situation: tuple[Position, Goal, Instrument],
 ) -> None:
     position, goal, instrument = situation
@@ -244,7 +244,7 @@ def test_no_chunk_is_larger_than_allowed_and_none_is_lost(
                 assert all(smallest <= chunk for chunk in step.chunks)
 
 
-def test_chunks_are_nearly_equal_so_that_no_crumb_is_below_the_minimum() -> None:
+def test_chunks_are_nearly_equal_so_that_none_is_below_the_minimum() -> None:
     assert chunks(D("10.001"), D(10), D("0.001")) == (D("5.001"), D("5.000"))
     assert chunks(D(7), None, D(1)) == (D(7),)
 
@@ -447,7 +447,7 @@ def test_a_signal_that_may_not_age_decays_at_once() -> None:
 
 
 @given(depths, depths)
-def test_small_changes_of_depth_do_not_count_but_going_flat_always_does(old: Decimal, new: Decimal) -> None:
+def test_small_changes_of_depth_are_ignored_but_flat_never_is(old: Decimal, new: Decimal) -> None:
     changed = depth_changed(old, new)
     if (old == 0) != (new == 0):
         assert changed
@@ -466,7 +466,7 @@ def test_leverage_means_nothing_while_flat() -> None:
 @given(
     depths, st.integers(1, 50), st.none() | st.integers(1, 50), st.none() | st.integers(1, 50), st.booleans()
 )
-def test_an_accounts_target_keeps_to_its_override_its_cap_and_its_switch(
+def test_a_target_respects_its_account_s_override_cap_and_switch(
     depth: Decimal, leverage: int, override: int | None, cap: int | None, enabled: bool
 ) -> None:
     blend_for = blend(
@@ -639,7 +639,7 @@ def test_a_leverage_that_never_shows_does_not_end_the_way_to_a_goal() -> None:
     assert "does not show" in decide(reached).reason
 
 
-def test_the_leverage_of_a_rest_that_cannot_be_closed_is_nobody_s_concern() -> None:
+def test_the_leverage_of_an_unclosable_rest_is_ignored() -> None:
     rest = facts(
         target=target(ZERO),
         goal=goal_of(ZERO, D(1), D(1)),
@@ -650,7 +650,7 @@ def test_the_leverage_of_a_rest_that_cannot_be_closed_is_nobody_s_concern() -> N
     assert decide(rest).plan.steps == ()
 
 
-def test_a_rest_that_keeps_a_goal_from_its_margin_mode_is_not_at_target() -> None:
+def test_a_rest_that_blocks_a_margin_mode_is_not_at_target() -> None:
     rest = facts(
         goal=goal_of(D(50), D(1), D(1)),
         position=Position(symbol="BTCUSDT", quantity=D("0.5"), margin_mode=MarginMode.CROSS),

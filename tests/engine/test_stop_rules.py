@@ -80,7 +80,7 @@ def test_levels_on_the_wrong_side_are_said_and_left_out() -> None:
     assert part.notes == ("take profit 105 for 0.5, a part of the position, is ignored",)
 
 
-def test_positions_are_closed_as_a_whole_and_what_states_otherwise_is_named() -> None:
+def test_partial_closes_are_reported_and_positions_close_as_a_whole() -> None:
     stated = Exits(take_profit=(at("105"), at("110"), at("115", "1")), stop_loss=at("95", "0.5"))
     shown = found(stated)
     assert (shown.loss, shown.profit) == (D(95), D(105))
@@ -197,7 +197,7 @@ def test_a_newer_target_on_its_way_goes_before_an_older_stop() -> None:
     assert holds_back(stop, None, confirmed=False)
 
 
-def test_the_signal_goes_before_the_symbol_and_that_before_the_account_key_by_key() -> None:
+def test_stops_of_signal_override_symbol_and_account_key_by_key() -> None:
     policy = StopPolicy(
         account=Exits(stop_loss=percent("3"), trailing_stop=percent("2"), activation=percent("1")),
         symbols={"BTCUSDT": Exits(take_profit=(percent("6"),), trailing_stop=percent("4"))},

@@ -101,7 +101,7 @@ async def test_a_trailing_stop_that_the_engine_watches_survives_a_restart(tmp_pa
         assert world.held() == 0
 
 
-async def test_an_observing_account_closes_nothing_and_its_stop_counts_afterwards(tmp_path: Path) -> None:
+async def test_an_observing_account_closes_nothing_until_it_goes_live(tmp_path: Path) -> None:
     async with scene(tmp_path, accounts__one__stop={"loss": "2%"}) as world:
         await world.say("0.5", wait=30)
         await world.edit("accounts.one.observe", True, wait=30)

@@ -71,7 +71,7 @@ def test_a_plugin_that_cancels_or_exits_ends_nothing(
 
 
 @pytest.mark.parametrize("error", [asyncio.CancelledError, SystemExit, KeyboardInterrupt])
-def test_a_source_that_cancels_or_exits_is_started_again_and_said_to_fail(
+def test_a_source_that_cancels_or_exits_is_restarted_and_reported(
     tmp_path: Path, error: type[BaseException], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Leaving(SignalSource):
@@ -121,7 +121,7 @@ async def test_a_key_that_is_refused_once_on_a_read_works_again_by_itself(
         assert world.state()["status"] == "running"
 
 
-async def test_a_key_that_is_refused_for_hours_is_asked_more_and_more_slowly_and_orders_nothing(
+async def test_a_refused_key_is_retried_ever_more_slowly_and_orders_nothing(
     tmp_path: Path,
 ) -> None:
     async with scene(tmp_path) as world:
@@ -139,7 +139,7 @@ async def test_a_key_that_is_refused_for_hours_is_asked_more_and_more_slowly_and
         assert world.held() == D("0.04")
 
 
-async def test_a_key_that_is_refused_for_an_order_of_one_symbol_holds_that_symbol(tmp_path: Path) -> None:
+async def test_a_key_refused_for_one_symbol_holds_only_that_symbol(tmp_path: Path) -> None:
     async with scene(tmp_path) as world:
         place_order = world.exchange().place_order
 
@@ -182,7 +182,7 @@ async def test_a_reduction_that_is_refused_for_hours_backs_off_to_a_minute(
         assert world.held() == 0
 
 
-async def test_a_reduction_that_may_not_go_starves_no_other_symbols_increase(tmp_path: Path) -> None:
+async def test_a_held_reduction_starves_no_other_symbol_s_increase(tmp_path: Path) -> None:
     """Margin is short, and the reduction that would free some is refused: what fits goes all the same."""
     async with scene(tmp_path) as world:
         await world.say("0.5", wait=60)
@@ -267,7 +267,7 @@ async def test_no_chunk_under_order_notional_is_below_the_exchanges_minimum(tmp_
 # -- pauses
 
 
-async def test_a_leverage_whose_outcome_is_not_known_is_not_set_without_pause(tmp_path: Path) -> None:
+async def test_a_leverage_with_unknown_outcome_is_not_set_without_pause(tmp_path: Path) -> None:
     async with scene(tmp_path) as world:
         world.connection().faults = _refusing("set_leverage", OutcomeUnknown("timeout"))
         await world.say("0.5", wait=3600)
@@ -292,7 +292,7 @@ async def test_orders_per_minute_are_counted_across_a_restart(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("restarted", [False, True], ids=["running", "restarted"])
-async def test_no_client_order_id_is_sent_twice_not_even_of_one_that_never_left(
+async def test_no_client_order_id_is_sent_twice_even_if_it_never_left(
     tmp_path: Path, restarted: bool
 ) -> None:
     async with scene(tmp_path) as world:

@@ -34,7 +34,7 @@ async def told(clock: VirtualClock, run: Callable[[Up], Awaitable[None]], second
 
 
 @pytest.mark.parametrize("works_for", [0.0, 20.0])
-async def test_what_begins_to_work_and_fails_for_hours_is_not_told_each_time(
+async def test_one_that_flaps_for_hours_is_not_reported_each_time(
     clock: VirtualClock, works_for: float
 ) -> None:
     async def comes_and_goes(up: Up) -> None:

@@ -111,7 +111,7 @@ async def test_last_words_are_told_though_they_would_be_gathered(tmp_path: Path)
     assert [one.kind for one in phone.told] == ["started", "stopped"]
 
 
-async def test_a_summary_says_what_each_account_came_to_and_what_needs_attention(tmp_path: Path) -> None:
+async def test_a_summary_shows_account_results_and_what_needs_attention(tmp_path: Path) -> None:
     async with bank(tmp_path) as world:
         began = world.clock.now()
         await world.say("0.5", wait=400)
@@ -143,7 +143,7 @@ async def test_a_summary_says_what_each_account_came_to_and_what_needs_attention
         assert "profit not known" in summary_lines(unknown)[0]
 
 
-def test_a_time_of_day_is_that_of_its_zone_also_where_summer_time_begins() -> None:
+def test_a_time_of_day_follows_its_zone_through_summer_time() -> None:
     from datetime import UTC, datetime
 
     def after(text: str) -> str:

@@ -90,9 +90,7 @@ async def test_an_account_that_cannot_be_read_is_not_ready(tmp_path: Path, trade
         assert kinds(run, read) == ["outage", "recovery"]
 
 
-async def test_what_was_confirmed_once_is_not_at_target_while_nobody_can_see_it(
-    tmp_path: Path, trader: Trader
-) -> None:
+async def test_a_confirmed_symbol_is_not_at_target_while_unreadable(tmp_path: Path, trader: Trader) -> None:
     exchange = Breaking(trader)
     async with running(tmp_path, trader, ONE) as run:
         await trader.say("tv", "1")
@@ -204,9 +202,7 @@ async def with_journal(folder: Path, trader: Trader) -> AsyncIterator[tuple[Engi
         journal.close()
 
 
-async def test_a_journal_that_cannot_be_written_is_not_ready_and_says_so_once(
-    tmp_path: Path, trader: Trader
-) -> None:
+async def test_a_read_only_journal_is_not_ready_and_reported_once(tmp_path: Path, trader: Trader) -> None:
     async with with_journal(tmp_path, trader) as (engine, said):
         assert ready(engine)
         (tmp_path / "j.sqlite3").rename(tmp_path / "elsewhere")

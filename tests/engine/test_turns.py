@@ -86,7 +86,7 @@ def test_as_many_go_on_in_one_iteration_as_were_asked_for() -> None:
     on_virtual_time(scenario)
 
 
-def test_accounts_rotate_so_that_one_order_is_not_behind_a_hundred_of_another_account() -> None:
+def test_accounts_rotate_so_that_one_order_does_not_wait_for_hundreds() -> None:
     async def scenario() -> None:
         turns, done = Turns(), Record()
         crowd = [work(turns, "big", f"big {number}", done) for number in range(100)]
@@ -107,7 +107,7 @@ def test_within_an_account_turns_come_in_the_order_of_asking() -> None:
     on_virtual_time(scenario)
 
 
-def test_work_that_takes_several_turns_is_interleaved_with_the_work_of_others() -> None:
+def test_work_over_several_turns_is_interleaved_with_others() -> None:
     async def scenario() -> None:
         turns, done = Turns(), Record()
 
@@ -124,7 +124,7 @@ def test_work_that_takes_several_turns_is_interleaved_with_the_work_of_others() 
     on_virtual_time(scenario)
 
 
-def test_one_that_is_cancelled_in_the_instant_of_its_turn_keeps_nobody_waiting() -> None:
+def test_one_cancelled_at_its_turn_keeps_nobody_waiting() -> None:
     async def scenario() -> None:
         turns, done = Turns(), Record()
         tasks = [asyncio.create_task(work(turns, "one", f"{number}", done)) for number in range(3)]

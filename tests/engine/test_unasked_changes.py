@@ -38,7 +38,7 @@ async def full(world: Scene) -> None:
     assert (world.held("ETHUSDT"), world.held("SOLUSDT")) == (D("1.8"), D("14.85"))
 
 
-async def test_a_limit_that_is_lowered_closes_nothing_also_when_more_is_wanted(tmp_path: Path) -> None:
+async def test_a_lowered_limit_closes_nothing_even_if_more_is_wanted(tmp_path: Path) -> None:
     async with scene(tmp_path, accounts__one__limits={"account_exposure": 6000}) as world:
         await full(world)
         await world.edit("accounts.one.limits.account_exposure", 4500, wait=300)
@@ -73,7 +73,7 @@ async def test_a_limit_does_not_hold_a_wanted_reduction_at_its_own_size(tmp_path
         assert world.held() == D("0.12")
 
 
-async def test_a_flip_under_a_limit_closes_all_and_opens_what_the_limit_leaves(tmp_path: Path) -> None:
+async def test_a_flip_under_a_limit_closes_all_and_opens_the_allowed_part(tmp_path: Path) -> None:
     async with scene(tmp_path) as world:
         await world.say("0.8", wait=30)
         await world.edit("accounts.one.limits", {"symbol_exposure": 2000})
@@ -122,7 +122,7 @@ async def test_four_liquidations_take_what_was_held_at_the_first(tmp_path: Path)
         assert world.exchange().equity_value == D(7000)
 
 
-async def test_healing_a_liquidation_never_asks_for_more_than_a_fresh_sizing(tmp_path: Path) -> None:
+async def test_healing_a_liquidation_orders_no_more_than_a_fresh_sizing(tmp_path: Path) -> None:
     async with scene(tmp_path, accounts__one__drift="heal") as world:
         await world.say("0.3", wait=60)
         for _ in range(4):
@@ -263,9 +263,7 @@ async def test_one_account_under_two_names_is_traded_by_one_of_them(tmp_path: Pa
 
 
 @pytest.mark.parametrize("way", ["expect_every", "max_age"])
-async def test_a_wall_clock_that_was_ahead_for_a_while_leaves_the_target_as_it_was(
-    tmp_path: Path, way: str
-) -> None:
+async def test_a_clock_ahead_for_a_while_leaves_the_target_unchanged(tmp_path: Path, way: str) -> None:
     settings: dict[str, Any] = {f"sources__tv__{way}": "2h", "sources__tv__on_expiry": "flat"}
     async with scene(tmp_path, **settings) as world:
         await world.say("0.5", wait=60)

@@ -33,7 +33,7 @@ class FullDisk:
 
 
 @pytest.mark.parametrize("then", ["0", "0.5", "-0.3"])
-async def test_a_target_that_was_not_kept_is_in_the_journal_before_its_order(
+async def test_an_unpersisted_target_is_in_the_journal_before_its_order(
     open_harness: Open, account: FakeAccount, then: str
 ) -> None:
     harness = open_harness()

@@ -40,7 +40,7 @@ def kinds(run: Running, *wanted: str) -> list[str]:
 
 @pytest.mark.parametrize("step", STEPS)
 @pytest.mark.parametrize("rule", [{"expect_every": "1h"}, {"max_age": "1h"}])
-async def test_a_wall_clock_that_is_wrong_for_two_minutes_changes_no_position(
+async def test_a_wall_clock_wrong_for_two_minutes_changes_no_position(
     tmp_path: Path, trader: Trader, rule: dict[str, str], step: timedelta
 ) -> None:
     async with running(tmp_path, trader, keys(on_expiry="flat", **rule)) as run:
@@ -111,9 +111,7 @@ async def test_a_step_revives_no_signal_that_had_expired(tmp_path: Path, trader:
         assert trader.held() == 0
 
 
-async def test_what_a_clock_that_was_wrong_at_the_start_closed_returns_when_it_is_right(
-    tmp_path: Path, trader: Trader
-) -> None:
+async def test_what_a_wrong_clock_closed_at_the_start_returns_with_it(tmp_path: Path, trader: Trader) -> None:
     settings = keys(on_expiry="flat", max_age="1h")
     async with running(tmp_path, trader, settings):
         await trader.say("tv", "1")
@@ -141,9 +139,7 @@ async def test_a_message_dated_in_the_future_counts_from_its_arrival(tmp_path: P
         assert trader.held() == 0
 
 
-async def test_an_alert_sent_again_while_the_clock_is_wrong_is_the_same_alert(
-    tmp_path: Path, trader: Trader
-) -> None:
+async def test_an_alert_resent_under_a_wrong_clock_is_the_same_alert(tmp_path: Path, trader: Trader) -> None:
     window = timedelta(minutes=5)
     async with running(tmp_path, trader):
         await trader.say("tv", "1", delivery_id="a", dedupe_for=window)
@@ -169,7 +165,7 @@ async def test_a_longer_expectation_ends_a_silence(tmp_path: Path, trader: Trade
         assert kinds(run, "silent", "heard") == ["silent", "heard", "silent"]
 
 
-async def test_a_depth_by_hand_outlasts_a_clock_that_is_wrong_for_two_minutes(tmp_path: Path) -> None:
+async def test_a_manual_depth_outlasts_a_clock_wrong_for_two_minutes(tmp_path: Path) -> None:
     async with scene(tmp_path) as world:
         command = {"symbol": "BTCUSDT", "depth": D("0.5"), "lasts": timedelta(hours=1)}
         await world.command(Action.TARGET, "one", wait=30, **command)

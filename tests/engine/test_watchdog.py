@@ -22,7 +22,7 @@ PLUGINS = {"te_sleepy": "plugin sleepy (te-sleepy)"}
 # -- what counts
 
 
-def test_a_loop_that_does_not_beat_is_blocked_for_as_long_as_it_is_watched() -> None:
+def test_a_loop_without_beats_counts_as_blocked_while_it_is_watched() -> None:
     blocked = BlockedTime()
     blocked.sample(beats=1, elapsed=PERIOD, waited=0)
     for number in range(1, 6):
@@ -46,7 +46,7 @@ def test_time_that_the_loop_waited_for_a_core_blocks_nobody(intervals: list[floa
         assert blocked.sample(beats=1, elapsed=elapsed, waited=waited) < 1e-6
 
 
-def test_what_a_thread_waited_for_a_core_never_decreases_and_unknown_threads_waited_for_nothing() -> None:
+def test_waiting_for_a_core_never_decreases_and_is_zero_for_others() -> None:
     own = threading.get_native_id()
     before = seconds_waited_for_a_core(own)
     os.sched_yield()
@@ -68,7 +68,7 @@ def stacked(*modules: str) -> FrameType:
     return inner()
 
 
-def test_a_plugin_is_named_by_its_own_line_though_it_blocks_deep_in_a_library() -> None:
+def test_a_plugin_is_named_by_its_line_though_a_library_blocks() -> None:
     frame = stacked("te_core.runtime.sources", "te_sleepy.source", "urllib3.pool", "socket")
     assert culprit(frame, PLUGINS) == (
         "plugin sleepy (te-sleepy): work, /site/te_sleepy.source.py:4 (in work, /site/socket.py:4)"
@@ -92,7 +92,7 @@ def test_a_package_whose_name_only_begins_alike_is_not_the_core() -> None:
     )
 
 
-def test_installed_plugins_are_known_by_their_package_and_a_thread_that_is_gone_does_no_harm() -> None:
+def test_plugins_are_known_by_package_and_a_gone_thread_is_harmless() -> None:
     assert plugins_by_package()["te_exchange_paper"] == "plugin paper (te-exchange-paper)"
     gone = threading.Thread(target=int)
     gone.start()

@@ -192,7 +192,7 @@ async def test_a_restart_finds_everything_in_the_journal_and_sends_nothing(
     assert harness.worker.keepers["BTCUSDT"].confirmed
 
 
-async def test_many_symbols_are_worked_on_at_the_same_time_from_one_snapshot(
+async def test_many_symbols_progress_concurrently_from_one_snapshot(
     open_harness: Open, account: FakeAccount
 ) -> None:
     names = [f"C{index:02}USDT" for index in range(20)]

@@ -124,7 +124,7 @@ async def test_a_restart_settles_the_open_intent_first(open_harness: Open, accou
 
 
 @pytest.mark.parametrize("held", ["0", "0.04"])
-async def test_after_a_restart_nothing_is_confirmed_before_the_instruments_are_known(
+async def test_after_a_restart_nothing_is_confirmed_before_instruments(
     open_harness: Open, account: FakeAccount, held: str
 ) -> None:
     """Positions answer, instruments do not: a kept goal that is not reached stays one that is not reached."""
@@ -144,7 +144,7 @@ async def test_after_a_restart_nothing_is_confirmed_before_the_instruments_are_k
     assert (state.confirmed, account.quantity("BTCUSDT")) == (True, D("0.1"))
 
 
-async def test_an_outcome_that_cannot_be_looked_up_is_judged_by_the_position(
+async def test_an_outcome_without_look_up_is_judged_by_the_position(
     open_harness: Open, account: FakeAccount
 ) -> None:
     faults = fail(place_order=[Fault(lost=OutcomeUnknown("timeout"))])
@@ -426,7 +426,7 @@ async def test_a_price_far_from_the_signal_holds_an_increase_back(
     assert set(harness.outcomes().values()) == {"refused"}
 
 
-async def test_the_newest_signal_counts_for_the_price_distance_though_it_wants_what_is_wanted_already(
+async def test_price_distance_uses_the_newest_signal_even_if_it_repeats(
     open_harness: Open, account: FakeAccount
 ) -> None:
     harness = open_harness(limits=LimitSettings(price_distance=D("0.01")))
@@ -435,7 +435,7 @@ async def test_the_newest_signal_counts_for_the_price_distance_though_it_wants_w
     assert account.quantity("BTCUSDT") == D("0.1")
 
 
-async def test_what_a_limit_holds_back_is_never_called_an_order_that_may_have_been_sent(
+async def test_what_a_limit_holds_back_is_never_shown_as_possibly_sent(
     open_harness: Open, account: FakeAccount
 ) -> None:
     harness = open_harness(limits=LimitSettings(price_distance=D("0.01")))
@@ -448,7 +448,7 @@ async def test_what_a_limit_holds_back_is_never_called_an_order_that_may_have_be
     assert list(harness.outcomes().values()).count("filled") == len(account.requests) == 1
 
 
-async def test_the_price_distance_holds_when_the_order_leaves_however_long_that_took(
+async def test_the_price_distance_is_checked_when_the_order_is_sent(
     open_harness: Open, account: FakeAccount
 ) -> None:
     faults = fail(place_order=[Fault(refused=NotReady("maintenance"))] * 2)
@@ -501,7 +501,7 @@ async def test_a_wall_clock_that_steps_back_stops_nobody(open_harness: Open, acc
     assert harness.worker.keepers["BTCUSDT"].confirmed
 
 
-async def test_a_wall_clock_that_jumps_ahead_does_not_end_the_wait_for_a_late_order(
+async def test_a_clock_that_jumps_ahead_does_not_end_waiting_for_an_order(
     open_harness: Open, account: FakeAccount
 ) -> None:
     faults = fail(place_order=[Fault(lost=OutcomeUnknown("timeout"), late=6)])
@@ -526,7 +526,7 @@ async def test_after_a_restart_the_window_of_an_open_intent_begins_anew(
     assert account.quantity("BTCUSDT") == D("0.1")
 
 
-async def test_a_target_that_comes_while_the_account_is_read_waits_for_the_next_read(
+async def test_a_target_that_arrives_during_a_read_waits_for_the_next(
     open_harness: Open, account: FakeAccount
 ) -> None:
     slow = FaultyAccount(account, faults=fail(positions=[None, Fault(delay=2)]))
@@ -571,7 +571,7 @@ async def test_a_symbol_that_waits_says_what_for(open_harness: Open, account: Fa
     assert (state.status, state.reason) == ("at_target", "")
 
 
-async def test_what_an_exchange_calls_filled_and_does_not_show_is_not_ordered_again(
+async def test_a_reported_fill_that_does_not_show_is_not_ordered_again(
     open_harness: Open, account: FakeAccount
 ) -> None:
     """It was filled, so somebody else took it back: what is missing stays away (I18)."""
@@ -634,7 +634,7 @@ class Acknowledges(FakeAccount):
 
 
 @pytest.mark.parametrize("first", ["close", "opening"])
-async def test_a_flip_passes_through_no_position_beyond_its_goal_in_whatever_order_it_is_filled(
+async def test_a_flip_never_passes_its_goal_in_any_order_of_fills(
     open_harness: Open, account: FakeAccount, first: str
 ) -> None:
     slow = Acknowledges(account, first)
@@ -647,7 +647,7 @@ async def test_a_flip_passes_through_no_position_beyond_its_goal_in_whatever_ord
 
 
 @pytest.mark.parametrize("first", ["close", "opening"])
-async def test_nothing_is_opened_in_another_margin_mode_before_a_read_shows_flat(
+async def test_no_opening_in_another_margin_mode_before_a_read_shows_flat(
     open_harness: Open, account: FakeAccount, first: str
 ) -> None:
     """Its two orders have opposite sides: were the second one filled first, the position would be doubled."""

@@ -77,7 +77,7 @@ def lists(account: FakeAccount, **changed: object) -> None:
 
 
 @pytest.mark.parametrize("changed", [{"quantity_step": D("0.01")}, {"largest_market_quantity": D("0.05")}])
-async def test_what_an_exchange_takes_by_now_is_asked_for_when_it_refuses_an_order(
+async def test_instruments_are_read_again_when_an_order_is_refused(
     open_harness: Open, account: Particular, changed: dict[str, object]
 ) -> None:
     harness = open_harness()
@@ -88,7 +88,7 @@ async def test_what_an_exchange_takes_by_now_is_asked_for_when_it_refuses_an_ord
     assert harness.worker.keepers["BTCUSDT"].confirmed
 
 
-async def test_a_position_that_others_opened_is_closed_by_what_the_exchange_takes_by_now(
+async def test_a_foreign_position_is_closed_by_current_instrument_rules(
     open_harness: Open, account: Particular
 ) -> None:
     harness = open_harness()
@@ -101,7 +101,7 @@ async def test_a_position_that_others_opened_is_closed_by_what_the_exchange_take
     assert max(order.quantity for order in account.requests) <= D("0.05")
 
 
-async def test_a_goal_is_sized_anew_when_its_leverage_is_not_to_be_had_any_more(
+async def test_a_goal_is_sized_again_when_its_leverage_is_unavailable(
     open_harness: Open, account: Particular
 ) -> None:
     harness = open_harness()
@@ -127,7 +127,7 @@ class Acknowledges(Particular):
 
 
 @pytest.mark.parametrize("drift", ["heal", "alert"])
-async def test_a_close_that_a_new_margin_mode_needs_is_not_taken_for_done_while_the_old_position_shows(
+async def test_a_close_for_a_new_margin_mode_waits_until_it_shows(
     open_harness: Open, account: Particular, drift: str
 ) -> None:
     """The position is at its goal before the close, and shall be there after the opening."""
@@ -205,7 +205,7 @@ async def test_a_close_that_the_exchange_cancels_is_tried_again_soon(
     assert slow.quantity("BTCUSDT") <= 0
 
 
-async def test_leverage_that_the_owner_changed_is_set_again_though_it_is_not_shown_while_flat(
+async def test_leverage_the_owner_changed_is_set_though_hidden_while_flat(
     open_harness: Open, account: Particular
 ) -> None:
     account.shows_flat = False
@@ -235,7 +235,7 @@ async def test_leverage_that_was_changed_with_a_close_by_hand_is_set_again(
     assert account.held["BTCUSDT"].leverage == 3
 
 
-async def test_after_a_restart_a_margin_mode_that_is_not_shown_is_still_known(
+async def test_after_a_restart_a_hidden_margin_mode_is_still_known(
     open_harness: Open, account: Particular
 ) -> None:
     account.shows_mode = False
@@ -249,7 +249,7 @@ async def test_after_a_restart_a_margin_mode_that_is_not_shown_is_still_known(
     assert account.quantity("BTCUSDT") == D("0.1")
 
 
-async def test_leverage_that_went_with_an_order_is_remembered_where_it_is_not_shown(
+async def test_leverage_sent_with_an_order_is_remembered_where_not_shown(
     open_harness: Open, account: Particular
 ) -> None:
     account.shows_leverage, account.leverage_in_order = False, True
@@ -264,7 +264,7 @@ async def test_leverage_that_went_with_an_order_is_remembered_where_it_is_not_sh
     assert account.held["BTCUSDT"].leverage == 1
 
 
-async def test_leverage_is_not_known_while_the_request_for_it_was_not_answered(
+async def test_leverage_is_unknown_while_its_request_has_no_response(
     open_harness: Open, account: Particular
 ) -> None:
     account.shows_leverage = False
@@ -278,7 +278,7 @@ async def test_leverage_is_not_known_while_the_request_for_it_was_not_answered(
     assert account.held["BTCUSDT"].leverage == 1
 
 
-async def test_a_symbol_at_rest_says_so_though_a_read_from_before_its_order_comes_last(
+async def test_a_symbol_at_rest_stays_so_though_an_older_read_comes_last(
     open_harness: Open, account: Particular
 ) -> None:
     faulty = FaultyAccount(account)
@@ -293,9 +293,7 @@ async def test_a_symbol_at_rest_says_so_though_a_read_from_before_its_order_come
     assert harness.worker.keepers["BTCUSDT"].status == "at_target"
 
 
-async def test_an_order_that_a_stop_overtook_is_not_left_open_in_the_journal(
-    open_harness: Open, account: Particular
-) -> None:
+async def test_an_order_overtaken_by_a_stop_is_not_left_open(open_harness: Open, account: Particular) -> None:
     """A refused key stops the account in the moment in which another symbol's order is being journaled."""
     account.price["ETHUSDT"] = D(2500)
     faulty = FaultyAccount(account)
@@ -317,7 +315,7 @@ async def test_an_order_that_a_stop_overtook_is_not_left_open_in_the_journal(
     assert set(harness.outcomes().values()) == {"unsent"}
 
 
-async def test_after_a_restart_a_confirmation_from_the_moment_of_the_next_order_proves_nothing(
+async def test_after_a_restart_a_simultaneous_confirmation_proves_nothing(
     open_harness: Open, account: Particular
 ) -> None:
     faulty = FaultyAccount(account)

@@ -95,7 +95,7 @@ async def test_ten_are_worked_on_at_the_same_time_unless_told_otherwise(
     await harness.crash()
 
 
-async def test_many_symbols_on_few_slots_get_on_though_their_decisions_grow_old_while_they_wait(
+async def test_many_symbols_on_few_slots_progress_though_decisions_age(
     open_harness: Callable[..., WorkerHarness], account: FakeAccount
 ) -> None:
     """Orders of 2 s each on two slots: who waits longer than a decision may be old is decided again, but gets on."""

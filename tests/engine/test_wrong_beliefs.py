@@ -57,7 +57,7 @@ async def test_pushes_behind_the_reads_lead_to_no_second_order(tmp_path: Path, l
 
 @pytest.mark.parametrize("streams", [True, False], ids=["streams", "reads"])
 @pytest.mark.parametrize("pause", [0.1, 1, 3, 7])
-async def test_signals_in_quick_succession_end_at_the_last_one_however_late_reads_are(
+async def test_quick_signals_end_at_the_last_one_however_late_reads_are(
     tmp_path: Path, streams: bool, pause: float
 ) -> None:
     async with scene(tmp_path, streams=streams, accounts__one__limits={"symbol_exposure": 8000}) as world:
@@ -164,7 +164,7 @@ async def test_orders_that_are_not_pushed_are_not_counted_on_any_more(tmp_path: 
 # -- prices
 
 
-async def test_a_symbol_whose_prices_are_not_pushed_any_more_is_not_sized_at_an_old_price(
+async def test_a_symbol_without_fresh_pushes_is_not_sized_at_an_old_price(
     tmp_path: Path,
 ) -> None:
     async with scene(tmp_path, streams=True, limits__symbol_exposure=5000) as world:
@@ -176,7 +176,7 @@ async def test_a_symbol_whose_prices_are_not_pushed_any_more_is_not_sized_at_an_
         assert world.held() == D("0.05")
 
 
-async def test_nothing_is_sized_at_an_old_price_while_the_present_one_cannot_be_read(tmp_path: Path) -> None:
+async def test_nothing_is_sized_at_an_old_price_while_reads_fail(tmp_path: Path) -> None:
     async with scene(tmp_path, streams=True) as world:
         await asyncio.sleep(30)
         world.exchange().muted.add("BTCUSDT")
@@ -196,7 +196,7 @@ def _failing(*methods: str) -> Faults:
     return lambda method, _: refused if method in methods else None
 
 
-async def test_a_read_from_before_the_last_fill_proves_no_acknowledged_close(
+async def test_a_read_before_the_last_fill_proves_no_acknowledged_close(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A close that was only acknowledged was taken for filled: a read that was behind still showed flat."""
@@ -287,7 +287,7 @@ async def test_an_old_answer_is_no_newer_for_a_clock_that_was_set_back(
 # -- equity
 
 
-async def test_no_equity_while_something_is_held_is_not_known_and_closes_nothing(tmp_path: Path) -> None:
+async def test_zero_equity_with_positions_is_unknown_and_closes_nothing(tmp_path: Path) -> None:
     async with scene(tmp_path) as world:
         await world.say("0.5", wait=60)
         world.exchange().equity_value = D(0)
@@ -309,7 +309,7 @@ async def test_without_equity_a_position_can_be_closed(tmp_path: Path) -> None:
         assert world.held() == 0
 
 
-async def test_a_signal_from_before_the_deposit_is_sized_when_the_deposit_arrives(tmp_path: Path) -> None:
+async def test_a_signal_from_before_the_deposit_is_sized_on_deposit(tmp_path: Path) -> None:
     async with scene(tmp_path) as world:
         world.exchange().equity_value = D(0)
         await world.say("0.5", wait=3600)
@@ -354,7 +354,7 @@ async def test_a_decision_that_waited_for_a_slot_is_made_again(tmp_path: Path) -
         assert [order.symbol for order in world.sent()] == ["ETHUSDT"]
 
 
-async def test_a_process_that_stood_still_sends_nothing_that_it_decided_before(
+async def test_a_process_that_was_paused_sends_no_earlier_decision(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As with SIGSTOP or a paused machine: between the call and the signature a minute passes."""
@@ -386,7 +386,7 @@ async def test_a_process_that_stood_still_sends_nothing_that_it_decided_before(
 # -- margin mode
 
 
-async def test_a_margin_mode_changed_by_hand_while_flat_is_set_again_before_anything_is_opened(
+async def test_a_margin_mode_changed_while_flat_is_set_before_opening(
     tmp_path: Path,
 ) -> None:
     async with scene(tmp_path) as world:
@@ -401,7 +401,7 @@ async def test_a_margin_mode_changed_by_hand_while_flat_is_set_again_before_anyt
 
 
 @pytest.mark.parametrize("restarted", [False, True], ids=["running", "restarted"])
-async def test_a_margin_mode_that_the_exchange_hides_while_flat_is_set_before_anything_is_opened(
+async def test_a_margin_mode_hidden_while_flat_is_set_before_opening(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, restarted: bool
 ) -> None:
     async with scene(tmp_path) as world:
@@ -438,7 +438,7 @@ async def test_a_margin_mode_that_the_exchange_hides_while_flat_is_set_before_an
     ],
     ids=["no positions", "bare positions", "no equity", "float equity", "float price", "list of prices"],
 )
-async def test_an_answer_of_another_type_is_not_known_and_its_method_is_named(
+async def test_a_result_of_another_type_is_unknown_and_names_its_method(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str, answer: object
 ) -> None:
     async with scene(tmp_path) as world:
@@ -455,7 +455,7 @@ async def test_an_answer_of_another_type_is_not_known_and_its_method_is_named(
         assert world.held() == D("0.1"), "it goes on by itself"
 
 
-async def test_an_equity_that_grows_too_old_while_a_pass_reads_is_read_with_it(tmp_path: Path) -> None:
+async def test_an_equity_that_ages_during_a_pass_is_read_with_it(tmp_path: Path) -> None:
     """Otherwise the alert waits for the next regular read."""
     async with scene(tmp_path, streams=True, engine={"resync": "10m"}) as world:
         await world.say("0.5", wait=20)

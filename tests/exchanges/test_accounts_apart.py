@@ -23,7 +23,7 @@ WRONG = {
 """Accounts of each exchange next to the one that trades, and what the operator is told of them."""
 
 
-async def test_wrong_keys_and_hedge_mode_stop_their_own_account_until_they_are_put_right(
+async def test_wrong_keys_and_hedge_mode_stop_only_their_own_account(
     tmp_path: Path,
 ) -> None:
     async with AsyncExitStack() as stack:

@@ -126,9 +126,7 @@ async def test_the_date_is_taken_after_all_waiting(exchange: str, tmp_path: Path
 
 
 @pytest.mark.parametrize("exchange", PLUGINS)
-async def test_what_was_dated_long_before_it_arrives_is_refused_by_the_exchange(
-    exchange: str, tmp_path: Path
-) -> None:
+async def test_requests_dated_long_before_arrival_are_refused(exchange: str, tmp_path: Path) -> None:
     """A process that is stopped between the date and the wire sends it when it goes on."""
     async with opened(exchange, tmp_path) as (server, account, dates):
         dates.behind = STOPPED

@@ -52,7 +52,7 @@ def test_a_plugin_that_is_only_loaded_imports_no_ccxt(tmp_path: Path) -> None:
     assert json.loads(python(code, tmp_path)) == []
 
 
-def test_alerts_are_answered_while_two_accounts_import_ccxt_once_in_a_thread(tmp_path: Path) -> None:
+def test_alerts_are_answered_while_ccxt_is_imported_once_in_a_thread(tmp_path: Path) -> None:
     code = """
         import asyncio, json, sys, threading
         from pathlib import Path

@@ -25,7 +25,7 @@ NOT_THIS_SYMBOL = {"retCode": 10029, "retMsg": "The requested symbol is invalid.
 
 
 @pytest.mark.parametrize("exchange", sorted(PLUGINS))
-async def test_a_sporadic_refusal_of_the_key_is_an_auth_error_and_over_with_the_next_answer(
+async def test_a_sporadic_refusal_of_the_key_ends_with_the_next_response(
     exchange: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with running(exchange) as server, connected(spec_of(exchange), server, tmp_path) as account:

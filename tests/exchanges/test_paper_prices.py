@@ -182,7 +182,7 @@ def buy(quantity: str) -> OrderRequest:
     )
 
 
-async def test_no_key_is_asked_for_and_what_cannot_be_is_said_when_the_account_opens(tmp_path: Path) -> None:
+async def test_no_key_is_needed_and_what_is_impossible_is_said_on_opening(tmp_path: Path) -> None:
     for options, reason in (
         ({"prices_from": "bybitt"}, "did you mean 'bybit'"),
         ({"prices_from": "bybit", "prices_proxy": "socks5://u:secret-word@127.0.0.1:1"}, "prices_proxy: "),
@@ -193,7 +193,7 @@ async def test_no_key_is_asked_for_and_what_cannot_be_is_said_when_the_account_o
         assert "secret-word" not in str(caught.value)
 
 
-async def test_an_exchange_that_does_not_answer_keeps_no_account_from_opening(tmp_path: Path) -> None:
+async def test_an_unresponsive_exchange_keeps_no_account_from_opening(tmp_path: Path) -> None:
     events: list[Event] = []
     async with running("bybit") as server:
         where = {"prices_url": server.url, "prices_ws_url": server.ws_url}
@@ -203,7 +203,7 @@ async def test_an_exchange_that_does_not_answer_keeps_no_account_from_opening(tm
         assert "cannot be reached" in finding.text
 
 
-async def test_shadows_follow_their_account_on_paper_each_with_its_own_change(tmp_path: Path) -> None:
+async def test_shadows_follow_their_account_each_with_its_own_change(tmp_path: Path) -> None:
     """The live account trades at the exchange; its shadow and a changed one next to it, at the same prices."""
     async with running("bybit") as server:
         shadow = {

@@ -143,7 +143,7 @@ async def test_an_unfit_append_harms_no_other_of_its_batch(tmp_path: Path, inlin
     journal.close()
 
 
-async def test_what_is_no_entry_or_cannot_be_written_is_refused_without_harm(tmp_path: Path) -> None:
+async def test_invalid_or_unwritable_entries_are_refused_without_harm(tmp_path: Path) -> None:
     journal = open_journal(tmp_path)
     deep: list[Any] = []
     for _ in range(100_000):
@@ -266,7 +266,7 @@ def full(journal: Journal) -> Iterator[None]:
     connection.rollback()
 
 
-async def test_hours_on_a_full_disk_cost_one_attempt_per_append_and_leave_nothing_behind(
+async def test_hours_on_a_full_disk_cost_one_attempt_per_append(
     tmp_path: Path,
 ) -> None:
     journal = open_journal(tmp_path)
@@ -292,7 +292,7 @@ async def test_hours_on_a_full_disk_cost_one_attempt_per_append_and_leave_nothin
 
 
 @pytest.mark.real_clock
-async def test_another_program_that_holds_the_file_fails_the_append_and_the_journal_goes_on(
+async def test_a_locked_file_fails_the_append_and_the_journal_continues(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(database, "BUSY_SECONDS", 0.01)
@@ -419,7 +419,7 @@ def streamed(journal: Journal, text: str) -> asyncio.Future[None]:
 
 
 @pytest.mark.real_clock
-async def test_a_stream_shares_a_commit_although_its_appends_come_in_different_turns(tmp_path: Path) -> None:
+async def test_a_stream_shares_a_commit_across_turns_of_the_loop(tmp_path: Path) -> None:
     journal = open_journal(tmp_path, inline=False)
     with commits(journal) as counted:
         waiting = []
@@ -438,7 +438,7 @@ async def test_a_stream_shares_a_commit_although_its_appends_come_in_different_t
 
 
 @pytest.mark.real_clock
-async def test_an_awaited_append_waits_for_no_stream_and_takes_along_what_came_before(tmp_path: Path) -> None:
+async def test_an_awaited_append_commits_what_came_before_without_delay(tmp_path: Path) -> None:
     journal = open_journal(tmp_path, inline=False)
     with commits(journal) as counted:
         first = streamed(journal, "of a stream")

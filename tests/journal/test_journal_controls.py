@@ -52,7 +52,7 @@ async def test_commands_survive_a_restart_and_the_newest_comes_last(tmp_path: Pa
     reader.close()
 
 
-def test_what_tightens_is_persisted_on_a_full_disk_and_what_lets_go_is_not() -> None:
+def test_on_a_full_disk_tightening_is_persisted_and_loosening_is_not() -> None:
     assert reduces(HALT)
     assert reduces(replace(HALT, state=ControlState.FOREIGN))
     assert not reduces(replace(HALT, state=ControlState.OVER))

@@ -117,7 +117,7 @@ async def append_one_of_each(journal: Journal) -> None:
     await journal.append(fill("new"), flow("new"), sample(-1), BreakerRecord(scope="", at=NOW, state="{}"))
 
 
-async def test_an_append_takes_as_much_work_after_long_history_as_after_none(tmp_path: Path) -> None:
+async def test_an_append_costs_the_same_after_long_history_as_after_none(tmp_path: Path) -> None:
     work = {}
     for make in (small, large):
         journal = open_journal((await make(tmp_path / make.__name__)).parent)

@@ -64,7 +64,7 @@ AWAY = {
 
 
 @pytest.mark.parametrize("take_away", AWAY.values(), ids=AWAY.keys())
-async def test_nothing_is_kept_while_a_file_is_not_in_its_place_and_all_goes_on_once_it_is_back(
+async def test_nothing_is_written_while_the_journal_file_is_away(
     tmp_path: Path, take_away: Callable[[Path], Put]
 ) -> None:
     state = tmp_path / "state"
@@ -111,7 +111,7 @@ async def test_the_writer_s_thread_notices_too(tmp_path: Path) -> None:
     journal.close()
 
 
-async def test_an_engine_whose_folder_was_moved_does_no_harm_to_the_one_that_starts_in_its_place(
+async def test_an_engine_whose_folder_was_moved_spares_its_successor(
     tmp_path: Path,
 ) -> None:
     """SQLite removes a journal's log by its path when the last connection closes: it must not be the other one's."""
@@ -139,7 +139,7 @@ async def test_a_closed_journal_holds_no_lock(tmp_path: Path) -> None:
     assert not journal.holds_lock()
 
 
-async def test_a_problem_follows_from_the_present_state_and_is_reported_once_at_each_end(
+async def test_a_problem_follows_from_state_and_is_reported_at_both_ends(
     tmp_path: Path,
 ) -> None:
     received: list[str] = []

@@ -124,7 +124,7 @@ async def test_reductions_go_on_when_nothing_else_is_recorded(disk: Disk, inline
 
 
 @pytest.mark.real_clock
-async def test_with_space_again_everything_is_recorded_and_the_reserve_is_whole(
+async def test_with_free_space_everything_is_recorded_and_reserved_again(
     disk: Disk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reserve, "RESTORE_EVERY", 0.0)
@@ -148,7 +148,7 @@ async def test_with_space_again_everything_is_recorded_and_the_reserve_is_whole(
 
 
 @pytest.mark.real_clock
-async def test_another_program_that_takes_what_is_let_go_ends_it_with_an_error_not_a_loop(
+async def test_losing_released_space_to_another_program_is_an_error(
     disk: Disk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     journal = open_here(disk)
@@ -204,7 +204,7 @@ def test_a_reserve_that_was_copied_without_its_space_is_made_anew(tmp_path: Path
     assert file.stat().st_blocks * 512 >= SIZE
 
 
-def test_without_permission_to_make_it_there_is_no_reserve_and_no_problem(
+def test_without_permission_there_is_no_reserve_and_no_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: object) -> None:

@@ -22,7 +22,7 @@ async def met(journal: Journal, name: str, uid: str, *, plugin: str = "bybit", h
     return await journal.identify(name=name, plugin=plugin, host=host, uid=uid)
 
 
-async def test_the_first_account_of_a_name_goes_on_with_what_the_journal_has_under_that_name(
+async def test_the_first_account_of_a_name_inherits_its_journal_entries(
     tmp_path: Path,
 ) -> None:
     journal = open_journal(tmp_path)

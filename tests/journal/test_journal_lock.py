@@ -112,7 +112,7 @@ async def test_another_name_for_the_same_journal_is_the_same_journal(tmp_path: P
     first.close()
 
 
-async def test_opening_it_again_in_this_process_keeps_the_file_locked_against_others(tmp_path: Path) -> None:
+async def test_reopening_in_this_process_keeps_the_file_locked_for_others(tmp_path: Path) -> None:
     journal = open_journal(tmp_path)
     await journal.append(event("before"))
     Journal.open_readonly(journal.path).close()

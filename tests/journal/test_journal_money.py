@@ -46,7 +46,7 @@ async def test_fills_flows_samples_and_breakers_are_read_back_as_written(tmp_pat
     journal.close()
 
 
-async def test_a_start_finds_the_orders_that_were_never_asked_what_they_cost(tmp_path: Path) -> None:
+async def test_a_start_requests_the_missing_costs_of_orders(tmp_path: Path) -> None:
     journal = open_journal(tmp_path)
     await journal.append(intent("o1"), intent("o2", chunk=2), intent("o3", chunk=3), intent("o4", chunk=4))
     nothing = order_outcome("o3", filled=Decimal(0))
@@ -112,7 +112,7 @@ async def test_samples_are_thinned_with_age(tmp_path: Path) -> None:
     journal.close()
 
 
-def test_a_sample_is_taken_when_the_value_moved_and_at_least_every_five_minutes() -> None:
+def test_a_sample_is_taken_on_a_change_and_every_five_minutes() -> None:
     last = sample(10)
     assert worth_a_sample(None, last)
     assert worth_a_sample(last, sample(5))

@@ -74,7 +74,7 @@ async def test_every_commit_has_the_next_number_also_after_a_restart(tmp_path: P
         journal.close()
 
 
-async def test_a_number_costs_a_commit_one_statement_however_many_appends_share_it(tmp_path: Path) -> None:
+async def test_numbering_costs_one_statement_per_commit(tmp_path: Path) -> None:
     journal = open_journal(tmp_path)
     with written(journal) as executed:
         await asyncio.gather(*(journal.append(event()) for _ in range(50)))
@@ -177,7 +177,7 @@ async def test_closing_leaves_nobody_waiting_for_what_is_in_doubt(
     again.close()
 
 
-async def test_a_program_that_writes_past_the_lock_is_noticed_before_anything_is_written(
+async def test_writing_past_the_lock_is_noticed_before_anything_is_written(
     tmp_path: Path,
 ) -> None:
     journal = open_journal(tmp_path)

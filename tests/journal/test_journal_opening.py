@@ -217,7 +217,7 @@ async def test_damage_met_while_running_is_an_error_that_says_so(tmp_path: Path)
     journal.close()
 
 
-async def test_names_with_signs_that_mean_something_in_addresses_are_only_names(tmp_path: Path) -> None:
+async def test_names_with_special_characters_in_addresses_stay_names(tmp_path: Path) -> None:
     folder = tmp_path / "50% of? the #state & more"
     journal = open_journal(folder)
     await journal.append(event())

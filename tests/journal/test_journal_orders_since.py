@@ -14,7 +14,7 @@ from tests.journal.journal_samples import NOW, intent, open_journal, order_outco
 SECOND = timedelta(seconds=1)
 
 
-async def test_orders_are_counted_from_a_time_on_by_account_across_a_restart(tmp_path: Path) -> None:
+async def test_orders_are_counted_since_a_time_by_account_over_restarts(tmp_path: Path) -> None:
     journal = open_journal(tmp_path)
     await journal.append(
         intent("o1", created_at=NOW - SECOND),

@@ -113,7 +113,7 @@ async def test_an_order_comes_with_its_outcome_and_what_it_cost(journal: Journal
     assert (one.record.outcome, one.fill) == (order_outcome("o1"), None), "never told"
 
 
-async def test_orders_are_found_by_the_name_of_their_account_and_by_a_source_of_their_target(
+async def test_orders_are_found_by_account_and_by_source_of_their_target(
     journal: Journal,
 ) -> None:
     first = await journal.identify(name="main", plugin="bybit", host="x", uid="1")

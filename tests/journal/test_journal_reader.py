@@ -52,7 +52,7 @@ async def test_a_reader_cannot_write_and_takes_no_lock(tmp_path: Path) -> None:
 
 
 @pytest.mark.real_clock
-async def test_a_reader_sees_everything_durable_of_an_engine_that_was_killed(tmp_path: Path) -> None:
+async def test_a_reader_sees_everything_durable_of_a_killed_engine(tmp_path: Path) -> None:
     script = (
         "import asyncio, os, signal; from pathlib import Path;"
         "from tests.journal.journal_samples import event, open_journal\n"

@@ -57,7 +57,7 @@ async def test_old_history_goes_and_what_is_in_force_stays(tmp_path: Path) -> No
     journal.close()
 
 
-async def test_rows_from_when_the_clock_was_wrong_do_not_keep_those_behind_them(tmp_path: Path) -> None:
+async def test_rows_from_a_wrong_clock_do_not_preserve_those_behind_them(tmp_path: Path) -> None:
     journal = open_journal(tmp_path)
     ahead = NOW + timedelta(days=4000)
     await journal.append(
@@ -96,7 +96,7 @@ async def test_more_than_one_chunk_goes_between_the_appends_of_others(tmp_path: 
     journal.close()
 
 
-async def test_what_comes_into_force_while_pruning_stays_however_old_it_says_it_is(tmp_path: Path) -> None:
+async def test_what_becomes_active_while_pruning_stays_however_old(tmp_path: Path) -> None:
     journal = open_journal(tmp_path)
     await journal.append(target(created_at=OLD), *(signal(received_at=OLD) for _ in range(20)))
     with patch.object(retention, "CHUNK", 3):

@@ -180,7 +180,7 @@ def test_a_normal_start_does_not_load_alembic(tmp_path: Path) -> None:
     assert answers == ["True\n", "False\n"]
 
 
-def test_with_its_insert_every_statement_is_one_that_postgresql_understands(
+def test_every_statement_is_valid_for_postgresql_too(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(database, "insert", postgresql.insert)

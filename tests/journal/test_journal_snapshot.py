@@ -228,7 +228,7 @@ def test_one_batch_gives_the_same_snapshot_as_one_append_at_a_time(history: list
         on_virtual_time(scenario(Path(folder)))
 
 
-async def test_a_signal_that_is_not_current_is_recorded_but_never_becomes_the_latest(tmp_path: Path) -> None:
+async def test_a_signal_that_is_not_current_never_becomes_the_latest(tmp_path: Path) -> None:
     journal = open_journal(tmp_path)
     late = signal(depth="-1", current=False)
     await journal.append(signal(depth="1"))
@@ -273,7 +273,7 @@ async def test_deliveries_tell_what_was_received_since_a_time(tmp_path: Path) ->
     again.close()
 
 
-async def test_what_came_after_the_signal_in_force_and_was_superseded_is_remembered(tmp_path: Path) -> None:
+async def test_what_was_superseded_after_the_active_signal_is_remembered(tmp_path: Path) -> None:
     journal = open_journal(tmp_path)
     second = timedelta(seconds=1)
     late = signal(received_at=NOW + second, current=False)
@@ -289,7 +289,7 @@ async def test_what_came_after_the_signal_in_force_and_was_superseded_is_remembe
     journal.close()
 
 
-async def test_of_those_that_were_superseded_only_the_last_of_each_source_and_symbol_is_read(
+async def test_only_the_last_superseded_of_each_source_and_symbol_is_read(
     tmp_path: Path,
 ) -> None:
     """A flood of them costs a start neither minutes nor memory (I10)."""

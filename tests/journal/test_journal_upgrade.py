@@ -96,7 +96,7 @@ async def test_every_order_s_id_still_follows_from_what_it_is_for(old: Path) -> 
     journal.close()
 
 
-async def test_the_accounts_keep_their_books_and_orders_go_on_with_new_numbers(old: Path) -> None:
+async def test_accounts_keep_their_records_and_orders_continue_numbering(old: Path) -> None:
     journal = open_journal(old)
     for name in ACCOUNTS:
         assert await journal.identify(name=name, plugin=name, host="api", uid="1") == name

@@ -195,7 +195,7 @@ async def test_what_is_scraped_is_in_the_catalogue(tmp_path: Path) -> None:
         assert found <= names
 
 
-def test_a_plugin_that_names_kinds_without_end_makes_no_series_without_end() -> None:
+def test_a_plugin_with_endless_kinds_makes_no_endless_series() -> None:
     metrics = Metrics()
     for number in range(10 * MOST_KINDS):
         metrics.event(f"kind_{number}")

@@ -138,7 +138,7 @@ async def test_a_backup_is_consistent_while_the_engine_writes(tmp_path: Path) ->
     assert "a-token-that-nobody-guesses" not in said
 
 
-def test_a_database_that_its_plugin_holds_for_itself_is_copied_with_its_log(tmp_path: Path) -> None:
+def test_a_database_held_by_its_plugin_is_copied_with_its_log(tmp_path: Path) -> None:
     folder = install(tmp_path / "one")
     path = folder / "state" / "accounts" / "paper" / "book.sqlite3"
     with closing(sqlite3.connect(path, isolation_level=None)) as held:

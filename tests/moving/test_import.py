@@ -102,7 +102,7 @@ def test_mappings_weights_and_miners_keep_their_meaning(tmp_path: Path) -> None:
     }
 
 
-def test_a_weighted_symbol_that_was_passed_on_unmapped_is_mapped_to_itself(tmp_path: Path) -> None:
+def test_a_weighted_unmapped_symbol_is_mapped_to_itself(tmp_path: Path) -> None:
     made = sections(planned(tmp_path / "old", asset_mapping_config={}))
     assert made["sources.tradingview"]["symbols"] == {"BTCUSDT": "BTCUSDT", "ETHUSDT": "ETHUSDT"}
 
@@ -115,7 +115,7 @@ def test_without_a_file_of_mappings_its_defaults_count(tmp_path: Path) -> None:
     assert any("newer validators call BTCUSD BTCUSDC" in note for note in plan.notes)
 
 
-def test_an_exchange_in_the_list_of_ccxt_takes_the_place_of_its_own_entry(tmp_path: Path) -> None:
+def test_an_exchange_in_the_ccxt_list_replaces_its_own_entry(tmp_path: Path) -> None:
     listed = {**key("listed"), "exchange_name": "bybit", "enabled": True}
     plan = planned(tmp_path / "old", credentials={"bybit": key("own"), "ccxt": {"ccxt_list": [listed]}})
     (account,) = [section for section in plan.sections if section.group == "accounts"]

@@ -40,7 +40,7 @@ def found(last: LastRun, of: Settings) -> list[tuple[str, str]]:
     return [(change.what, change.text) for change in check_defaults(last, NOW, of)]
 
 
-def test_every_key_of_the_core_and_of_plugins_has_its_default_recorded() -> None:
+def test_every_key_of_core_and_plugins_has_its_default_recorded() -> None:
     assert NOW.defaults["accounts.*.drift"] == "reduce"
     assert NOW.defaults["listen.public.port"] == "8787"
     assert NOW.defaults["accounts.paper:fee"] == str(PAPER.settings.model_fields["fee"].default)
@@ -68,7 +68,7 @@ def test_what_was_not_recorded_is_said_to_be_unknown() -> None:
     assert "none has run here before" in none.text
 
 
-def test_a_plugin_that_does_not_fit_is_an_error_and_a_new_version_is_named() -> None:
+def test_an_incompatible_plugin_is_an_error_and_names_a_new_version() -> None:
     reports = [
         PluginReport(name="paper", version="0.1.0", status=PluginStatus.LOADED),
         PluginReport(

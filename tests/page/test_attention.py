@@ -102,9 +102,7 @@ def test_nothing_needs_anybody_and_the_page_says_on_what_ground(page: Visitor) -
     assert held == wanted == 2
 
 
-def test_an_exchange_that_is_down_is_one_critical_card_and_its_cells_are_unknown(
-    page: Visitor, world: Exchanges
-) -> None:
+def test_an_exchange_that_is_down_is_one_card_and_its_cells_unknown(page: Visitor, world: Exchanges) -> None:
     before = page.get("/")
     world.fail("mexc")
     answer = until_card(page, "mexc cannot be read")
@@ -147,7 +145,7 @@ def test_closing_reaches_who_answers_and_waits_for_who_does_not(
     engine.wait(engine.at_rest)
 
 
-def test_a_position_closed_by_hand_is_told_and_restored_when_somebody_says_so(
+def test_a_position_closed_by_hand_is_reported_and_restored_on_resume(
     engine: EngineProcess, world: Exchanges
 ) -> None:
     page = Visitor(engine).sign_in()

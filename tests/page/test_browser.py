@@ -212,9 +212,7 @@ def test_axe_finds_nothing(tab: Any, engine: EngineProcess, width: int, scheme: 
     engine.command("resume", accounts=["paper-3"])
 
 
-def test_no_row_moves_while_alerts_come_and_the_page_stays_where_it_is(
-    tab: Any, engine: EngineProcess
-) -> None:
+def test_no_row_or_page_moves_while_alerts_arrive(tab: Any, engine: EngineProcess) -> None:
     one = tab(width=375)
     one.page.goto("/")
     live(one.page)
@@ -255,7 +253,7 @@ def test_focus_and_what_is_unfolded_survive_what_is_new(tab: Any, engine: Engine
     engine.command("resume", accounts=["paper-0", "paper-4"])
 
 
-def test_the_keyboard_reaches_everything_in_order_and_a_sheet_gives_the_focus_back(tab: Any) -> None:
+def test_the_keyboard_reaches_everything_and_a_sheet_returns_focus(tab: Any) -> None:
     one = tab()
     one.page.goto("/")
     live(one.page)

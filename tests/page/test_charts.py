@@ -33,7 +33,7 @@ def numbers_in(path: str) -> list[float]:
 
 
 @given(st.lists(st.one_of(values, st.none()), max_size=40))
-def test_a_line_stays_in_its_frame_and_has_a_gap_where_nothing_is_known(found: list[Decimal | None]) -> None:
+def test_a_line_stays_in_its_frame_with_gaps_for_unknown_values(found: list[Decimal | None]) -> None:
     picture = drawn(line([Series(name="x", points=points(*found))], number=str, summary="s", area=True))
     for path in picture.iter("path"):
         if "line" in (path.get("class") or ""):

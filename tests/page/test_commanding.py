@@ -35,9 +35,7 @@ def done(page: Visitor, where: str) -> str:
     return page.until(where, "✓ Done").words
 
 
-def test_a_halt_is_planned_in_numbers_and_lets_only_reductions_through(
-    page: Visitor, paper: EngineProcess
-) -> None:
+def test_a_halt_is_planned_in_numbers_and_allows_only_reductions(page: Visitor, paper: EngineProcess) -> None:
     plan = page.get(HALT)
     assert "2 positions worth" in plan.words
     assert "(paper) stay as they are" in plan.words
@@ -154,7 +152,7 @@ def test_a_source_is_paused_with_its_share_held_or_closed(page: Visitor, paper: 
     paper.until_position("ETHUSDT", held)
 
 
-def test_what_there_is_not_is_not_found_and_what_makes_no_sense_is_refused(page: Visitor) -> None:
+def test_unknown_addresses_are_404_and_nonsense_is_refused(page: Visitor) -> None:
     for path in (
         "/do/dance/all",
         "/do/halt/nobody",

@@ -136,7 +136,7 @@ def test_pages_of_other_sites_may_link_here_and_nothing_else(visitor: Visitor) -
     assert 'content="0;url=/money"' in answer.text
 
 
-def test_wrong_tokens_are_refused_and_many_of_them_wait_while_the_right_one_opens(
+def test_many_wrong_tokens_wait_while_the_right_one_signs_in(
     paper: EngineProcess,
 ) -> None:
     visitor = Visitor(paper)

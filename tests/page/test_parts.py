@@ -68,7 +68,7 @@ async def test_one_who_hangs_up_does_not_end_it_for_the_others() -> None:
     assert world.parts.html.keys() == {"head", "r-BTCUSDT"}
 
 
-async def test_whoever_comes_from_another_run_or_from_nowhere_gets_everything() -> None:
+async def test_a_viewer_from_another_run_or_without_version_gets_everything() -> None:
     world, other = World(), World()
     await world.parts.refresh()
     other.parts = Parts(other.build, other.draw, VirtualClock(), "another boot")
@@ -114,7 +114,7 @@ class WorkClock(VirtualClock):
         return super().monotonic() + self.worked
 
 
-async def test_work_is_left_after_each_piece_and_goes_on_at_once_when_nobody_else_has_any() -> None:
+async def test_work_yields_after_each_piece_and_resumes_at_once_when_alone() -> None:
     clock = WorkClock()
     turns, before = Turns(clock), asyncio.get_running_loop().time()
     for _ in range(100):

@@ -132,7 +132,7 @@ async def test_a_link_opens_once_and_for_a_minute_only(tmp_path: Path) -> None:
     assert found.redeem(late, "a") is None
 
 
-async def test_an_address_with_too_many_wrong_tokens_waits_and_the_right_one_always_opens(
+async def test_wrong_tokens_are_throttled_and_the_right_one_always_works(
     tmp_path: Path,
 ) -> None:
     found = sessions(tmp_path / "s.json")

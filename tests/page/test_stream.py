@@ -83,7 +83,7 @@ def viewer(paper: EngineProcess) -> Visitor:
     return Visitor(paper).sign_in(VIEW)
 
 
-def test_who_has_the_newest_is_sent_what_changes_and_each_event_at_once(
+def test_a_current_viewer_is_sent_changes_and_each_event_at_once(
     viewer: Visitor, look: Layout, paper: EngineProcess
 ) -> None:
     paper.wait(paper.at_rest)
@@ -100,7 +100,7 @@ def test_who_has_the_newest_is_sent_what_changes_and_each_event_at_once(
         assert int(identity.partition(".")[0]) > 0
 
 
-def test_a_viewer_who_comes_back_is_sent_what_it_missed_and_a_stranger_everything(
+def test_a_returning_viewer_gets_what_it_missed_and_a_new_one_all(
     viewer: Visitor, look: Layout, paper: EngineProcess
 ) -> None:
     known = version_of(viewer)

@@ -119,9 +119,7 @@ async def test_a_late_failure_is_reported_too(install: Install, gate: Gate) -> N
     assert "ZeroDivisionError" in registry.reports["slow"].reason
 
 
-async def test_waiting_for_an_import_can_be_cancelled_and_it_is_taken_up_all_the_same(
-    install: Install, gate: Gate
-) -> None:
+async def test_a_cancelled_wait_for_an_import_lets_it_complete(install: Install, gate: Gate) -> None:
     install("slow", BLOCKS + GOOD)
     registry = Registry(import_timeout=LONG)
     loading = asyncio.create_task(registry.ensure(["slow"]))

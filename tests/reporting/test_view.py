@@ -47,7 +47,7 @@ def titles(seen: View, *severities: Severity) -> list[str]:
 
 @SOME
 @given(states())
-def test_totals_are_the_sums_of_the_rows_shown_and_name_what_they_leave_out(state: dict[str, Any]) -> None:
+def test_totals_are_sums_of_the_rows_shown_and_name_exclusions(state: dict[str, Any]) -> None:
     seen = view(state)
     assert [row.name for row in seen.accounts] == list(state["accounts"]), "in the order of the settings"
     assert tuple(row.symbol for row in seen.symbols if row.in_settings) == IN_SETTINGS
@@ -87,7 +87,7 @@ def test_totals_are_the_sums_of_the_rows_shown_and_name_what_they_leave_out(stat
 
 @SOME
 @given(states())
-def test_what_is_not_known_is_never_nothing_and_one_cause_is_told_once(state: dict[str, Any]) -> None:
+def test_unknown_is_never_zero_and_each_cause_is_reported_once(state: dict[str, Any]) -> None:
     seen = view(state)
     for symbol in seen.symbols:
         for cell in symbol.cells:
@@ -149,7 +149,7 @@ async def test_a_quiet_engine_says_on_what_ground_nothing_needs_you(tmp_path: Pa
         assert {cell.mark for cell in seen.symbols[2].cells} == {Mark.NO_TARGET}
 
 
-async def test_an_account_that_cannot_be_read_is_one_item_and_its_figures_are_as_last_seen(
+async def test_an_unreadable_account_is_one_item_with_figures_as_last_seen(
     tmp_path: Path,
 ) -> None:
     async with scene(tmp_path, accounts=TWO) as world:
@@ -180,7 +180,7 @@ async def test_an_account_that_cannot_be_read_is_one_item_and_its_figures_are_as
         assert (seen.symbols[0].cells[1].size, seen.symbols[0].cells[1].as_last_seen) == (D("0.1"), True)
 
 
-async def test_a_halt_stands_first_and_a_hand_on_the_account_is_told_per_account(tmp_path: Path) -> None:
+async def test_a_halt_comes_first_and_outside_changes_are_per_account(tmp_path: Path) -> None:
     async with scene(tmp_path, accounts__one__drift="alert") as world:
         for symbol in ("BTCUSDT", "ETHUSDT", "SOLUSDT"):
             await world.say("0.3", symbol, wait=5)

@@ -163,9 +163,7 @@ def test_no_difference_means_the_same_is_running(old: Resolved, new: Resolved) -
 
 
 @given(resolved(), resolved())
-def test_applying_the_difference_gives_the_new_instances_and_leaves_the_others_as_they_were(
-    old: Resolved, new: Resolved
-) -> None:
+def test_applying_a_difference_changes_only_the_named_instances(old: Resolved, new: Resolved) -> None:
     found = difference(old, new)
     for changes, before, after, kind in (
         (found.sources, old.source_options, new.source_options, "sources"),

@@ -117,7 +117,7 @@ def test_what_cannot_be_fetched_leaves_one_section_out(
     assert set(resolved.account_options) == {"paper"}
 
 
-def test_without_the_library_the_keyring_is_refused_with_the_way_to_get_it(
+def test_without_its_library_the_keyring_is_refused_with_instructions(
     load: Load, registry: Registry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "keyring", None)

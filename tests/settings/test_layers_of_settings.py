@@ -96,7 +96,7 @@ def test_json_in_a_variable_is_still_a_text(load: Load) -> None:
     assert settings.sources["s"].options == {"token": '{"a": 1}', "other": "[x"}
 
 
-def test_the_schema_reads_numbers_switches_and_durations_from_variables(load: Load) -> None:
+def test_variables_are_parsed_as_numbers_switches_and_durations(load: Load) -> None:
     settings = load(
         '[accounts.paper]\nplugin = "x"\n[sources.o]\nplugin = "y"\n[symbols.BTCUSDT]\n',
         TE_ACCOUNTS__paper__enabled="false",
@@ -192,7 +192,7 @@ def test_nothing_but_the_given_files_and_variables_is_read(tmp_path: Path) -> No
     assert done.stdout.strip() == "{'a': {'hosts': ['two']}}"
 
 
-def test_a_secrets_file_that_others_can_read_gives_a_warning_and_prints_nothing(
+def test_a_readable_secrets_file_causes_a_warning_without_content(
     load: Load, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     load(secrets="")

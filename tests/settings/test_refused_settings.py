@@ -147,7 +147,7 @@ def test_an_unknown_variable_is_refused(load: Load) -> None:
     assert "did you mean 'port'?" in problem.reason
 
 
-def test_a_line_is_found_behind_strings_and_arrays_that_look_like_keys(load: Load) -> None:
+def test_a_line_is_found_behind_texts_and_arrays_that_look_like_keys(load: Load) -> None:
     text = (
         '[sources.s]\nplugin = "x"\nnote = """\nmax_age = 1\n[engine]\nresync = 2\n"""\n'
         'list = [\n  "a = 1",\n  "[b]",\n]\nmax_age = "never"\n'

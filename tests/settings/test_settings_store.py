@@ -100,9 +100,7 @@ async def test_putting_it_right_clears_the_refusal_and_applies_the_rest(
     assert store.refused is None
 
 
-async def test_what_runs_is_not_stopped_by_a_plugin_name_that_does_not_exist(
-    folder: Folder, registry: Registry
-) -> None:
+async def test_an_unknown_plugin_name_stops_nothing_that_runs(folder: Folder, registry: Registry) -> None:
     store = await opened(folder, registry)
     folder.write(SETTINGS.replace('"acme"', '"acmee"'))
     (problem,) = (await refusal(store)).problems
@@ -111,7 +109,7 @@ async def test_what_runs_is_not_stopped_by_a_plugin_name_that_does_not_exist(
 
 
 @pytest.mark.parametrize("enabled", ["true", "false"])
-async def test_an_account_is_not_robbed_of_the_keys_it_closes_positions_with(
+async def test_an_account_keeps_the_keys_that_it_closes_positions_with(
     folder: Folder, registry: Registry, enabled: str
 ) -> None:
     folder.write('[accounts.main]\nplugin = "keyed"\n', '[accounts.main]\napi_key = "k"\napi_secret = "s"\n')
@@ -170,7 +168,7 @@ async def test_a_plugin_that_comes_late_is_taken_up_without_an_edit(folder: Fold
     assert await store.reload(again=True) == Difference(accounts=Changes(start=("paper",)))
 
 
-async def test_missing_tokens_are_made_once_at_the_start_and_when_a_source_is_added(
+async def test_missing_tokens_are_generated_at_start_and_with_a_new_source(
     folder: Folder, registry: Registry
 ) -> None:
     numbers = itertools.count()

@@ -63,7 +63,7 @@ def test_what_its_own_section_states_goes_first_limit_by_limit(apply: Callable[[
     assert (section.limits.order_notional, section.limits.symbol_exposure) == (Decimal(500), Decimal(50))
 
 
-def test_a_shadow_of_a_disabled_account_trades_on_unless_it_is_disabled_itself(
+def test_a_shadow_of_a_disabled_account_trades_unless_disabled(
     apply: Callable[[str], Resolved],
 ) -> None:
     disabled = LIVE.replace('"acme"', '"acme"\nenabled = false', 1)

@@ -131,7 +131,7 @@ async def test_the_folder_may_go_and_come_back(tmp_path: Path) -> None:
         await until("edited")
 
 
-async def test_a_folder_that_is_made_anew_at_once_is_not_taken_for_the_one_before(tmp_path: Path) -> None:
+async def test_a_folder_recreated_at_once_is_noticed(tmp_path: Path) -> None:
     """As deployments do it: most file systems give the new one the number of the old."""
     file = tmp_path / "conf" / "settings.toml"
     file.parent.mkdir()

@@ -129,7 +129,7 @@ async def test_a_compressed_body_is_not_unpacked(serve: Any) -> None:
         assert site.request.body == b"\x1f\x8bnonsense"
 
 
-async def test_before_the_engine_runs_and_while_it_stops_senders_are_told_to_come_again(serve: Any) -> None:
+async def test_senders_are_asked_to_retry_while_the_engine_starts_or_stops(serve: Any) -> None:
     async with serve(is_open=False) as site:
         for change in (lambda: None, site.servers.drain):
             change()
@@ -158,7 +158,7 @@ async def test_what_could_not_be_kept_is_a_503(serve: Any, error: Exception, ret
 
 
 @pytest.mark.parametrize("error", [ValueError("token s3cret"), TimeoutError("late"), KeyError("x")])
-async def test_a_defect_of_a_source_is_a_500_that_tells_nothing_and_is_logged_once(
+async def test_a_defect_of_a_source_is_a_bare_500_and_logged_once(
     serve: Any, logged: list[str], error: Exception
 ) -> None:
     async with serve() as site:
@@ -173,7 +173,7 @@ async def test_a_defect_of_a_source_is_a_500_that_tells_nothing_and_is_logged_on
     assert "t0ken" not in line
 
 
-async def test_stopping_does_not_wait_for_idle_connections_or_a_hanging_source(serve: Any) -> None:
+async def test_stopping_waits_for_no_idle_connection_or_hanging_source(serve: Any) -> None:
     """An idle connection would be kept for longer than we wait here, and the source hangs for ever."""
     async with serve() as site:
         async with site.http.get(f"{site.public}/hooks/idle"):

@@ -39,7 +39,7 @@ ACCOUNT = {
     "order detail (object, not list)": "value: test_orders",
     "orders pending": "value: test_orders",
     "orders history": "value: test_orders",
-    "cancel order (list form)": "shape: test_a_cancellation_is_answered_in_the_recorded_form_where_it_is_a_list",
+    "cancel order (list form)": "shape: test_a_cancellation_has_the_recorded_form_of_a_list",
     "close position": "shape: test_close_position_takes_all_of_it",
     "set leverage": "ack: test_settings",
     "margin mode": "value: test_the_account_s_modes_are_learnt_when_it_is_opened",
@@ -125,7 +125,7 @@ async def test_a_fill_is_answered_in_the_recorded_form(client: BlofinClient, nam
     assert list(differences(answered, recorded("blofin", name))) == []
 
 
-async def test_a_cancellation_is_answered_in_the_recorded_form_where_it_is_a_list(
+async def test_a_cancellation_has_the_recorded_form_of_a_list(
     client: BlofinClient,
 ) -> None:
     async with client:

@@ -67,7 +67,7 @@ async def test_an_order_that_left_late_may_be_taken_late() -> None:
     assert await adapter.find_order("7e1", MARKET) is None
 
 
-def test_an_order_that_is_refused_for_its_date_is_dated_back_less_until_one_was_taken() -> None:
+def test_an_order_refused_for_its_date_is_dated_back_less_and_less() -> None:
     """Before, BloFin may not take such dates at all; afterwards it was late for another reason."""
     client = losing_orders().exchange
     client.age = 45_000

@@ -56,7 +56,7 @@ async def test_opening_asks_for_time_instruments_and_account(bybit: Bybit) -> No
         assert kinds(server) == ["time", "instruments", "instruments", "account"]
 
 
-async def test_a_second_account_and_a_second_start_do_not_read_the_instruments_again(
+async def test_a_second_account_or_start_does_not_reread_the_instruments(
     bybit: Bybit, tmp_path: Path
 ) -> None:
     async with bybit() as (server, _):
@@ -69,7 +69,7 @@ async def test_a_second_account_and_a_second_start_do_not_read_the_instruments_a
         assert kinds(server).count("instruments") == 2
 
 
-async def test_a_pass_over_a_flat_account_is_four_reads_at_once_leverage_and_order(bybit: Bybit) -> None:
+async def test_a_pass_over_a_flat_account_is_four_reads_leverage_and_order(bybit: Bybit) -> None:
     async with bybit() as (server, account):
         server.exchange.counts.clear()
         await asyncio.gather(
@@ -160,7 +160,7 @@ async def test_the_margin_mode_is_the_accounts(bybit: Bybit) -> None:
             await account.set_margin_mode("ETHUSDT", MarginMode.CROSS)
 
 
-async def test_the_margin_mode_is_switched_once_for_all_who_ask_at_the_same_time(bybit: Bybit) -> None:
+async def test_the_margin_mode_is_switched_once_for_concurrent_requests(bybit: Bybit) -> None:
     async with bybit() as (server, account):
         server.exchange.counts.clear()
         symbols = ("BTCUSDT", "ETHUSDT", "SOLUSDT")
@@ -168,7 +168,7 @@ async def test_the_margin_mode_is_switched_once_for_all_who_ask_at_the_same_time
         assert kinds(server) == ["settings"]
 
 
-async def test_a_margin_mode_that_the_operator_switches_shows_with_the_next_read(bybit: Bybit) -> None:
+async def test_a_margin_mode_the_operator_switched_shows_in_the_next_read(bybit: Bybit) -> None:
     """Of flat symbols, too: what is opened there would be in the other mode."""
     async with bybit() as (server, account):
         await account.prices(["BTCUSDT", "ETHUSDT"])
@@ -519,7 +519,7 @@ async def test_a_burst_of_orders_stays_within_the_limits(bybit: Bybit) -> None:
         assert not server.exchange.counts.refusals
 
 
-async def test_a_size_that_the_exchange_refuses_has_the_instruments_read_again_and_nobody_waits(
+async def test_a_refused_size_has_the_instruments_read_in_the_background(
     bybit: Bybit,
 ) -> None:
     async with bybit() as (server, account):
@@ -538,7 +538,7 @@ async def test_a_size_that_the_exchange_refuses_has_the_instruments_read_again_a
                 await asyncio.sleep(0.05)
 
 
-async def test_while_the_list_of_instruments_cannot_be_read_the_old_one_serves(bybit: Bybit) -> None:
+async def test_the_old_list_of_instruments_serves_while_reads_fail(bybit: Bybit) -> None:
     async with bybit() as (server, account):
         server.faults.add(Fault(kind=FaultKind.MAINTENANCE, route="instruments", times=None))
         server.exchange.counts.clear()

@@ -48,9 +48,7 @@ ACCOUNT = {
     ),
     "set leverage ok": "ack: test_leverage_is_set",
     "switch position mode ok": ("shape: test_emulated_settings_and_cancellations_have_the_recorded_form"),
-    "set margin mode failed": (
-        "error: test_a_margin_mode_that_cannot_be_set_is_refused_with_the_exchange_s_reason"
-    ),
+    "set margin mode failed": ("error: test_a_margin_mode_that_cannot_be_set_is_refused_with_the_reason"),
     "server time": "value: test_the_clock_is_compared_with_theirs",
     "api key info": "value: test_a_read_only_key_is_an_error",
     "ws auth success": "push: test_acknowledgements_of_the_stream_are_no_pushes",
@@ -97,7 +95,7 @@ async def test_leverage_is_set(tmp_path: Path) -> None:
         assert exchange.asked == ["/v5/position/set-leverage"]
 
 
-async def test_a_margin_mode_that_cannot_be_set_is_refused_with_the_exchange_s_reason(tmp_path: Path) -> None:
+async def test_a_margin_mode_that_cannot_be_set_is_refused_with_the_reason(tmp_path: Path) -> None:
     async with served(BYBIT, tmp_path) as (account, exchange):
         exchange.answer({"/v5/account/set-margin-mode": "set margin mode failed"})
         for _ in range(2):

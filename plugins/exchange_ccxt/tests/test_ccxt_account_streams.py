@@ -166,7 +166,7 @@ async def test_a_message_shows_that_the_feeds_of_its_connection_live() -> None:
         assert found.seen.calls[-1] == ("alive", Feed.PRICES)
 
 
-async def test_positions_are_up_once_one_was_pushed_where_nothing_confirms_it() -> None:
+async def test_positions_are_up_after_a_push_where_nothing_confirms_them() -> None:
     """That something was heard shows that the connection lives, not the subscription: ccxt waits for ever for some."""
     async with following(Adapter("positions")) as found:
         await found.go(REFUSAL_GRACE + 60)
@@ -229,7 +229,7 @@ async def test_an_order_without_a_client_order_id_has_none() -> None:
         assert found.seen.orders == [("", "BTCUSDT")]
 
 
-async def test_a_position_in_a_market_that_nobody_has_heard_of_asks_for_a_read() -> None:
+async def test_a_position_in_an_unknown_market_causes_a_read() -> None:
     async with following(Adapter("positions")) as found:
         found.push("positions", POSITION, symbol="NEW/USDT:USDT")
         assert (found.seen.changes, found.seen.positions) == (1, {})
@@ -282,7 +282,7 @@ async def test_a_silent_stream_is_hung_up_reported_once_and_tried_again() -> Non
 
 
 @pytest.mark.parametrize("lasts", [0.0, 0.3, 5.0])
-async def test_streams_that_are_closed_again_and_again_are_opened_ever_less_often(lasts: float) -> None:
+async def test_streams_closed_repeatedly_are_reopened_less_and_less_often(lasts: float) -> None:
     adapter = Adapter("orders", "positions", lasts=lasts, confirms=True)
     async with following(adapter) as found:
         await found.go(HOUR)
@@ -334,9 +334,7 @@ async def test_what_is_not_watched_any_more_is_down() -> None:
     assert not found.seen.live
 
 
-async def test_messages_that_nobody_understands_end_what_their_connection_carries_and_are_reported_once() -> (
-    None
-):
+async def test_unparsable_messages_end_their_feeds_and_are_logged_once() -> None:
     adapter = Adapter("orders", "tickers")
 
     def broken(message: Any) -> Any:

@@ -109,7 +109,7 @@ async def test_a_reduction_goes_first_then_an_increase_then_reads() -> None:
         max_size=60,
     )
 )
-def test_while_anyone_waits_for_a_window_nobody_below_him_gets_a_place_in_it(
+def test_a_waiter_for_a_window_is_not_overtaken_by_lower_priorities(
     asked: list[tuple[float, Priority, str, int]],
 ) -> None:
     went: list[tuple[float, float, Priority, str]] = []
@@ -219,7 +219,7 @@ async def test_a_full_window_holds_up_only_those_who_need_it() -> None:
     await asyncio.gather(*blocked)
 
 
-async def test_keys_have_windows_of_their_own_and_share_those_of_the_address() -> None:
+async def test_keys_have_their_own_windows_and_share_those_of_the_address() -> None:
     shared, _ = budget()
     one, other = (shared.share((ORDERS, ADDRESS), owner) for owner in "ab")
     loop = asyncio.get_running_loop()
@@ -291,7 +291,7 @@ async def test_during_a_long_ban_requests_come_back_at_once() -> None:
     assert asyncio.get_running_loop().time() == 0
 
 
-async def test_what_is_left_is_told_with_what_others_spent_and_is_nothing_during_a_pause() -> None:
+async def test_the_remaining_budget_counts_others_and_is_zero_in_a_pause() -> None:
     shared, _ = budget()
     windows = (Window("orders", 10, 100.0), Window("address", 40, 100.0, per_address=True))
     mine, other = (shared.share(windows, owner) for owner in "ab")

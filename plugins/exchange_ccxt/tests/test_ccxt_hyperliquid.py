@@ -41,7 +41,7 @@ CONTRACTS = "metaAndAssetCtxs (four"
 UNUSED = "outside: the plugin never asks for it, since "
 ACCOUNT = {
     "metaAndAssetCtxs (four coins; index in universe = asset id on the exchange, here re-packed)": (
-        "value: test_contracts_are_in_base_units_of_which_ten_dollars_are_the_least"
+        "value: test_contracts_are_in_base_units_with_a_minimum_of_ten_dollars"
     ),
     "meta (one coin, newer fields)": UNUSED + "the answer with prices has the same rows",
     "meta sample": UNUSED + "the answer with prices has the same rows",
@@ -108,7 +108,7 @@ def test_every_sample_is_checked_or_has_a_reason() -> None:
     assert complaints("hyperliquid", ACCOUNT, plugin="ccxt") == []
 
 
-async def test_contracts_are_in_base_units_of_which_ten_dollars_are_the_least() -> None:
+async def test_contracts_are_in_base_units_with_a_minimum_of_ten_dollars() -> None:
     async with hyperliquid() as exchange:
         coins = ("BTC", "ETH", "SOL", "ADA")
         found = [exchange.adapter.instrument(f"{coin}USDC", exchange.market(coin)) for coin in coins]

@@ -99,7 +99,7 @@ def link(tmp_path: Path, network: Exchange) -> Connection:
     return Connection(context, Adapter(options))
 
 
-async def test_the_structures_are_made_in_a_thread_and_the_requests_on_the_loop(
+async def test_structures_are_built_in_a_thread_and_requests_on_the_loop(
     link: Connection, network: Exchange
 ) -> None:
     await link.open()
@@ -148,7 +148,7 @@ async def test_who_gives_up_leaves_no_thread_waiting(link: Connection, network: 
     await link.close()
 
 
-async def test_host_names_are_found_out_while_all_of_the_loops_threads_are_taken(
+async def test_host_names_resolve_while_all_threads_of_the_loop_are_busy(
     link: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Threads that wait for requests must not be those that the requests wait for."""

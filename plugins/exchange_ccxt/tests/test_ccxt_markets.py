@@ -111,7 +111,7 @@ async def test_a_failing_refresh_leaves_the_old_ones_and_is_tried_again(tmp_path
     assert exchange.reads == 3
 
 
-async def test_a_list_that_cannot_be_read_for_hours_is_asked_for_now_and_then_and_told_once(
+async def test_an_unreadable_list_is_retried_rarely_and_reported_once(
     tmp_path: Path,
 ) -> None:
     """Every read of positions or prices asks for the list.
@@ -145,7 +145,7 @@ async def test_a_list_that_cannot_be_read_for_hours_is_asked_for_now_and_then_an
     logger.remove(sink)
 
 
-async def test_outdated_ones_are_read_again_in_the_background_at_most_every_five_minutes(
+async def test_outdated_ones_are_reread_at_most_every_five_minutes(
     tmp_path: Path,
 ) -> None:
     clock, exchange = Hand(), Exchange()
@@ -178,7 +178,7 @@ async def test_ones_that_cannot_be_read_for_days_stay_in_use(tmp_path: Path) -> 
     await refreshed(markets)
 
 
-async def test_very_old_ones_out_of_a_file_are_read_again_first_if_that_can_be(tmp_path: Path) -> None:
+async def test_very_old_ones_from_a_file_are_reread_first_if_possible(tmp_path: Path) -> None:
     clock = Hand()
     await MarketCache("x", clock, logger).get(Exchange().fetch, tmp_path / "m.json")
     clock.time += timedelta(days=2)

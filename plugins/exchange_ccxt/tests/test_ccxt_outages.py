@@ -63,7 +63,7 @@ async def test_one_that_waits_before_it_dials_again_holds_up_no_other() -> None:
     assert made == [0.0, 1.0, 30.0, 31.0]
 
 
-async def test_a_stream_is_dialled_again_within_minutes_whatever_the_exchange_says() -> None:
+async def test_a_stream_reconnects_within_minutes_whatever_retry_after_says() -> None:
     class Refused:
         def ws_dial_delay(self, url: str) -> float:
             del url

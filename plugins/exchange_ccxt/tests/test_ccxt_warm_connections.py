@@ -67,7 +67,7 @@ async def test_a_busy_connection_is_left_alone() -> None:
 
 
 @pytest.mark.parametrize("failure", [RuntimeError("a defect"), asyncio.CancelledError(), AssertionError()])
-async def test_a_ping_that_fails_as_nobody_expected_is_told_and_not_the_last(
+async def test_an_unexpected_ping_failure_is_reported_and_pings_continue(
     failure: BaseException, told: list[str]
 ) -> None:
     assert len(await pinged(Pinged([failure, type(failure)("again")]))) == 4

@@ -71,7 +71,7 @@ def test_hosts_outside_this_machine_are_refused() -> None:
 # --- opening ---------------------------------------------------------------------------------------------------
 
 
-async def test_opening_takes_four_requests_and_asks_nothing_of_the_accounts_type(open_harness: Any) -> None:
+async def test_opening_takes_four_requests_and_skips_the_account_type(open_harness: Any) -> None:
     async with open_harness() as harness:
         assert harness.requests == {"time": 1, "instruments": 1, "settings": 1, "balance": 1}
 
@@ -144,7 +144,7 @@ async def test_prices_come_in_one_request_whether_one_or_many(open_harness: Any)
 # --- orders, leverage, margin mode ------------------------------------------------------------------------------
 
 
-async def test_an_isolated_order_brings_leverage_and_mode_and_nothing_goes_before_it(
+async def test_an_isolated_order_carries_leverage_and_mode_in_one_request(
     open_harness: Any,
 ) -> None:
     async with open_harness() as harness:
@@ -183,7 +183,7 @@ async def test_a_cross_order_has_its_leverage_set_before(open_harness: Any) -> N
         assert (shown.margin_mode, shown.leverage) == (MarginMode.CROSS, 7)
 
 
-async def test_a_contract_in_the_other_mode_is_switched_when_its_first_order_meets_it(
+async def test_a_contract_in_the_other_mode_is_switched_by_its_first_order(
     open_harness: Any,
 ) -> None:
     async with open_harness() as harness:

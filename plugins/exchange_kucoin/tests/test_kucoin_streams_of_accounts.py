@@ -26,7 +26,7 @@ async def until(done: Callable[[], bool]) -> None:
             await asyncio.sleep(0.02)
 
 
-async def test_prices_orders_and_wallet_are_passed_on_and_nothing_is_read_unasked(open_harness: Any) -> None:
+async def test_prices_orders_and_wallet_are_pushed_without_extra_reads(open_harness: Any) -> None:
     async with open_harness(streams=True) as harness, harness.following() as seen:
         harness.kucoin.exchange.set_price(BTC, Decimal(85_000))
         await until(lambda: seen.prices.get("BTCUSDT") == 85_000)
@@ -60,7 +60,7 @@ async def test_the_pushed_wallet_is_exact(open_harness: Any) -> None:
         assert seen.equities[-1].wallet == Decimal("100000.123456789")
 
 
-async def test_lost_connections_are_reported_and_opened_again_with_new_tokens(open_harness: Any) -> None:
+async def test_lost_connections_are_reported_and_reopened_with_new_tokens(open_harness: Any) -> None:
     async with open_harness(streams=True) as harness, harness.following() as seen:
         tokens = set(harness.kucoin.tokens)
         harness.kucoin.tokens.clear()
@@ -102,7 +102,7 @@ async def test_two_accounts_share_markets_and_keep_their_own(open_harness: Any, 
 
 
 @pytest.mark.parametrize("refused", ["tradeOrders", "ticker"])
-async def test_a_subscription_that_is_refused_for_hours_leaves_no_connections_behind(
+async def test_a_subscription_refused_for_hours_leaks_no_connections(
     open_harness: Any, monkeypatch: pytest.MonkeyPatch, refused: str
 ) -> None:
     """Each attempt has a token, and so an address, of its own: ccxt would keep the connection before it, too."""
@@ -142,7 +142,7 @@ async def test_a_connection_that_is_given_up_while_it_is_made_is_closed(
         await until(lambda: len(harness.kucoin.connections) == 2)
 
 
-async def test_connections_that_cannot_be_made_for_hours_leave_nothing_behind(
+async def test_connections_that_fail_for_hours_leak_nothing(
     open_harness: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(account_streams, "FIRST_PAUSE", 0.005)

@@ -129,7 +129,7 @@ async def test_equity_is_wallet_and_profit(at_mexc: Any, make_order: Any) -> Non
         assert equity.free < equity.wallet - 1500
 
 
-async def test_contracts_that_take_no_orders_through_the_api_are_left_out_and_told_once(at_mexc: Any) -> None:
+async def test_contracts_without_api_orders_are_left_out_and_reported_once(at_mexc: Any) -> None:
     lines: list[str] = []
     sink = logger.add(lambda line: lines.append(str(line)), level="WARNING", format="{message}")
     try:
@@ -157,7 +157,7 @@ async def test_hedge_mode_is_refused_with_what_to_do(at_mexc: Any) -> None:
                 pass
 
 
-async def test_an_order_that_ends_for_the_position_mode_has_the_mode_looked_at(
+async def test_an_order_refused_for_the_position_mode_has_the_mode_checked(
     at_mexc: Any, make_order: Any
 ) -> None:
     """MEXC may take the order first; it must not be sent again and again."""

@@ -33,7 +33,7 @@ async def test_a_new_account_has_its_balance_and_no_positions(open_exchange: Ope
     assert (await account.positions()).value == {}
 
 
-async def test_an_order_fills_at_the_price_made_worse_by_slippage_and_costs_a_fee(
+async def test_an_order_fills_at_the_price_plus_slippage_and_costs_a_fee(
     open_exchange: OpenExchange, order: MakeOrder
 ) -> None:
     account = (await open_exchange(slippage="0.0002", fee="0.0006")).account
@@ -98,7 +98,7 @@ async def test_a_flat_symbol_whose_leverage_was_set_is_told_too(open_exchange: O
         ("Infinity", "quantity"),
     ],
 )
-async def test_an_order_that_breaks_a_size_rule_is_refused_by_the_rules_name(
+async def test_an_order_that_breaks_a_size_rule_is_refused_by_its_name(
     open_exchange: OpenExchange, order: MakeOrder, quantity: str, code: str
 ) -> None:
     limits = {"BTCUSDT": {"minimum_notional": 60, "largest_market_quantity": "0.4"}}
@@ -316,7 +316,7 @@ async def test_a_position_keeps_its_last_price_when_none_is_known(
     assert (await exchange.account.equity()).value.total == 10_000 - 50
 
 
-async def test_a_symbol_that_is_not_offered_is_left_out_and_its_order_refused(
+async def test_a_symbol_not_offered_is_left_out_and_its_order_refused(
     open_exchange: OpenExchange, order: MakeOrder
 ) -> None:
     account = (await open_exchange()).account

@@ -182,7 +182,7 @@ TestTieredBooks.settings = settings(max_examples=25)
 
 
 @given(held=quantities, price=prices, entry=prices, leverage=leverages)
-def test_an_isolated_position_is_liquidated_exactly_beyond_its_liquidation_price(
+def test_an_isolated_position_is_liquidated_just_beyond_its_price(
     held: Decimal, price: Decimal, entry: Decimal, leverage: int
 ) -> None:
     ledger = Ledger(wallet=Decimal(10**9), holdings={"BTCUSDT": Holding(symbol="BTCUSDT", leverage=leverage)})
@@ -250,7 +250,7 @@ def test_profit_of_cross_positions_is_no_margin_of_isolated_ones() -> None:
     )
 
 
-def test_entry_price_is_the_average_of_what_was_bought_and_stays_when_reduced() -> None:
+def test_entry_price_averages_purchases_and_survives_reductions() -> None:
     ledger = traded(traded(flat_ledger(), "ETHUSDT", 1, 1_000), "ETHUSDT", 3, 2_000)
     assert ledger.holding("ETHUSDT").entry_price == 1_750
     reduced = traded(ledger, "ETHUSDT", -2, 3_000)
@@ -258,7 +258,7 @@ def test_entry_price_is_the_average_of_what_was_bought_and_stays_when_reduced() 
     assert reduced.wallet == OPENING + 2 * (3_000 - 1_750)
 
 
-def test_an_isolated_liquidation_costs_its_margin_and_touches_no_other_position() -> None:
+def test_an_isolated_liquidation_costs_only_its_own_margin() -> None:
     ledger = flat_ledger().levered("ETHUSDT", 10, MarginMode.ISOLATED, MAINTENANCE)
     ledger = traded(traded(ledger, "ETHUSDT", 10, 2_000), "XRPUSDT", 1_000, 1)
     after, (lost,) = ledger.marked({"ETHUSDT": Decimal(1_000)}).liquidated(MAINTENANCE)

@@ -189,7 +189,7 @@ def world(tmp_path: Path) -> World:
 # -- prices and rules
 
 
-async def test_orders_fill_at_the_live_ask_and_bid_and_are_valued_at_the_mark(
+async def test_orders_fill_at_live_ask_and_bid_and_are_valued_at_the_mark(
     world: World, order: MakeOrder
 ) -> None:
     world.public.quoted["BTCUSDT"] = quote(60_000, bid=59_990, ask=60_010)
@@ -238,7 +238,7 @@ async def test_what_is_not_pushed_is_read(world: World) -> None:
 # -- outages
 
 
-async def test_an_outage_is_one_event_and_newer_prices_of_signals_count_until_it_ends(
+async def test_an_outage_is_one_event_and_signal_prices_apply_until_its_end(
     world: World, order: MakeOrder
 ) -> None:
     async with world.run() as account:
@@ -314,9 +314,7 @@ async def test_the_doctor_says_what_the_exchange_offers(world: World) -> None:
         assert "cannot be reached: no route to host" in finding.text
 
 
-async def test_an_old_price_of_a_signal_liquidates_nothing_when_the_engine_starts(
-    world: World, order: MakeOrder
-) -> None:
+async def test_an_old_signal_price_liquidates_nothing_at_start(world: World, order: MakeOrder) -> None:
     world.state(30_000)
     await asyncio.sleep(60)
     async with world.run() as account:
@@ -334,7 +332,7 @@ async def test_an_old_price_of_a_signal_liquidates_nothing_when_the_engine_start
 # -- maintenance tiers
 
 
-async def test_a_large_position_is_liquidated_by_its_tier_sooner_than_by_the_flat_share(
+async def test_a_large_position_is_liquidated_by_its_tier_not_a_flat_share(
     world: World, order: MakeOrder
 ) -> None:
     flat, tiered = world, RiskTier(floor=D(100_000), rate=D("0.05"))
@@ -355,9 +353,7 @@ async def test_a_large_position_is_liquidated_by_its_tier_sooner_than_by_the_fla
     }
 
 
-async def test_what_live_prices_no_longer_carry_is_liquidated_without_being_asked(
-    world: World, order: MakeOrder
-) -> None:
+async def test_what_live_prices_no_longer_support_is_liquidated(world: World, order: MakeOrder) -> None:
     async with world.run() as account:
         await account.set_leverage("BTCUSDT", 10, MarginMode.ISOLATED)
         await account.place_order(order("0.1"))
@@ -411,9 +407,7 @@ async def test_only_what_was_held_at_the_time_is_charged(world: World, order: Ma
         assert not account.books.funded_until()
 
 
-async def test_fundings_of_the_time_that_the_engine_was_down_are_charged_once(
-    world: World, order: MakeOrder
-) -> None:
+async def test_funding_from_while_the_engine_was_down_is_charged_once(world: World, order: MakeOrder) -> None:
     async with world.run() as account:
         await account.place_order(order("0.1"))
         announce(world, 1, settled="0.0001")
@@ -457,7 +451,7 @@ async def test_a_funding_that_fell_into_an_outage_is_charged_after_it(world: Wor
         assert world.told() == ["outage", "recovery"]
 
 
-async def test_funding_takes_an_isolated_positions_margin_when_nothing_else_is_left(
+async def test_funding_reduces_isolated_margin_when_nothing_else_is_left(
     world: World, order: MakeOrder
 ) -> None:
     async with world.run(balance=600) as account:

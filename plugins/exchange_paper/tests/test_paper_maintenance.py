@@ -109,7 +109,7 @@ def test_the_history_counts_before_what_was_announced() -> None:
 
 
 @given(st.lists(st.tuples(hours, st.decimals("-5", "5", places=3)), unique_by=lambda trade: trade[0]), hours)
-def test_what_was_held_at_a_time_follows_from_what_is_held_and_the_trades_since(
+def test_an_earlier_position_follows_from_the_present_and_the_trades(
     trades: list[tuple[datetime, Decimal]], time: datetime
 ) -> None:
     now = sum((quantity for _, quantity in trades), D(0))

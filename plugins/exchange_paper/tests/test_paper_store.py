@@ -86,7 +86,7 @@ async def test_an_id_stays_taken_over_a_restart(open_exchange: OpenExchange, ord
         await exchange.account.place_order(order("0.1", client_id="mine"))
 
 
-async def test_another_balance_in_settings_does_not_refill_a_running_account(
+async def test_another_balance_does_not_refill_a_running_account(
     open_exchange: OpenExchange, log: list[str]
 ) -> None:
     first = await open_exchange(balance=500)

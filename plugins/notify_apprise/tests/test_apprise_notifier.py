@@ -115,7 +115,7 @@ async def test_the_answer_decides(status: int, error: type[Exception]) -> None:
     assert "horse" not in f"{raised.value!r}"
 
 
-async def test_one_service_that_takes_a_notice_is_enough_and_one_that_is_gone_holds_up_no_other() -> None:
+async def test_one_service_that_accepts_a_notice_is_enough() -> None:
     async with services() as here:
         made = notifier(*(f"{here.url}/{name}" for name in ("one", "two", "three")))
         here.answers |= {"/one": 401, "/three": 400}
@@ -127,7 +127,7 @@ async def test_one_service_that_takes_a_notice_is_enough_and_one_that_is_gone_ho
             await made.notify(outage())
 
 
-async def test_nothing_waits_for_a_service_that_hangs_and_it_is_not_asked_over_and_over() -> None:
+async def test_a_hanging_service_delays_nothing_and_is_not_called_again() -> None:
     async with services() as here:
         here.hold.clear()
         made = notifier(f"{here.url}/one", timeout="1s")
@@ -153,7 +153,7 @@ async def test_nothing_waits_for_a_service_that_hangs_and_it_is_not_asked_over_a
         assert here.asked[-2:] == ["/one", "/two"], "one that hangs keeps no other from being told"
 
 
-async def test_nobody_there_is_no_reason_to_give_up_and_apprise_says_nothing_of_its_own() -> None:
+async def test_an_unreachable_service_is_retried_and_apprise_stays_silent() -> None:
     said: list[logging.LogRecord] = []
     handler = logging.Handler()
     handler.emit = said.append  # type: ignore[assignment,method-assign]
@@ -165,7 +165,7 @@ async def test_nobody_there_is_no_reason_to_give_up_and_apprise_says_nothing_of_
     assert not said, "an outage is logged once, by the engine"
 
 
-async def test_an_address_that_apprise_does_not_know_is_named_by_its_number_and_scheme() -> None:
+async def test_an_unknown_apprise_address_is_named_by_number_and_scheme() -> None:
     with pytest.raises(ConfigError, match="number 1: there is no service nonsense://") as raised:
         await notifier(f"nonsense://{QUOTED}").notify(outage())
     assert "horse" not in str(raised.value)

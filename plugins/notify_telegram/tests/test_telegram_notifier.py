@@ -124,7 +124,7 @@ async def test_the_answer_decides(fault: Refused, error: type[Exception], said: 
             assert raised.value.retry_after == 7
 
 
-async def test_nobody_there_is_no_reason_to_give_up_and_the_token_stays_secret() -> None:
+async def test_an_unreachable_service_is_retried_and_the_token_stays_secret() -> None:
     async with bot_api() as api, http_session() as session:
         api.gone = True
         with pytest.raises(NotReady, match="Telegram: cannot be reached") as raised:
@@ -138,7 +138,7 @@ async def test_a_text_longer_than_a_message_is_cut() -> None:
         assert api.texts(101)[0].endswith("x …")
 
 
-async def test_one_question_that_waits_holds_up_no_other_and_a_defect_ends_with_its_message() -> None:
+async def test_a_waiting_question_delays_no_other_and_a_defect_ends_alone() -> None:
     control = Control()
     control.free.clear()
     async with bot_api() as api, answering(api, control) as task:
@@ -152,7 +152,7 @@ async def test_one_question_that_waits_holds_up_no_other_and_a_defect_ends_with_
         assert not task.done()
 
 
-async def test_a_command_is_carried_out_though_the_words_for_it_are_not_taken() -> None:
+async def test_a_command_is_executed_though_its_confirmation_is_not_sent() -> None:
     control = Control()
     async with bot_api() as api, answering(api, control):
         api.say(ADA, "/halt: now")
@@ -169,7 +169,7 @@ async def test_a_command_is_carried_out_though_the_words_for_it_are_not_taken() 
         assert len(control.done) == 1
 
 
-async def test_a_second_program_that_asks_for_updates_is_named_and_both_go_on_trying() -> None:
+async def test_a_second_program_polling_for_updates_is_named_and_retried() -> None:
     async with bot_api() as api, answering(api, Control()) as first:
         await until(lambda: "getUpdates" in api.calls)
         async with answering(api, Control()):

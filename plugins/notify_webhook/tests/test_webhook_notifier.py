@@ -135,7 +135,7 @@ async def test_for_how_long_to_be_patient(said: str, seconds: float | None) -> N
 
 
 @pytest.mark.real_clock
-async def test_nobody_there_is_no_reason_to_give_up_and_the_address_stays_secret() -> None:
+async def test_an_unreachable_address_is_retried_and_stays_secret() -> None:
     async with ClientSession() as session:
         made = options(url=f"http://127.0.0.1:9/{SECRET}")
         context = NotifierContext(
