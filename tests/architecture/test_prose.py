@@ -1,4 +1,4 @@
-"""Docstrings, comments, messages and documents are written in plain technical English.
+"""Docstrings, comments, messages, documents and names of tests are written in plain technical English.
 
 Folders that were written earlier have an allowance in ``prose_allowances.toml``, which may only fall::
 
@@ -70,6 +70,10 @@ def check(order):
 '''
 
 
+LONGEST_TEST_NAME = 65
+"""Characters of a test's name: a short statement."""
+
+
 class Text(NamedTuple):
     """A docstring, comment, message or paragraph, in one line."""
 
@@ -134,6 +138,14 @@ def findings(text: Text) -> Iterator[Finding]:
             yield Finding(text.path, text.line, words[match.start() : match.end() + 20].strip(), instead)
 
 
+def long_names(path: str, source: str) -> Iterator[Finding]:
+    """Yield the tests of a module whose names are too long to read in a report."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_"):
+            if len(node.name) > LONGEST_TEST_NAME:
+                yield Finding(path, node.lineno, node.name, f"at most {LONGEST_TEST_NAME} characters")
+
+
 def folder_of(path: str) -> str:
     """Return the room, package or folder that a file is counted with."""
     return "/".join(Path(path).parent.parts[:2]) or "."
@@ -146,8 +158,11 @@ def found_in_repo() -> list[Finding]:
     found = []
     for file in sorted(files):
         path = file.relative_to(ROOT).as_posix()
+        source = file.read_text("utf-8")
         texts = python_texts if file.suffix == ".py" else markdown_texts
-        found += [finding for text in texts(path, file.read_text("utf-8")) for finding in findings(text)]
+        found += [finding for text in texts(path, source) for finding in findings(text)]
+        if file.suffix == ".py":
+            found += long_names(path, source)
     return found
 
 
@@ -206,6 +221,12 @@ def test_wording_is_found_in_docstrings_comments_and_messages() -> None:
 def test_wording_is_found_in_documents_but_not_in_their_code(document: str, lines: list[int]) -> None:
     found = [finding for text in markdown_texts("example.md", document) for finding in findings(text)]
     assert [finding.line for finding in found] == lines
+
+
+@pytest.mark.parametrize(("length", "number"), [(LONGEST_TEST_NAME, 0), (LONGEST_TEST_NAME + 1, 1)])
+def test_a_long_test_name_is_found(length: int, number: int) -> None:
+    name = "test_".ljust(length, "x")
+    assert len(list(long_names("example.py", f"async def {name}(): ..."))) == number
 
 
 def main(*arguments: str) -> None:
