@@ -24,7 +24,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 ALLOWANCES = Path(__file__).with_name("prose_allowances.toml")
-PACKAGES = ("te_core", "plugins", "emulators", "bench", "release", "tests")
+PACKAGES = ("te_core", "plugins", "emulators", "bench", "fuzz", "harness", "tools", "release", "tests")
 DOCUMENTS = ("*.md", "docs/**/*.md", "plugins/*/README.md", "emulators/*.md", "tests/**/*.md")
 
 OPENING_VERBS = {
@@ -141,9 +141,11 @@ def findings(text: Text) -> Iterator[Finding]:
 def long_names(path: str, source: str) -> Iterator[Finding]:
     """Yield the tests of a module whose names are too long to read in a report."""
     for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_"):
-            if len(node.name) > LONGEST_TEST_NAME:
-                yield Finding(path, node.lineno, node.name, f"at most {LONGEST_TEST_NAME} characters")
+        match node:
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) if (
+                name.startswith("test_") and len(name) > LONGEST_TEST_NAME
+            ):
+                yield Finding(path, node.lineno, name, f"at most {LONGEST_TEST_NAME} characters")
 
 
 def folder_of(path: str) -> str:

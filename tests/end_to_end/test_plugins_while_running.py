@@ -41,7 +41,7 @@ def listed(home: Home, name: str) -> dict[str, Any]:
     return found
 
 
-def test_a_changed_file_asks_for_a_restart_and_a_test_says_what_it_tested(
+def test_a_changed_file_needs_a_restart_and_a_test_names_its_version(
     home: Home, start: Callable[[Home], EngineProcess]
 ) -> None:
     folder = home.folder / "my_plugins"

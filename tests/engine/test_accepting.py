@@ -108,7 +108,7 @@ async def test_nothing_is_accepted_that_is_not_known_or_not_the_engines(tmp_path
         assert world.whole_state()["commands"] == []
 
 
-async def test_an_accepted_position_is_closed_by_a_flatten_and_halted_by_a_halt(tmp_path: Path) -> None:
+async def test_an_accepted_position_obeys_flatten_and_halt(tmp_path: Path) -> None:
     async with scene(tmp_path, accounts__one__drift="alert") as world:
         await changed_by_hand(world, "0.04")
         await world.command(ACCEPT, "one", wait=30)
@@ -118,7 +118,7 @@ async def test_an_accepted_position_is_closed_by_a_flatten_and_halted_by_a_halt(
         assert world.held() == 0
 
 
-async def test_symbols_that_a_resume_leaves_flat_open_with_their_next_signal(tmp_path: Path) -> None:
+async def test_symbols_left_flat_by_a_resume_open_with_their_next_signal(tmp_path: Path) -> None:
     async with scene(tmp_path) as world:
         await world.command(HALT, wait=5)
         await world.say("0.5", wait=10)

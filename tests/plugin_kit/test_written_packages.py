@@ -85,9 +85,7 @@ def listed(te: Path, folder: Path) -> dict[str, tuple[str, str, str]]:
     }
 
 
-def test_installed_from_wheels_they_are_discovered_and_pass_their_own_tests(
-    bare_environment: Path, stranger: Path
-) -> None:
+def test_wheels_are_discovered_and_pass_their_own_tests(bare_environment: Path, stranger: Path) -> None:
     expected = {name: (package, "loaded", section) for name, package, section in WRITTEN.values()}
     assert listed(bare_environment.with_name("te"), stranger) == expected
     for _, distribution, _ in WRITTEN.values():

@@ -73,7 +73,7 @@ async def test_a_file_that_everybody_can_write_is_refused(folder: Path) -> None:
     assert "oracle" not in registry.sources
 
 
-async def test_a_package_of_the_same_name_is_a_conflict_that_the_settings_decide(
+async def test_settings_decide_between_a_file_and_a_package_of_its_name(
     folder: Path, install: Install
 ) -> None:
     install("oracle")

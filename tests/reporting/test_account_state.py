@@ -89,7 +89,7 @@ async def test_what_fails_is_told_by_its_reads_and_once(tmp_path: Path) -> None:
         assert one["read"]["positions"]["unknown"]
 
 
-async def test_the_margin_is_not_known_while_the_equity_is_from_before_the_newest_order(
+async def test_the_margin_is_unknown_while_the_equity_predates_an_order(
     tmp_path: Path,
 ) -> None:
     async with scene(tmp_path, streams=True) as world:

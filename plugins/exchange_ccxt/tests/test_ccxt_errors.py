@@ -143,9 +143,7 @@ def test_what_a_proxy_or_a_redirect_did_says_so(adapter: ExchangeAdapter) -> Non
 
 
 @pytest.mark.parametrize("status", [401, 407, 500, 502])
-def test_a_proxy_s_page_stops_no_account_and_resolves_no_order(
-    adapter: ExchangeAdapter, status: int
-) -> None:
+def test_a_proxy_s_page_stops_no_account_and_resolves_no_order(adapter: ExchangeAdapter, status: int) -> None:
     last_response.set(Response(status, {}, "<html>go away</html>"))
     error = ccxt_error("AuthenticationError" if status < 500 else "ExchangeError")
     assert isinstance(translate_error(error, adapter, what="x", sending=True), OutcomeUnknown)
