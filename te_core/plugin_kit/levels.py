@@ -37,9 +37,9 @@ class Level(IntEnum):
 
 
 MEANING = {
-    Level.BRONZE: "It loads, and says what it is.",
-    Level.SILVER: "It is checked: by types, by tests, by the suite that every exchange passes.",
-    Level.GOLD: "It is fit for other people's money: what goes wrong was tried, and somebody answers for it.",
+    Level.BRONZE: "The plugin loads and is described.",
+    Level.SILVER: "The plugin is checked by types, tests and the conformance suite.",
+    Level.GOLD: "The plugin is fit for other people's money: failures were tested, and someone is responsible for it.",
 }
 
 
@@ -93,7 +93,14 @@ def judge(evidence: Evidence) -> tuple[Level, Sequence[Finding]]:
 def table() -> Iterator[str]:
     """Write the needs as a Markdown table for each level, a line each."""
     for level, meaning in MEANING.items():
-        yield from (f"## {str(level).capitalize()}", "", meaning, "", "| need | what it means |", "|---|---|")
+        yield from (
+            f"## {str(level).capitalize()}",
+            "",
+            meaning,
+            "",
+            "| requirement | meaning |",
+            "|---|---|",
+        )
         for need in NEEDS:
             if need.level is level:
                 whose = f" ({', '.join(sorted(need.kinds))} only)" if need.kinds else ""
@@ -285,13 +292,13 @@ NEEDS = (
     Need(
         name="metadata",
         level=Level.BRONZE,
-        text="`[project]` states version, description and the Python versions that it runs on",
+        text="`[project]` states version, description and supported Python versions",
         check=_metadata,
     ),
     Need(
         name="core",
         level=Level.BRONZE,
-        text="it asks for the core with a lower and an upper bound, and this core is within them",
+        text="it requires the core with a lower and an upper bound, and this core is within them",
         check=_core,
     ),
     Need(
@@ -303,7 +310,7 @@ NEEDS = (
     Need(
         name="settings",
         level=Level.BRONZE,
-        text="its settings refuse unknown keys, and every key says what it means (for `te configure`)",
+        text="its settings refuse unknown keys, and every key is documented (for `te configure`)",
         check=_settings,
     ),
     Need(
@@ -320,22 +327,24 @@ NEEDS = (
         check=_conformance,
         kinds=EXCHANGE,
     ),
-    Need(name="readme", level=Level.SILVER, text="its README names every setting", check=_readme),
-    Need(name="licence", level=Level.SILVER, text="it states a licence and has its text", check=_licence),
+    Need(name="readme", level=Level.SILVER, text="its README describes every setting", check=_readme),
+    Need(
+        name="licence", level=Level.SILVER, text="it declares a licence and includes its text", check=_licence
+    ),
     Need(
         name="troubles",
         level=Level.GOLD,
-        text="no case of the suite is skipped for what the emulator cannot do: lost answers, bad keys, "
-        "rate limits, partial fills, reads that fail, trades by hand",
+        text="no case of the suite is skipped because the emulator lacks an ability: lost responses, bad keys, "
+        "rate limits, partial fills, failing reads, manual trades",
         check=_tried_failures,
         kinds=EXCHANGE,
     ),
     Need(name="ci", level=Level.GOLD, text="a workflow checks every change", check=_ci),
-    Need(name="changes", level=Level.GOLD, text="a CHANGELOG says what users notice", check=_changes),
+    Need(name="changes", level=Level.GOLD, text="a CHANGELOG lists user-visible changes", check=_changes),
     Need(
         name="contact",
         level=Level.GOLD,
-        text="`[project.urls]` says where the source is and where to report a problem",
+        text="`[project.urls]` links to the source and to a place for reporting problems",
         check=_contact,
     ),
 )

@@ -12,17 +12,17 @@ from te_core.testing import virtual_clock
 from tests.hostile.cases import CASES, GROUPS, WAYS, Case, outcome
 
 PAGE = Path(__file__).parents[2] / "docs" / "hostile-plugins.md"
-HEAD = """# What a hostile plugin can do, and what the engine says
+HEAD = """# Hostile plugins
 
-A plugin is somebody's code with somebody's bugs. For each way to fail there is a test with a plugin that fails like
-that from its first call on, in an engine whose other source and account are honest: a second after each of their
-signals the honest account holds what it should, before, during and after, and the engine stops when it is told to. This
-table is made from those tests, with what the engine says of the plugin in `te status`, its history or its log;
-`(*file:line*)` stands for the line of the plugin's code.
+Plugins contain bugs. For each kind of failure a test runs a plugin that fails in that way from its first call on, in
+an engine whose other source and account work correctly: a second after each signal, the correct account holds what it
+should, before, during and after the failure, and the engine stops when it is told to. This table is generated from
+those tests and shows what the engine reports about the plugin in `te status`, its history or its log; `(*file:line*)`
+stands for the line of the plugin's code.
 
-What no process can contain in itself: code that blocks the event loop (`time.sleep`, an endless loop) stops everything
-while it blocks. The watchdog reports it with the line that blocks (`stall`). Code that means harm can do whatever the
-engine may do: install only plugins that you trust.
+One failure cannot be contained within a process: code that blocks the event loop (`time.sleep`, an endless loop) stops
+everything while it blocks. The watchdog reports it with the blocking line (`stall`). Malicious code can do whatever
+the engine may do: install only plugins that you trust.
 """
 
 
@@ -37,7 +37,7 @@ def page(said: Mapping[Case, str]) -> str:
     parts = [HEAD]
     for kind in GROUPS:
         parts.append(
-            f"\n## {kind.capitalize()}s\n\n| what | does | the engine says, or does |\n|---|---|---|\n"
+            f"\n## {kind.capitalize()}s\n\n| part | failure | report or reaction of the engine |\n|---|---|---|\n"
         )
         parts.append("\n".join(row(case, says) for case, says in said.items() if case.kind == kind) + "\n")
     return "".join(parts)

@@ -1,4 +1,4 @@
-"""docs/plugin-levels.md as the table in code says it: ``python -m tests.plugin_kit.levels_page`` writes it."""
+"""docs/plugin-levels.md, generated from the table in the code: ``python -m tests.plugin_kit.levels_page`` writes it."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ PAGE = Path(__file__).parents[2] / "docs" / "plugin-levels.md"
 INTRODUCTION = """\
 # Quality levels of plugins
 
-`te plugin check PATH` reports how far a plugin is and what the next level needs, and prints a badge. Each level needs
-what the one before it needs. What cannot be checked, because mypy or pytest is not installed, is not met.
+`te plugin check PATH` reports a plugin's level and what the next level requires, and prints a badge. Each level includes
+the requirements of the previous one. A requirement that cannot be checked (mypy or pytest is not installed) is not met.
 
     te plugin check . --at-least silver --badge badge.svg
 
-A package as `te plugin new` writes it is silver. What is left for gold is for its author to say.
+A package written by `te plugin new` is silver. The rest for gold is up to its author.
 
 """
 
