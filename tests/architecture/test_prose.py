@@ -55,6 +55,7 @@ WORDING = {
 }
 """Regular expressions over sentences, and what to write."""
 
+CODE = re.compile(r"(`+)(?:(?!\1).)+\1")
 PARAGRAPH = re.compile(r"^.*\S.*\n?(?:^(?! *(?:[*|#-]|\d+\.) )(?=.*\S).*\n?)*", flags=re.M)
 """A paragraph, a list item or a row of a table."""
 
@@ -66,7 +67,7 @@ def check(order):
     """Check what is no longer open: there is no other way."""
     log.warning("the stream is well again")
     raise Refused(f"{order}: what is beside it")
-    return "shall: a value, not prose"
+    return "shall: a value, not prose"  # nor is code: ``shall``
 '''
 
 
@@ -123,14 +124,13 @@ def markdown_texts(path: str, source: str) -> Iterator[Text]:
     blank = re.compile(r"[^\n]")
     source = re.sub(r"^( *)```.*?^\1```", lambda code: blank.sub("", code[0]), source, flags=re.S | re.M)
     source = re.sub(r"(?<=\n\n)(?: {4}.*\n)+", lambda code: blank.sub("", code[0]), source)
-    source = re.sub(r"`[^`\n]*`", "`…`", source)
     for paragraph in PARAGRAPH.finditer(source):
         yield Text(path, source.count("\n", 0, paragraph.start()) + 1, paragraph[0])
 
 
 def findings(text: Text) -> Iterator[Finding]:
     """Yield what a text words in a way that the tables above replace."""
-    words = re.sub(r"\s+", " ", text.words).strip()
+    words = re.sub(r"\s+", " ", CODE.sub("…", text.words)).strip()
     if text.is_docstring and (verb := re.match(rf"({'|'.join(OPENING_VERBS)})s?\b", words)):
         yield Finding(text.path, text.line, verb[0], OPENING_VERBS[verb[1]])
     for pattern, instead in WORDING.items():

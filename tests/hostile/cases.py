@@ -204,7 +204,7 @@ def attacked(base: type[Any], case: Case) -> type[Any]:
 
 
 class Source(SignalSource):
-    """Says nothing, and answers every alert."""
+    """Publishes nothing, and answers every alert."""
 
     def __init__(self, context: Any) -> None:
         self.context = context
@@ -263,7 +263,7 @@ class Check(RiskCheck):
 
 
 class Watcher(Observer):
-    """Looks on."""
+    """Ignores everything."""
 
     def __init__(self, context: Any) -> None:
         self.context = context

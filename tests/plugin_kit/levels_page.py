@@ -10,8 +10,9 @@ PAGE = Path(__file__).parents[2] / "docs" / "plugin-levels.md"
 INTRODUCTION = """\
 # Quality levels of plugins
 
-`te plugin check PATH` reports a plugin's level and what the next level requires, and prints a badge. Each level includes
-the requirements of the previous one. A requirement that cannot be checked (mypy or pytest is not installed) is not met.
+`te plugin check PATH` reports a plugin's level and what the next level requires, and prints a badge. Each level
+includes the requirements of the previous one. A requirement that cannot be checked (mypy or pytest is not installed)
+is not met.
 
     te plugin check . --at-least silver --badge badge.svg
 
