@@ -141,7 +141,7 @@ def snapshot(engine: EngineProcess) -> dict[str, Any]:
     """Return all that malformed input must not change: what the engine reports, and every row it trades by."""
     state = engine.state()
     for source in state["sources"].values():
-        del source["counters"]
+        del source["counters"], source["refused_24h"]  # refusals are counted, that is what they are for
     with closing(sqlite3.connect(f"{engine.journal.as_uri()}?mode=ro", uri=True)) as journal:
         rows = {table: journal.execute(f"SELECT * FROM {table} ORDER BY 1").fetchall() for table in TABLES}
         rows["events"] = journal.execute("SELECT * FROM events WHERE kind <> 'refused' ORDER BY 1").fetchall()

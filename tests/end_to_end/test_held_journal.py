@@ -30,6 +30,7 @@ def test_what_cannot_be_persisted_gets_503_and_succeeds_on_retry(home: Home, eng
     status, answer = engine.post(ALERT)
     assert status == 200, answer
     engine.until_position("BTCUSDT", "0.09")
+    engine.wait(lambda: "alerts are persisted again" in home.log() and "journal recovered" in home.log())
     log = home.log()
     assert log.count("WARNING source=tradingview: cannot persist alerts; answering 503") == 1
     assert log.count("INFO    source=tradingview: alerts are persisted again, after 4 were answered 503") == 1
