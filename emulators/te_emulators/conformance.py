@@ -44,9 +44,11 @@ LASTING = {
 STOPS = {Ability.REFUSE_STOP, Ability.FILL_STOP_IN_PART, Ability.LAPSE_STOPS}
 LEVERAGE_IN_ORDERS = {"kucoin", "mexc"}
 """Where the leverage of what is opened comes with the order."""
+EQUITY_WITH_POSITIONS = {"hyperliquid"}
+"""Where one response has both, so that neither can be lost alone."""
 
-HARMLESS = {"login", "lookup", "other"}
-"""Kinds of request that change nothing, whatever their method."""
+HARMLESS = {"login", "lookup", "other", "positions", "balance", "tickers", "instruments", "time"}
+"""Kinds of request that change nothing, whatever their method: at some exchanges every read is a POST."""
 
 SERVING: set[asyncio.Task[None]] = set()
 """Event loops hold weak references to tasks: without this a server would be collected with its venue, half stopped."""
@@ -86,7 +88,8 @@ class EmulatedHarness(ExchangeHarness):
         prepare: Callable[[WireServer], None] = lambda server: None,
     ) -> None:
         self.clock = SystemClock()
-        self.abilities = frozenset(Ability)
+        together = {Ability.LOSE_EQUITY} if name in EQUITY_WITH_POSITIONS else set()
+        self.abilities = frozenset(Ability) - together
         self.symbols = symbols
         self.server = server(name, balance=balance, coin=coin)
         self._coin = coin

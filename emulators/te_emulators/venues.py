@@ -26,8 +26,11 @@ STAND_INS = {
     "okx": "te_emulators.standins.okx:OkxServer",
     "bitget": "te_emulators.standins.bitget:BitgetServer",
     "binance": "te_emulators.standins.binance:BinanceServer",
+    "hyperliquid": "te_emulators.standins.hyperliquid:HyperliquidServer",
 }
 """Small ones, for the plugin of any exchange: only what it asks for over HTTP."""
+IN_USDC = {"hyperliquid"}
+"""Exchanges whose contracts pay in USDC anyway."""
 
 
 def server(
@@ -51,7 +54,7 @@ def server(
     made: WireServer = getattr(importlib.import_module(module), name)(
         faults=faults, latency=latency, clock=clock, limits=limits
     )
-    if coin == COIN:
+    if coin == COIN and venue not in IN_USDC:
         list_usdc(venue, made.exchange)
     made.exchange.open_account(
         "main", key=key, secret=secret, passphrase=passphrase, balance=balance, coin=coin

@@ -9,6 +9,7 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,12 +23,15 @@ from te_core.api import (
     RateLimited,
     TradeEngineError,
 )
-from te_emulators.accounts import order
+from te_emulators.accounts import connected, order
+from te_emulators.standins.hyperliquid import PRIVATE_KEY, WALLET
+from te_emulators.venues import running
 from te_exchange_ccxt.adapter.generic import GenericAdapter, GenericOptions
 from te_exchange_ccxt.client.client_factory import close_client, create_client
 from te_exchange_ccxt.client.error_classification import classify_error, translate_error
 from te_exchange_ccxt.errors import ErrorKind
 from te_exchange_ccxt.lazy_ccxt import BaseError, exchange_class
+from te_exchange_ccxt.plugin import CCXT
 from te_exchange_ccxt.responses import last_response
 from tests.samples.accounting import complaints
 from tests.samples.reader import response
@@ -239,3 +243,15 @@ async def test_an_order_that_there_is_not() -> None:
         with pytest.raises(BaseError()) as caught:
             await exchange.client.fetch_order("1")
         assert classify_error(caught.value, exchange.adapter)[0] is ErrorKind.NOT_FOUND
+
+
+async def test_an_account_opens_and_trades(tmp_path: Path) -> None:
+    """ccxt copies tables that its read of the contracts makes; the plugin reads them with another client."""
+    keys = {"wallet_address": WALLET, "private_key": PRIVATE_KEY}
+    options = {"exchange": "hyperliquid", "settle": "USDC", "config": SWAPS, **keys}
+    async with (
+        running("hyperliquid", coin="USDC") as server,
+        connected(CCXT, server, tmp_path, **options) as account,
+    ):
+        await account.place_order(order("0.02", "ETHUSDC"))
+        assert (await account.positions()).value["ETHUSDC"].quantity == D("0.02")

@@ -26,9 +26,14 @@ TIMEOUT = 10_000
 
 def offline_client(adapter: ExchangeAdapter, base: Any) -> Any:
     """Return a client that never connects: it only holds tables."""
-    return transport_class(base, adapter.client_mixins)(
+    exchange = transport_class(base, adapter.client_mixins)(
         {"enableRateLimit": False, "logger": SILENT, **adapter.config()}
     )
+    for name in exchange.options.get("marketHelperProps") or ():
+        exchange.options.setdefault(
+            name, None
+        )  # ccxt copies them with the tables, and expects a read to set them
+    return exchange
 
 
 def create_client(adapter: ExchangeAdapter, base: Any) -> Any:
