@@ -26,9 +26,12 @@ STAND_INS = {
     "okx": "te_emulators.standins.okx:OkxServer",
     "bitget": "te_emulators.standins.bitget:BitgetServer",
     "binance": "te_emulators.standins.binance:BinanceServer",
-    "hyperliquid": "te_emulators.standins.hyperliquid:HyperliquidServer",
 }
 """Small ones, for the plugin of any exchange: only what it asks for over HTTP."""
+FOR_EXAMPLES = {
+    "hyperliquid": "te_emulators.standins.hyperliquid:HyperliquidServer",
+}
+"""For a plugin among the examples; the suite was not run here with the plugin of any exchange."""
 IN_USDC = {"hyperliquid"}
 """Exchanges whose contracts pay in USDC anyway."""
 
@@ -50,7 +53,7 @@ def server(
 
     With ``coin`` "USDC" the account holds that, and contracts that pay in it are listed too.
     """
-    module, _, name = (VENUES | STAND_INS)[venue].partition(":")
+    module, _, name = (VENUES | STAND_INS | FOR_EXAMPLES)[venue].partition(":")
     made: WireServer = getattr(importlib.import_module(module), name)(
         faults=faults, latency=latency, clock=clock, limits=limits
     )

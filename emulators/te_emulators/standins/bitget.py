@@ -76,6 +76,7 @@ class BitgetServer(StandIn):
             post(f"{account}/set-leverage", "leverage", self.leverage),
             post(f"{account}/set-margin-mode", "settings", self.margin_mode),
             post(f"{order}/place-order", "order", self.order),
+            get(f"{order}/detail", "lookup", self.detail),
             get(f"{order}/orders-pending", "lookup", lambda call: self.found(call, pending=True)),
             get(f"{order}/orders-history", "lookup", lambda call: self.found(call, pending=False)),
         ]
@@ -198,7 +199,9 @@ class BitgetServer(StandIn):
         market = self.exchange.market
         free = plain(max(margin.available(call.account, market), Decimal(0)), 8)
         equity = plain(margin.equity(call.account, market), 8)
-        return [{"marginCoin": "USDT", "available": free, "maxTransferOut": free, "accountEquity": equity}]
+        profit = plain(margin.unrealised(call.account, market), 8)
+        row = {"marginCoin": "USDT", "available": free, "maxTransferOut": free}
+        return [{**row, "accountEquity": equity, "unrealizedPL": profit}]
 
     def account(self, call: Call) -> dict[str, object]:
         """Settings of a contract; the position mode is that of all."""
@@ -258,3 +261,17 @@ class BitgetServer(StandIn):
             call, lambda order: order.request.symbol == wanted and order.status.open is pending
         )
         return {"entrustedList": rows, "endId": None}
+
+    def detail(self, call: Call) -> dict[str, object]:
+        """One order by its client id; here the status is called ``state``."""
+        asked = call.parameters
+        rows = self.orders(
+            call,
+            lambda order: (
+                order.request.symbol == asked.get("symbol")
+                and order.request.client_id == asked.get("clientOid")
+            ),
+        )
+        if not rows:
+            raise errors.OrderNotFound("The data of the order cannot be found")
+        return {**rows[0], "state": rows[0]["status"], "status": None}

@@ -25,6 +25,7 @@ from te_emulators.wire.stream import Stream
 TEXT = re.compile(r"t-[0-9A-Za-z_.-]{1,28}")
 """The exchange's rule: 28 bytes after ``t-``."""
 BASE = "/api/v4/futures/usdt"
+USER_ID = 1000001
 
 
 class GateServer(StandIn):
@@ -70,12 +71,13 @@ class GateServer(StandIn):
             get(f"{BASE}/contracts", "instruments", self.instruments, private=False),
             get("/api/v4/futures/btc/contracts", "instruments", lambda _: [], private=False),
             get(f"{BASE}/tickers", "tickers", self.tickers, private=False),
-            get("/api/v4/account/detail", "other", lambda _: {"key": {"mode": 1}}),
+            get("/api/v4/account/detail", "other", lambda _: {"user_id": USER_ID, "key": {"mode": 1}}),
             get(f"{BASE}/accounts", "balance", self.balance),
             get(f"{BASE}/positions", "positions", self.positions),
             post(f"{BASE}/positions/{{contract}}/leverage", "leverage", self.leverage),
             post(f"{BASE}/orders", "order", self.order),
             get(f"{BASE}/orders", "lookup", self.listed),
+            get(f"{BASE}/orders/{{order_id}}", "lookup", self.found),
         ]
 
     def streams(self) -> Mapping[str, type[Stream]]:
@@ -242,3 +244,13 @@ class GateServer(StandIn):
         return self.orders(
             call, lambda order: order.request.symbol == asked.get("contract") and order.status.open is wanted
         )
+
+    def found(self, call: Call) -> dict[str, object]:
+        """One order by its id, or by its text."""
+        wanted = call.path_values["order_id"]
+        rows = self.orders(
+            call, lambda order: wanted in (order.order_id, f"t-{order.request.client_id or ''}")
+        )
+        if not rows:
+            raise errors.OrderNotFound("Order not found")
+        return rows[0]

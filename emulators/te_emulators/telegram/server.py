@@ -82,6 +82,13 @@ class BotApi:
         """Send a message from a user, to the bot alone unless a group is named."""
         self._update("message", self._message(who, chat, text, sent))
 
+    def post(self, channel: str, text: str, *, sent: datetime | None = None) -> None:
+        """Post in a public channel (``@name``) that the bot is an administrator of."""
+        date = int((sent or datetime.now(UTC)).timestamp())
+        place = {"id": -1001234567890, "type": "channel", "title": channel[1:], "username": channel[1:]}
+        post = {"message_id": self._next(), "sender_chat": place, "chat": place, "date": date, "text": text}
+        self._update("channel_post", post)
+
     def press(self, who: Person, label: str, *, message: Message | None = None) -> None:
         """Press a button of a message as a user, by default of the newest one with buttons."""
         on = message or next(one for one in reversed(self.messages) if one.buttons)
