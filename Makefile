@@ -25,12 +25,14 @@ PYTHON   ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3
 SETTINGS ?= settings.toml
 # Three times the cores: most of the tests' time is waiting for real sockets and clocks.
 WORKERS  ?= $(shell echo $$((3 * $$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2))))
-TESTS    ?= tests plugins emulators fuzz
+TESTS    ?= tests plugins emulators examples fuzz
 BIN      := $(VENV)/bin
 PLUGINS  := $(patsubst %/pyproject.toml,%,$(sort $(wildcard plugins/*/pyproject.toml)))
 PROJECTS := . $(PLUGINS)
 # What tests and authors of plugins need, and no engine.
 KIT      := emulators
+# What docs/authors shows: tested, but not installed.
+EXAMPLES := $(patsubst %/pyproject.toml,%,$(sort $(wildcard examples/*/pyproject.toml)))
 
 ifneq ($(UV),)
 MAKE_VENV = $(UV) venv --quiet --seed --allow-existing $(if $(PYTHON),--python $(PYTHON),--python '>=3.11') $(VENV)
@@ -52,14 +54,14 @@ install: $(VENV)/.installed
 
 test: $(VENV)/.tested-with
 	@# Hundreds of engines are started: none compiles the modules again, whatever the shell says about bytecode.
-	@$(BIN)/python -m compileall -q -j 0 te_core plugins $(KIT) > /dev/null || true
+	@$(BIN)/python -m compileall -q -j 0 te_core plugins $(KIT) examples > /dev/null || true
 	@env -u PYTHONDONTWRITEBYTECODE $(BIN)/pytest -n $(WORKERS) --dist worksteal $(TESTS) $(FLAGS)
 
 check: $(VENV)/.tested-with
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy te_core tests conftest.py $(wildcard bench fuzz harness release tools)
-	@for plugin in $(PLUGINS) $(KIT); do echo "$(BIN)/mypy $$plugin"; $(BIN)/mypy $$plugin || exit 1; done
+	@for plugin in $(PLUGINS) $(KIT) $(EXAMPLES); do echo "$(BIN)/mypy $$plugin"; $(BIN)/mypy $$plugin || exit 1; done
 	$(if $(filter test,$(MAKECMDGOALS)),,$(BIN)/pytest -q tests/architecture)
 
 fuzz: $(VENV)/.tested-with

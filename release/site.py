@@ -61,6 +61,12 @@ CONTENTS = {
     "Exchanges": ("docs/exchanges", "plugins/exchange_*/README"),
     "Notices": ("docs/notices", "docs/telegram", "plugins/notify_*/README"),
     "Writing plugins": (
+        "docs/authors/source",
+        "docs/authors/exchange-on-ccxt",
+        "docs/authors/exchange-from-scratch",
+        "docs/authors/testing",
+        "docs/authors/threads",
+        "docs/authors/publishing",
         "docs/plugins",
         "docs/extending",
         "docs/compatibility",
@@ -71,6 +77,8 @@ CONTENTS = {
         "api/contracts",
         "api/testing",
         "emulators/README",
+        "examples/README",
+        "examples/*/README",
     ),
     "Design": (
         "docs/architecture",

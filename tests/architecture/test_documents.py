@@ -15,7 +15,7 @@ from te_core.reporting.machine import CHECKS
 
 LINK = re.compile(r"\]\((?!https?:|#)([^)#]+)")
 OWN_PATH = re.compile(
-    r"`((?:te_core|tests|plugins|emulators|requirements|bench|fuzz|harness|tools)/[\w/.-]*)`"
+    r"`((?:te_core|tests|plugins|emulators|examples|requirements|bench|fuzz|harness|tools)/[\w/.-]*)`"
 )
 REGISTRIES = ("py" + "pi.org", "python" + "hosted.", "registry.npm" + "js", "deb.deb" + "ian")
 MACHINE_PATH = re.compile(r"(?<![\w.])/(?:home|root|Users|work|farm)/\w")

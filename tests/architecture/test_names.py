@@ -10,7 +10,18 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = ("te_core", "plugins", "emulators", "bench", "fuzz", "harness", "tools", "release", "tests")
+PACKAGES = (
+    "te_core",
+    "plugins",
+    "emulators",
+    "examples",
+    "bench",
+    "fuzz",
+    "harness",
+    "tools",
+    "release",
+    "tests",
+)
 
 USE_INSTEAD = {
     r"Settlement|settlement|_?settle_?|settle_after|_?settling|SETTLE_INTENT": (
@@ -40,6 +51,9 @@ VERBS = re.compile(r"_?(take|tell|look|keep|note|say|give)")
 
 MEANT = {
     ("te_core/cli/service.py", "Memory"): "the operating system's",
+    ("examples/exchange_hyperliquid/te_exchange_hyperliquid/plugin.py", "settle"): (
+        "the coin that contracts pay in"
+    ),
     ("plugins/exchange_ccxt/te_exchange_ccxt/adapter/generic.py", "settle"): "the coin that contracts pay in",
     ("plugins/exchange_ccxt/te_exchange_ccxt/options.py", "settle"): "the coin that contracts pay in",
     ("plugins/exchange_ccxt/te_exchange_ccxt/symbols.py", "settle"): "the coin that contracts pay in",

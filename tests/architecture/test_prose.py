@@ -24,8 +24,26 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 ALLOWANCES = Path(__file__).with_name("prose_allowances.toml")
-PACKAGES = ("te_core", "plugins", "emulators", "bench", "fuzz", "harness", "tools", "release", "tests")
-DOCUMENTS = ("*.md", "docs/**/*.md", "plugins/*/README.md", "emulators/*.md", "tests/**/*.md")
+PACKAGES = (
+    "te_core",
+    "plugins",
+    "emulators",
+    "examples",
+    "bench",
+    "fuzz",
+    "harness",
+    "tools",
+    "release",
+    "tests",
+)
+DOCUMENTS = (
+    "*.md",
+    "docs/**/*.md",
+    "plugins/*/README.md",
+    "emulators/*.md",
+    "examples/**/*.md",
+    "tests/**/*.md",
+)
 
 OPENING_VERBS = {
     "Give": "Return, Yield, Build, Assign",

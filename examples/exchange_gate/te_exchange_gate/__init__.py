@@ -1,0 +1,1 @@
+"""Gate perpetual futures accounts."""

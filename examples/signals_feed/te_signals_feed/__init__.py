@@ -1,0 +1,1 @@
+"""Depths from an address."""

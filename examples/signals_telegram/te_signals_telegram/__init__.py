@@ -1,0 +1,1 @@
+"""Posts of a Telegram channel."""
