@@ -4,6 +4,7 @@
 # make weekend  sixty hours with 9,000 alerts, compared with the truth
 # make soak   kill -9 and restart, 200 times     make fuzz   100,000 malformed alerts
 # make flood  alerts in time while strangers crowd the listener
+# make bench-page  the page by its budgets: bytes, milliseconds, stream, processor, memory
 # make bench-exchanges  round trips and requests per alert    make exchanges  conformance cases by exchange
 # make dist   build, check and try every package     make lock   pin the newest versions that fit
 # make figures  how the code reads: lengths, annotations, docstrings    FLAGS='--git v0.1.0': of another revision
@@ -42,7 +43,7 @@ MAKE_VENV = $(PYTHON) -m venv $(VENV)
 INSTALL   = $(BIN)/python -m pip install -qq --no-compile --disable-pip-version-check --no-input
 endif
 
-.PHONY: help run install test check bench bench-exchanges exchanges soak crashes weekend mutants fuzz flood figures lock dist docs container clean
+.PHONY: help run install test check bench bench-page bench-exchanges exchanges soak crashes weekend mutants fuzz flood figures lock dist docs container clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -75,7 +76,11 @@ figures: $(VENV)/.made
 
 bench: $(VENV)/.tested-with
 	@$(BIN)/python -m bench.bench $(FLAGS)
+	@$(BIN)/python -m bench.page
 	@$(BIN)/python -m bench.exchanges
+
+bench-page: $(VENV)/.tested-with
+	@$(BIN)/python -m bench.page $(FLAGS)
 
 bench-exchanges: $(VENV)/.tested-with
 	@$(BIN)/python -m bench.exchanges $(FLAGS)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.client
-import os
 import socket
 import threading
 import time
@@ -12,7 +11,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
 from bench.latency import Sender, milliseconds
-from harness.engine_process import EngineProcess
+from harness.engine_process import EngineProcess, cpu_seconds
 from harness.report import judge, percentile, print_line
 
 VIEWERS = 10
@@ -72,12 +71,6 @@ def watched_by_ten(engine: EngineProcess, cookie: str) -> Iterator[list[Viewer]]
         viewer.stop()
 
 
-def cpu_of(pid: int) -> float:
-    """Return the seconds of processor time that a process took so far."""
-    user, system = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
-    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
-
-
 def viewers(folder: Path) -> None:
     """Measure by turns: with nobody watching, and with ten."""
     print_line(
@@ -133,6 +126,6 @@ def _idle(engine: EngineProcess, cookie: str) -> tuple[float, float]:
 
 
 def _share(engine: EngineProcess, seconds: float = 8.0) -> float:
-    before = cpu_of(engine.pid)
+    before = cpu_seconds(engine.pid)
     time.sleep(seconds)
-    return (cpu_of(engine.pid) - before) / seconds
+    return (cpu_seconds(engine.pid) - before) / seconds
