@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import tomlkit
 
+from harness.chromium import CHROMIUM, MISSING, chromium
 from tests.end_to_end.engine_process import EngineProcess
 from tests.end_to_end.home import PLAIN, TOKEN, Home
-from tests.page.visiting import Visitor, secrets
+from tests.page.tabs import Opened, Scheme
+from tests.page.visiting import CONTROL, Visitor, secrets
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
-
-CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser") or ""
 
 PAPER = {
     **PLAIN,
@@ -47,13 +45,46 @@ def visitor(paper: EngineProcess) -> Visitor:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """The Chromium of the system; none is ever downloaded."""
+    """The Chromium of the system."""
     if not CHROMIUM:
-        pytest.skip("Chromium is not installed (apt-get install chromium)")
-    from playwright.sync_api import sync_playwright
-
-    root = ["--no-sandbox"] if os.geteuid() == 0 else []
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=root)
+        pytest.skip(MISSING)
+    with chromium() as started:
         yield started
-        started.close()
+
+
+@pytest.fixture(scope="module")
+def signed_in(browser: Browser, engine: EngineProcess) -> Any:
+    """The cookie of a browser that went through the form of the module's engine."""
+    context = browser.new_context(base_url=engine.announcement()["private"])
+    page = context.new_page()
+    page.goto("/money")
+    page.get_by_label("Token").fill(CONTROL)
+    page.get_by_role("button", name="Sign in").click()
+    page.wait_for_url("**/money")
+    state = context.storage_state()
+    context.close()
+    return state
+
+
+@pytest.fixture
+def tab(browser: Browser, engine: EngineProcess, signed_in: Any) -> Iterator[Any]:
+    """Open tabs: ``tab(width=375, scheme="dark")``. At the end none has complained."""
+    opened: list[Opened] = []
+    origin = engine.announcement()["private"]
+
+    def start(*, width: int = 1440, scheme: Scheme = "light", script: bool = True) -> Opened:
+        context = browser.new_context(
+            base_url=origin,
+            storage_state=signed_in,
+            viewport={"width": width, "height": 900},
+            color_scheme=scheme,
+            java_script_enabled=script,
+        )
+        opened.append(Opened(context, origin))
+        return opened[-1]
+
+    yield start
+    for one in opened:
+        one.context.close()
+    assert [one.complaints for one in opened if one.complaints] == []
+    assert [one.elsewhere for one in opened if one.elsewhere] == []

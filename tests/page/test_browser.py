@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any
 
 import pytest
 import tomlkit
@@ -12,10 +12,8 @@ import tomlkit
 from te_core.page.ages import span
 from tests.end_to_end.engine_process import EngineProcess
 from tests.end_to_end.home import PLAIN, TOKEN, Home
-from tests.page.visiting import CONTROL, secrets
-
-if TYPE_CHECKING:
-    from playwright.sync_api import Browser, BrowserContext, Locator, Page
+from tests.page.tabs import WIDTHS, accessible, expect, fits, live
+from tests.page.visiting import secrets
 
 pytestmark = [pytest.mark.real_clock, pytest.mark.page]
 
@@ -59,15 +57,12 @@ COINS = (
 """What a paper account offers; the other symbols only stand in the settings."""
 SYMBOLS = [f"{coin}USDT" for coin in (*COINS, *(f"OTHER{number}" for number in range(10)))]
 PAGES = ("/", "/why/ETHUSDT?account=paper-1", "/account/paper-1", "/activity", "/money", "/do/flatten/all")
-WIDTHS = (320, 375, 768, 1440)
-TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 ROW_POSITIONS = """[...document.querySelectorAll("[data-row^=a-], [data-row^=r-]")].map((row) => {
     const top = row.getBoundingClientRect().top;
     return [row.dataset.row, top - row.closest("table").getBoundingClientRect().top, top];
 })"""
 """Of each row its name, its place in its table, and its place on the screen."""
 CUT = "(frames) => frames.map((frame) => frame.scrollWidth > frame.clientWidth)"
-Scheme = Literal["light", "dark"]
 
 
 @pytest.fixture(scope="module")
@@ -105,111 +100,22 @@ def send(engine: EngineProcess, number: int, direction: str, size: str, price: s
     engine.accept(symbol=SYMBOLS[number], direction=direction, action=action, size=size, price=price)
 
 
-@pytest.fixture(scope="module")
-def signed_in(browser: Browser, engine: EngineProcess) -> Any:
-    """The cookie of a browser that went through the form."""
-    context = browser.new_context(base_url=engine.announcement()["private"])
-    page = context.new_page()
-    page.goto("/money")
-    page.get_by_label("Token").fill(CONTROL)
-    page.get_by_role("button", name="Sign in").click()
-    page.wait_for_url("**/money")
-    state = context.storage_state()
-    context.close()
-    return state
-
-
-class Opened:
-    """A tab, and everything that it complained of or asked other hosts for."""
-
-    def __init__(self, context: BrowserContext, origin: str) -> None:
-        self.context = context
-        self.page: Page = context.new_page()
-        self.complaints: list[str] = []
-        self.elsewhere: list[str] = []
-        self.page.on("console", lambda message: self.complaints.append(message.text))
-        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        self.page.on(
-            "request",
-            lambda request: (
-                self.elsewhere.append(request.url) if not request.url.startswith(origin) else None
-            ),
-        )
-
-
-@pytest.fixture
-def tab(browser: Browser, engine: EngineProcess, signed_in: Any) -> Iterator[Any]:
-    """Open tabs: ``tab(width=375, scheme="dark")``. At the end none has complained."""
-    opened: list[Opened] = []
-    origin = engine.announcement()["private"]
-
-    def start(*, width: int = 1440, scheme: Scheme = "light", script: bool = True) -> Opened:
-        context = browser.new_context(
-            base_url=origin,
-            storage_state=signed_in,
-            viewport={"width": width, "height": 900},
-            color_scheme=scheme,
-            java_script_enabled=script,
-        )
-        opened.append(Opened(context, origin))
-        return opened[-1]
-
-    yield start
-    for one in opened:
-        one.context.close()
-    assert [one.complaints for one in opened if one.complaints] == []
-    assert [one.elsewhere for one in opened if one.elsewhere] == []
-
-
-def expect(locator: Locator) -> Any:
-    """Wait for something of an element. (What evaluates strings in the page its policy refuses.)"""
-    from playwright.sync_api import expect as wait
-
-    return wait(locator)
-
-
-def live(page: Page) -> None:
-    """Wait until the stream is there."""
-    expect(page.locator("#live")).to_have_text("live")
-
-
 def test_no_page_is_wider_than_its_window_and_stop_is_in_sight(tab: Any) -> None:
     one = tab(width=WIDTHS[0])
     for path in PAGES:
         one.page.goto(path)
         for width in WIDTHS:
-            one.page.set_viewport_size({"width": width, "height": 800})
-            found = one.page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
-            assert found == [width, width], f"{path} at {width}: {found}"
+            fits(one.page, width)
             cut = one.page.locator("section[aria-labelledby=h-sources] .frame").evaluate_all(CUT)
             assert width < 768 or not any(cut), f"a button of a source is cut off at {width}"
             cut = one.page.locator(".frame:has(> .matrix)").evaluate_all(CUT)
             assert width < 1440 or not any(cut), "all accounts and the net fit a desk"
-            stop = one.page.locator("nav.pages .stop, .go button").last
-            box = stop.bounding_box()
-            assert box is not None
-            assert box["x"] >= 0
-            assert box["x"] + box["width"] <= width
-            assert path == "/do/flatten/all" or box["y"] + box["height"] <= 800
 
 
-@pytest.mark.parametrize(
-    ("width", "scheme"), [(375, "dark"), (1440, "light"), (375, "light"), (1440, "dark")]
-)
-def test_axe_finds_nothing(tab: Any, engine: EngineProcess, width: int, scheme: Scheme) -> None:
-    from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
-
-    engine.command("halt", accounts=["paper-3"], reason="for the tests")
-    one = tab(width=width, scheme=scheme)
-    paths = [*PAGES, "/do/resume/paper-3"] if (width, scheme) == (375, "dark") else ["/", *PAGES[4:]]
-    for path in paths:
-        one.page.goto(path)
-        # the script is given to the page as the policy allows nobody else to: what it evaluates is no part of the page
-        found = Axe().run(
-            one.page, options={"runOnly": {"type": "tag", "values": TAGS}, "resultTypes": ["violations"]}
-        )
-        assert found.violations_count == 0, f"{path}: {found.generate_report()}"
-    engine.command("resume", accounts=["paper-3"])
+def test_axe_finds_nothing_on_the_largest_page(tab: Any) -> None:
+    one = tab()
+    one.page.goto("/")
+    accessible(one.page, ((375, "light"), (1440, "dark")))
 
 
 def test_no_row_or_page_moves_while_alerts_arrive(tab: Any, engine: EngineProcess) -> None:
@@ -230,27 +136,28 @@ def test_no_row_or_page_moves_while_alerts_arrive(tab: Any, engine: EngineProces
             assert abs(there - there_before) <= 1, f"{row} moved on the screen"
 
 
-def test_focus_and_what_is_unfolded_survive_what_is_new(tab: Any, engine: EngineProcess) -> None:
+def test_focus_and_what_is_unfolded_survive_twenty_patches(tab: Any, engine: EngineProcess) -> None:
+    engine.command("target", accounts=["paper-0"], symbol="TONUSDT", depth="0.01")  # a note: they are folded
     one = tab()
     one.page.goto("/")
     live(one.page)
-    one.page.locator("#c-paper-0-SOLUSDT").focus()
-    for number in range(5):
-        size = f"{40 + number}/100"
-        before = one.page.locator('[data-part="r-SOLUSDT"]').element_handle()
-        send(engine, 2, "long", size)
-        before.wait_for_element_state("hidden")  # replaced
-        assert one.page.evaluate("document.activeElement.id") == "c-paper-0-SOLUSDT"
-    engine.command("target", accounts=["paper-0"], symbol="TONUSDT", depth="0.01")  # a note: they are folded
     notes = one.page.locator("details[data-keep]").first
     notes.locator("summary").click()
-    key = notes.get_attribute("data-keep")
-    before = one.page.locator('[data-part="attention"]').element_handle()
-    engine.command("halt", accounts=["paper-4"])
-    before.wait_for_element_state("hidden")
-    assert one.page.locator(f'details[data-keep="{key}"]').get_attribute("open") is not None
+    kept = one.page.locator(f'details[data-keep="{notes.get_attribute("data-keep")}"]')
+    one.page.locator("#c-paper-0-SOLUSDT").focus()
+    for number in range(20):
+        row = one.page.locator('[data-part="r-SOLUSDT"]').element_handle()
+        attention = one.page.locator('[data-part="attention"]').element_handle()
+        send(engine, 2, "long", f"{30 + number}/100")
+        if number % 5 == 0:
+            engine.command("halt" if number % 10 else "resume", accounts=["paper-4"], reason="x")
+            engine.command("resume" if number % 10 else "halt", accounts=["paper-5"], reason="x")
+            attention.wait_for_element_state("hidden")
+        row.wait_for_element_state("hidden")  # replaced
+        assert one.page.evaluate("document.activeElement.id") == "c-paper-0-SOLUSDT"
+        assert kept.get_attribute("open") is not None
     assert one.page.title() == "■ HALTED · Now · trade-engine"
-    engine.command("resume", accounts=["paper-0", "paper-4"])
+    engine.command("resume", accounts=["paper-0", "paper-4", "paper-5"])
 
 
 def test_the_keyboard_reaches_everything_and_a_sheet_returns_focus(tab: Any) -> None:

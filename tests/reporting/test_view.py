@@ -180,6 +180,19 @@ async def test_an_unreadable_account_is_one_item_with_figures_as_last_seen(
         assert (seen.symbols[0].cells[1].size, seen.symbols[0].cells[1].as_last_seen) == (D("0.1"), True)
 
 
+async def test_an_unreadable_account_is_reported_within_two_reads(tmp_path: Path) -> None:
+    async with scene(tmp_path, accounts=TWO, engine__resync="40s") as world:
+        await world.say("0.5", wait=100)
+        broken = Fault(refused=NotReady("Fake: the exchange cannot be reached"))
+        world.connection("second").faults = lambda _method, _call: broken
+        waited = 0
+        while not titles(shown(world), Severity.CRITICAL):
+            await asyncio.sleep(1)
+            waited += 1
+            assert waited <= 2 * 40, "reported after two failed reads"
+        assert titles(shown(world), Severity.CRITICAL) == ["two cannot be read"]
+
+
 async def test_a_halt_comes_first_and_outside_changes_are_per_account(tmp_path: Path) -> None:
     async with scene(tmp_path, accounts__one__drift="alert") as world:
         for symbol in ("BTCUSDT", "ETHUSDT", "SOLUSDT"):
