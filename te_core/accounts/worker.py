@@ -299,14 +299,15 @@ class AccountWorker:
             self.read_by(self._clock.monotonic() + (0 if self._flatten.foreign else VERIFYING))
         self.wake()
 
-    def resume(self) -> None:
-        """Retry at once whatever is held back, and correct drift that was left alone, with a newly sized target."""
-        for keeper in self.keepers.values():
+    def resume(self, symbol: str = "") -> None:
+        """Retry what is held back, of one symbol or all, and correct drift that was left, with a newly sized target."""
+        for keeper in [one for one in self.keepers.values() if symbol in ("", one.symbol)]:
             drifted = keeper.drifted
             keeper.resume()
             if drifted:
                 self._targets.size_again(keeper, "resumed by the operator")
-        self._reconciler.increases_blocked = ""
+        if not symbol:
+            self._reconciler.increases_blocked = ""
         self.wake()
 
     def _another_engine(self, symbol: str, reason: str) -> None:

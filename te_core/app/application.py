@@ -480,10 +480,10 @@ class Application:
         """Return a source's detailed report. Raise `KeyError` if no such source is running."""
         return self._shown(self._queries.report(source))
 
-    def resume(self, kind: str, name: str) -> dict[str, Any]:
-        """Retry a waiting instance immediately. Raise `KeyError` if there is no such instance."""
-        runner = self._started.resume(cast("Kind", kind), name)
-        logger.info("{}.{}: retry requested", kind, name)
+    def resume(self, kind: str, name: str, symbol: str = "") -> dict[str, Any]:
+        """Retry a waiting instance, or one symbol of an account. Raise `KeyError` if there is no such instance."""
+        runner = self._started.resume(cast("Kind", kind), name, symbol)
+        logger.info("{}.{}: retry requested{}", kind, name, f" for {symbol}" if symbol else "")
         health = runner.health
         return self._shown(
             {"name": name, "resumed": runner.running, "status": str(health.status), "reason": health.reason}

@@ -124,11 +124,10 @@ class Actions:
             finally:
                 self._own.remove(command)
         why = f" ({reason})" if reason else ""
-        text = (
-            f"account {wanted.who}: positions changed by others are restored to their targets, by {by}{why}"
-        )
+        where = f"{wanted.who} {wanted.symbol}" if wanted.symbol else wanted.who
+        text = f"account {where}: positions changed by others are restored to their targets, by {by}{why}"
         self._engine.report_event(str(ControlAction.RESUME), text)
-        self._engine.resume("accounts", wanted.who)
+        self._engine.resume("accounts", wanted.who, wanted.symbol)
         return {"set": [{"text": text}]}
 
     def noted(self, command: Command, texts: tuple[str, ...]) -> None:

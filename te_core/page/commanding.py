@@ -144,6 +144,7 @@ class Commanding:
             problem=problem,
             reason=reason,
             names=names,
+            changed=self._planner.changed(wanted),
             everybody=wanted.verb in EVERYBODY,
             stopping=wanted.verb in STOPPING,
             id=self._new_secret()[:16],

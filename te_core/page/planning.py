@@ -9,6 +9,7 @@ from typing import Any
 
 from te_core.page.plans import (
     ALL,
+    OF_CHANGED,
     OF_SOURCES,
     STOPPING,
     Plan,
@@ -86,6 +87,12 @@ class Planner:
             return None
         self._previews.pop(wanted, None)
         return plan_to_go_on(wanted, preview.result(), shown.account_rows(), shown.known())
+
+    def changed(self, wanted: Wanted) -> list[str]:
+        """Return the symbols of the account whose positions others changed."""
+        if wanted.verb not in OF_CHANGED:
+            return []
+        return [one.symbol for one in self._shown().changed() if one.account == wanted.who]
 
     def forget(self) -> None:
         """Drop unfinished previews, because something changed."""

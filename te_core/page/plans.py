@@ -33,6 +33,8 @@ class Verb(StrEnum):
 
 
 OF_SOURCES = (Verb.PAUSE, Verb.UNPAUSE)
+OF_CHANGED = (Verb.HEAL, Verb.ACCEPT)
+"""They act on positions that others changed."""
 STOPPING = (Verb.HALT, Verb.FLATTEN)
 """Planned at once from the known positions: stopping never waits for an exchange."""
 
@@ -239,8 +241,8 @@ def plan_to_stop(wanted: Wanted, accounts: Iterable[AccountRow], held: Iterable[
 
 
 def plan_to_heal(wanted: Wanted, accounts: Iterable[AccountRow], changed: Iterable[Changed]) -> Plan:
-    """Plan to restore the positions of an account that others changed."""
-    found = [one for one in changed if one.account == wanted.who]
+    """Plan to restore the positions of an account, or the one of a symbol, that others changed."""
+    found = list(_changed(wanted, changed))
     orders = tuple(
         OrderRow(
             account=one.account,
@@ -255,11 +257,12 @@ def plan_to_heal(wanted: Wanted, accounts: Iterable[AccountRow], changed: Iterab
         f"{one.symbol}: held {figure(one.size)}, target {figure(one.target)}, sized again at the current price."
         for one in found
     ]
-    sentences.append("What is held back on this account is tried again at once.")
+    if not wanted.symbol:
+        sentences.append("What is held back on this account is tried again at once.")
     return Plan(
         wanted=wanted,
         sentences=tuple(sentences),
-        button=f"Restore {_count(len(found), 'position')} of {wanted.who}",
+        button=f"Restore {_changed_ones(wanted, found)}",
         accounts=tuple(row for row in accounts if row.name == wanted.who),
         orders=orders,
         opens=any(order.opens for order in orders),
@@ -269,8 +272,8 @@ def plan_to_heal(wanted: Wanted, accounts: Iterable[AccountRow], changed: Iterab
 
 
 def plan_to_accept(wanted: Wanted, accounts: Iterable[AccountRow], changed: Iterable[Changed]) -> Plan:
-    """Plan to accept the positions of an account that others changed."""
-    found = [one for one in changed if one.account == wanted.who and wanted.symbol in ("", one.symbol)]
+    """Plan to accept the positions of an account, or the one of a symbol, that others changed."""
+    found = list(_changed(wanted, changed))
     sentences = [
         f"{one.symbol}: {figure(one.size)} stays, in place of {figure(one.target)}." for one in found
     ]
@@ -278,11 +281,21 @@ def plan_to_accept(wanted: Wanted, accounts: Iterable[AccountRow], changed: Iter
     return Plan(
         wanted=wanted,
         sentences=tuple(sentences),
-        button=f"Accept {_count(len(found), 'position')} of {wanted.who}",
+        button=f"Accept {_changed_ones(wanted, found)}",
         accounts=tuple(row for row in accounts if row.name == wanted.who),
         nothing="" if found else "No positions changed by others are left there.",
         mark=_mark(wanted, [wanted.who], ((one.account, one.symbol, f"{one.size:f}") for one in found)),
     )
+
+
+def _changed(wanted: Wanted, changed: Iterable[Changed]) -> Iterator[Changed]:
+    """Return the positions that a command acts on."""
+    return (one for one in changed if one.account == wanted.who and wanted.symbol in ("", one.symbol))
+
+
+def _changed_ones(wanted: Wanted, found: Sequence[Changed]) -> str:
+    """Return the text for them on a button."""
+    return _who(wanted) if wanted.symbol else f"{_count(len(found), 'position')} of {wanted.who}"
 
 
 def plan_to_go_on(

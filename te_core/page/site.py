@@ -27,7 +27,7 @@ from te_core.page.planning import Planner
 from te_core.page.sessions import FILE, Role, Session, SessionFile, Sessions
 from te_core.page.shown import ALARM, ATTENTION, Shown, Timestamps, parts_of, slug, with_items
 from te_core.page.turns import Turns
-from te_core.reporting.activity import ActivityKind
+from te_core.reporting.activity import REJECTED, ActivityKind
 from te_core.reporting.figures import compact, figure, percent
 from te_core.reporting.view import Mark, View, view, view_steps
 from te_core.reporting.view.values import Sign
@@ -298,7 +298,7 @@ class Page:
             older=f"/activity?{older}" if older else "",
             newer=f"/activity?{urlencode(chosen)}" if "before" in request.query else "",
             chosen=chosen,
-            kinds=[str(kind) for kind in ActivityKind],
+            kinds=[*map(str, ActivityKind), REJECTED],
             accounts=[row.name for row in found.accounts],
             symbols=[row.symbol for row in found.symbols],
             sources=[row.name for row in found.sources],
@@ -393,7 +393,6 @@ def _chosen(query: Mapping[str, str]) -> dict[str, str]:
 
 def _wanted(chosen: Mapping[str, str], before: str, now: datetime) -> Wanted:
     """Return the requested part of the history; invalid filters are ignored."""
-    kind = str(ActivityKind.ORDERS) if chosen["kind"] == "order" else chosen["kind"]
     numbered = before.isascii() and before.isdigit() and len(before) < 19
     span = SINCE.get(chosen["since"])
     return Wanted(
@@ -403,7 +402,7 @@ def _wanted(chosen: Mapping[str, str], before: str, now: datetime) -> Wanted:
         account=chosen["account"] or None,
         symbol=chosen["symbol"] or None,
         source=chosen["source"] or None,
-        kind=kind or None,
+        kind=chosen["kind"] or None,
     )
 
 

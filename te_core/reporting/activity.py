@@ -33,6 +33,10 @@ class ActivityKind(StrEnum):
     EVENT = "event"
 
 
+REJECTED = "rejected"
+"""Usable as a kind: everything that led to an order that the exchange rejected."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Activity:
     """One thing that happened, with the orders it led to, oldest first.
@@ -49,6 +53,14 @@ class Activity:
     event: Event | None = None
     cause: Cause | None = None
     orders: tuple[Numbered, ...] = ()
+
+    def is_of(self, kind: str) -> bool:
+        """Return whether it matches a kind; orders are listed with their cause."""
+        if kind == ActivityKind.ORDERS:
+            return bool(self.orders)
+        if kind == REJECTED:
+            return any(order.record.state is IntentState.REJECTED for _, order in self.orders)
+        return self.kind == kind
 
     @property
     def sent(self) -> Iterator[Order]:

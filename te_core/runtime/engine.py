@@ -212,10 +212,16 @@ class Engine:
             self._reblend(None)
             await asyncio.gather(*(kind.carry_out(changes, resolved) for kind in self._kinds.values()))
 
-    def resume(self, kind: Kind, name: str) -> Runner:
-        """Retry a waiting instance immediately. Raise `KeyError` if there is no such instance."""
+    def resume(self, kind: Kind, name: str, symbol: str = "") -> Runner:
+        """Retry a waiting instance immediately. Raise `KeyError` if there is no such instance.
+
+        ``symbol``: the only one of an account that is retried; empty for all.
+        """
         runner: Runner = self._kinds[kind].runners[name]
-        runner.resume()
+        if symbol:
+            self.accounts[name].resume(symbol)
+        else:
+            runner.resume()
         return runner
 
     def _engine_settings(self) -> EngineSettings:

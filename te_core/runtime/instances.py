@@ -246,10 +246,10 @@ class AccountRunner(Runner):
         """Connect and keep reconciling. ``admit`` chooses the worker; without it the present one is used."""
         self._launch(partial(self._run, spec, context, admit))
 
-    def resume(self) -> bool:
-        """Retry immediately what is waiting: the connection, or symbols that are held back."""
+    def resume(self, symbol: str = "") -> bool:
+        """Retry immediately what is waiting: the connection, or symbols that are held back, or one of them."""
         if self._health.status is Running.RUNNING:
-            self.worker.resume()
+            self.worker.resume(symbol)
         return super().resume()
 
     async def stop(self, status: Running, reason: str = "") -> None:

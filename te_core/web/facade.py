@@ -61,8 +61,11 @@ class EngineFacade(Protocol):
         """Return a source's detailed report. Raise `KeyError` if no such source is running."""
         ...
 
-    def resume(self, kind: str, name: str) -> Mapping[str, Any]:
-        """Retry an instance of ``accounts``, ``sources`` or ``notifiers`` now. Raise `KeyError` if it is unknown."""
+    def resume(self, kind: str, name: str, symbol: str = "") -> Mapping[str, Any]:
+        """Retry an instance of ``accounts``, ``sources`` or ``notifiers`` now. Raise `KeyError` if it is unknown.
+
+        ``symbol``: the only one of an account that is retried; empty for all.
+        """
         ...
 
     async def command(self, command: Command, *, preview: bool) -> Mapping[str, Any]:

@@ -97,7 +97,7 @@ class JournalHistory:
         return _shown("flows", page, lambda number, flow: shown_flow(number, flow, known))
 
     def activity(self, wanted: Wanted) -> dict[str, Any]:
-        """Return what happened, with orders grouped by their cause. ``wanted.kind``: one of ``ActivityKind``."""
+        """Return what happened, orders grouped by their cause. ``wanted.kind``: an ``ActivityKind`` or ``rejected``."""
         page, known = self._journal.read(
             lambda connection: (activity_page(connection, wanted), names(connection))
         )
@@ -153,7 +153,7 @@ def _ahead(connection: Connection, wanted: Wanted) -> Iterable[tuple[int, Order]
 
 
 def _asked_for(activity: Activity, wanted: Wanted) -> bool:
-    if wanted.kind is not None and activity.kind != wanted.kind:
+    if wanted.kind is not None and not activity.is_of(wanted.kind):
         return False
     if wanted.until is not None and activity.at >= wanted.until:
         return False

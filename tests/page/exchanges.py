@@ -26,6 +26,11 @@ class Exchanges:
         """Answer every request with a 502."""
         self.servers[name].faults.add(DOWN)
 
+    def reject_the_next_order(self, name: str) -> None:
+        """Have it refused for good, as what is wrong with it stays wrong."""
+        fault = Fault(kind=FaultKind.REJECTED, route="order", error="LeverageTooHigh")
+        self.servers[name].faults.add(fault)
+
     def recover(self, name: str) -> None:
         """End that."""
         self.servers[name].faults.clear()

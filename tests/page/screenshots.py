@@ -25,9 +25,9 @@ from typing import TYPE_CHECKING, Any
 
 import tomlkit
 
+from harness.chromium import CHROMIUM, MISSING, chromium
 from tests.end_to_end.engine_process import EngineProcess
 from tests.end_to_end.home import PLAIN, TOKEN, Home
-from tests.page.conftest import CHROMIUM
 from tests.page.exchanges import Exchanges, exchanges
 from tests.page.test_browser import COINS, SYMBOLS, send
 from tests.page.visiting import CONTROL, secrets
@@ -268,23 +268,19 @@ SETS = {"guide": (guide, PICTURES), "layouts": (layouts, LAYOUTS), "weekend": (w
 
 def main() -> None:
     """Take them, and note what of."""
-    from playwright.sync_api import sync_playwright
-
     parser = argparse.ArgumentParser(prog="python -m tests.page.screenshots", description=__doc__)
     parser.add_argument("--only", choices=SETS, action="append")
     parser.add_argument("--into", type=Path, default=FOLDER)
     parser.add_argument("--whole", action="store_true")
     given = parser.parse_args()
     if not CHROMIUM:
-        raise SystemExit("Chromium is not installed (apt-get install chromium)")
+        raise SystemExit(MISSING)
     folder: Path = given.into
     folder.mkdir(exist_ok=True)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+    with chromium() as browser:
         for name in given.only or SETS:
             for path in SETS[name][0](browser, folder, whole=given.whole):
                 print(path.name, path.stat().st_size, flush=True)
-        browser.close()
     if folder == FOLDER and not given.only and not given.whole:
         SOURCE.write_text(f"{digest()}\n")
 

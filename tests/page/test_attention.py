@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import tomlkit
@@ -13,6 +14,7 @@ from te_core.reporting.view import Mark
 from tests.end_to_end.engine_process import EngineProcess
 from tests.end_to_end.home import PLAIN, TOKEN, Home
 from tests.page.exchanges import Exchanges, exchanges
+from tests.page.tabs import accessible, live
 from tests.page.visiting import Answer, Visitor, secrets
 
 pytestmark = pytest.mark.real_clock
@@ -123,6 +125,32 @@ def test_an_exchange_that_is_down_is_one_card_and_its_cells_unknown(page: Visito
     until_card(page, "mexc cannot be read", there=False)
 
 
+@pytest.mark.page
+def test_an_open_page_shows_what_is_down_and_what_is_back_by_itself(
+    tab: Any, engine: EngineProcess, world: Exchanges
+) -> None:
+    engine.wait(engine.at_rest)
+    open_page = tab(width=375).page
+    open_page.goto("/")
+    live(open_page)
+    world.fail("mexc")
+    card = open_page.locator("article.item.critical", has_text="mexc cannot be read")
+    card.wait_for()
+    assert open_page.locator("article.item.critical").count() == 1
+    open_page.get_by_role("link", name="■ 1 critical").wait_for()
+    assert "1/2 at target" in open_page.locator(".head").inner_text()
+    hatched = open_page.locator("td.unknown:has(#c-mexc-ETHUSDT) a")
+    assert "gradient" in hatched.evaluate("(cell) => getComputedStyle(cell).backgroundImage")
+    assert "?" in hatched.inner_text()
+    accessible(open_page)
+    world.recover("mexc")
+    card.wait_for(state="detached")
+    open_page.locator("td.unknown").wait_for(state="detached")
+    open_page.goto("/money?period=all")
+    assert open_page.get_by_role("heading", name="By symbol").is_visible()
+    accessible(open_page, ((375, "light"), (1440, "dark")))
+
+
 def test_closing_reaches_who_answers_and_waits_for_who_does_not(
     engine: EngineProcess, world: Exchanges
 ) -> None:
@@ -170,11 +198,12 @@ def test_a_position_closed_by_hand_is_accepted_when_somebody_says_so(
     page = Visitor(engine).sign_in()
     before = world.held("bybit", "ETHUSDT")
     world.close_by_hand("bybit", "ETHUSDT")
-    assert 'href="/do/accept/bybit"' in until_card(page, "bybit ETHUSDT: changed by someone else").text
-    plan = page.get("/do/accept/bybit")
+    path = "/do/accept/bybit?symbol=ETHUSDT"
+    assert f'href="{path}"' in until_card(page, "bybit ETHUSDT: changed by someone else").text
+    plan = page.get(path)
     assert "ETHUSDT: 0 stays, in place of" in plan.words
     assert "Nothing is ordered." in plan.words
-    answer = page.confirm("/do/accept/bybit", reason="on purpose")
+    answer = page.confirm(path, reason="on purpose")
     assert answer.status == 303
     assert "accepted as it is by page (session" in page.until(answer.location, "✓ Done").words
     until_card(page, "changed by someone else", there=False)
@@ -183,6 +212,39 @@ def test_a_position_closed_by_hand_is_accepted_when_somebody_says_so(
     assert "note" in {severity for title, severity in cards(answer).items() if "accepted" in title}
     assert page.confirm("/do/resume/bybit?symbol=ETHUSDT", read="yes").status == 303
     engine.wait(lambda: abs(world.held("bybit", "ETHUSDT") - before) <= before / 20)
+
+
+def test_one_of_two_changed_positions_is_restored_the_other_accepted(
+    engine: EngineProcess, world: Exchanges
+) -> None:
+    page = Visitor(engine).sign_in()
+    engine.accept(symbol="BTCUSDT.P", direction="long", action="buy", size="20/100", price="65000")
+    before = engine.wait(lambda: world.held("bybit", "BTCUSDT"))
+    engine.wait(engine.at_rest)
+    for symbol in ("BTCUSDT", "ETHUSDT"):
+        world.close_by_hand("bybit", symbol)
+    answer = until_card(page, "bybit 2 symbols: changed by someone else")
+    assert 'href="/do/heal/bybit"' in answer.text
+    both = page.get("/do/heal/bybit")
+    assert "Restore 2 positions of bybit" in both.words
+    assert 'href="/do/heal/bybit?symbol=BTCUSDT"' in both.text
+    one = page.get("/do/heal/bybit?symbol=BTCUSDT")
+    assert "BTCUSDT: held 0, target" in one.words
+    assert "ETHUSDT: held" not in one.words
+    assert "Restore bybit BTCUSDT" in one.words
+    assert (
+        page.post("/do/heal/bybit", {name: one.field(name) for name in ("key", "id", "mark")}).status == 409
+    )
+    page.until(page.confirm("/do/heal/bybit?symbol=BTCUSDT", read="yes").location, "✓ Done")
+    engine.wait(lambda: abs(world.held("bybit", "BTCUSDT") - before) <= before / 20)
+    answer = until_card(page, "bybit ETHUSDT: changed by someone else")
+    assert 'href="/do/heal/bybit?symbol=ETHUSDT"' in answer.text
+    assert world.held("bybit", "ETHUSDT") == 0, "the other one is left alone"
+    page.until(page.confirm("/do/accept/bybit?symbol=ETHUSDT").location, "✓ Done")
+    until_card(page, "changed by someone else", there=False)
+    assert world.held("bybit", "ETHUSDT") == 0
+    assert page.confirm("/do/resume/bybit?symbol=ETHUSDT", read="yes").status == 303
+    engine.wait(lambda: world.held("bybit", "ETHUSDT") and engine.at_rest())
 
 
 def test_a_limit_is_one_note_and_marks_the_cells(engine: EngineProcess) -> None:
@@ -212,9 +274,32 @@ def test_a_refused_alert_is_a_card_that_leads_to_it(engine: EngineProcess) -> No
     assert "BTCUSDT" not in listed.text.partition('class="stream"')[2]
 
 
+def test_a_refused_order_is_counted_where_it_was_sent(engine: EngineProcess, world: Exchanges) -> None:
+    page = Visitor(engine).sign_in()
+    have_an_order_rejected(engine, world, "70/100")
+    assert 'href="/activity?kind=rejected&amp;account=bybit"' in page.get("/").text
+    listed = page.get("/activity?kind=rejected&account=bybit").text.partition('class="stream"')[2]
+    assert "bybit ETHUSDT rejected by the exchange" in listed
+    assert listed.count("long 0.7 @ 3000") == 1, "with the alert that caused it"
+    assert "long 0.4" not in listed
+    for kind in ("orders", "alert"):
+        assert "long 0.4" in page.get(f"/activity?kind={kind}&account=bybit").text, kind
+
+
+def have_an_order_rejected(engine: EngineProcess, world: Exchanges, size: str) -> None:
+    """Have bybit reject the first order of an alert."""
+    engine.wait(engine.at_rest)
+    before = engine.state()["accounts"]["bybit"]["rejected_24h"]
+    world.reject_the_next_order("bybit")
+    engine.accept(symbol="ETHUSDT.P", direction="long", action="buy", size=size, price="3000")
+    engine.wait(lambda: engine.state()["accounts"]["bybit"]["rejected_24h"] > before)
+    engine.wait(engine.at_rest)
+
+
 def test_after_a_restart_the_sum_is_as_last_seen_and_never_less(
     engine: EngineProcess, home: Home, world: Exchanges
 ) -> None:
+    have_an_order_rejected(engine, world, "75/100")
     world.fail("mexc")
     targets = sum(len(one["targets"]) for one in engine.state()["accounts"].values())
     engine.stop()
@@ -227,5 +312,9 @@ def test_after_a_restart_the_sum_is_as_last_seen_and_never_less(
         assert wanted == targets
         assert reached <= targets / 2
         assert "unknown" in cell(answer, "mexc")[0]
+        (rejected,) = [title for title in cards(answer) if title.endswith("rejected in 24 h")]
+        assert cards(answer)[rejected] == "warning"
+        assert "The last on bybit, ETHUSDT" in answer.words
+        assert 'href="/activity?kind=rejected"' in answer.text
         world.recover("mexc")
         until_card(page, "mexc cannot be read", there=False)

@@ -33,9 +33,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineProcess]:
         yield started
 
 
-def test_a_page_that_stays_open_outlives_a_restart_and_shows_what_is_new(
-    tab: Any, engine: EngineProcess
-) -> None:
+def test_an_open_page_survives_a_restart_and_shows_changes(tab: Any, engine: EngineProcess) -> None:
     one = tab(width=375)
     page = one.page
     page.goto("/")

@@ -88,7 +88,7 @@ class FakeEngine:
     def report(self, source: str) -> Mapping[str, Any]:
         return {"oracle": {"mood": "calm"}}[source]
 
-    def resume(self, kind: str, name: str) -> Mapping[str, Any]:
+    def resume(self, kind: str, name: str, symbol: str = "") -> Mapping[str, Any]:
         return {("accounts", "paper"): {"name": name, "resumed": True}}[kind, name]
 
     async def command(self, command: Command, *, preview: bool) -> Mapping[str, Any]:
