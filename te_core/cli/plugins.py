@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from te_core.settings.schema import Settings
 
 _COLUMNS = ("name", "kind", "distribution", "version", "status", "instances", "reason")
+_LEVEL = "stated_level"
+"""The column of levels that packages state of themselves; left out where none does."""
 
 
 def plugins(
@@ -46,8 +48,9 @@ def plugins(
     if as_json:
         print_json({"plugins": found})
     else:
-        rows = ([_text(plugin[column]) for column in _COLUMNS] for plugin in map(_shown, found))
-        show(table("Plugins", _COLUMNS, rows))
+        columns = [*_COLUMNS[:-1], *([_LEVEL] if any(row[_LEVEL] for row in found) else []), _COLUMNS[-1]]
+        rows = ([_text(plugin[column]) for column in columns] for plugin in map(_shown, found))
+        show(table("Plugins", columns, rows))
 
 
 def _text(value: Any) -> str:
@@ -68,6 +71,7 @@ def _plugins(paths: Paths, *, no_import: bool) -> Iterator[dict[str, Any]]:
     from te_core.cli.instances import redactor_of
     from te_core.cli.running_plugins import restarts, running_plugins
     from te_core.journal.redaction import redacted
+    from te_core.plugins.discovery import discover
 
     settings = _settings(paths)
     registry = _registry(paths, settings)
@@ -78,13 +82,16 @@ def _plugins(paths: Paths, *, no_import: bool) -> Iterator[dict[str, Any]]:
     redact = redactor_of(settings, registry).redact if settings else str
     running = running_plugins(paths)
     needed = restarts(running, registry)
+    levels = {entry.distribution: entry.level for entry in discover()}
     for name, report in sorted(registry.reports.items()):
         instances = list(_instances(settings, name)) if settings else []
         loaded = running.get(name, {}).get("version") if name in running else None
-        extra = {"instances": instances, "running": loaded, "restart": needed.pop(name, "")}
+        extra: dict[str, Any] = {"instances": instances, "running": loaded, "restart": needed.pop(name, "")}
+        extra[_LEVEL] = levels.get(report.distribution, "")
         yield {**redacted(report.as_json(), redact), **extra}
     for name, reason in needed.items():  # what runs and is not installed any more
-        yield {**running[name], "instances": [], "running": running[name]["version"], "restart": reason}
+        gone = {"instances": [], "running": running[name]["version"], "restart": reason, _LEVEL: ""}
+        yield {**running[name], **gone}
 
 
 def _registry(paths: Paths, settings: Settings | None) -> Registry:

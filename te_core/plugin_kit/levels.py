@@ -167,7 +167,7 @@ def _settings(evidence: Evidence) -> Verdict:
     ]
     if not loose and not silent:
         return MET
-    remedy = 'model_config = ConfigDict(extra="forbid"), and Field(description="…") for every key'
+    remedy = 'model_config = ConfigDict(extra="forbid"), and a description or a docstring under every key'
     return Verdict(met=False, detail=[*loose, *silent], remedy=remedy)
 
 

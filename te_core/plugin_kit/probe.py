@@ -15,6 +15,7 @@ from te_core.contracts.command import CommandSpec
 from te_core.plugins.discovery import discover
 from te_core.plugins.loading import InstanceSpec, load
 from te_core.plugins.report import PluginStatus
+from te_core.settings.meanings import meaning_of
 
 
 def probe(name: str, distribution: str) -> dict[str, Any]:
@@ -30,7 +31,7 @@ def probe(name: str, distribution: str) -> dict[str, Any]:
 def described(spec: InstanceSpec) -> dict[str, Any]:
     """Return what a check and a first settings file need to know of a spec."""
     model = spec.settings
-    told = model.__doc__ or ""
+    summary = model.__doc__ or ""
     return {
         "kind": spec.kind,
         "summary": spec.summary,
@@ -40,7 +41,8 @@ def described(spec: InstanceSpec) -> dict[str, Any]:
                 "name": field.alias or name,
                 "required": field.is_required(),
                 "secret": "SecretStr" in str(field.annotation) or field.annotation is SecretStr,
-                "meaning": field.description or (f"see {model.__name__}" if f"``{name}``" in told else ""),
+                "meaning": meaning_of(model, name)
+                or (f"see {model.__name__}" if f"``{name}``" in summary else ""),
             }
             for name, field in model.model_fields.items()
         ],

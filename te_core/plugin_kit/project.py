@@ -13,6 +13,7 @@ from typing import Any
 
 from te_core.errors import CommandFailed
 from te_core.hookspecs import ENTRY_POINT_GROUP
+from te_core.plugins.discovery import stated_level
 
 OWN_PREFIX = "TE_"
 """Environment variables with this prefix are the operator's settings: no plugin under development sees them."""
@@ -35,6 +36,11 @@ class PluginProject:
     def version(self) -> str:
         """The version; 0 where the build works it out."""
         return str(self.metadata.get("version", "0"))
+
+    @property
+    def stated_level(self) -> str:
+        """The quality level that the keywords state; empty if none."""
+        return stated_level(map(str, self.metadata.get("keywords", ())))
 
     @property
     def root(self) -> Path:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from hashlib import sha256
 from importlib import metadata
@@ -18,6 +19,7 @@ from te_core.errors import PluginIncompatible
 from te_core.hookspecs import ENTRY_POINT_GROUP
 
 CORE = "te-core"
+LEVEL_KEYWORD = re.compile(r"trade-engine-(bronze|silver|gold)")
 MOST_FILES = 2000
 """Maximum number of a plugin's files that its digest covers."""
 
@@ -51,6 +53,8 @@ class PluginEntry:
     """Its version specifier for te-core; empty if it has none."""
     requires: tuple[str, ...]
     entry_point: EntryPoint
+    level: str = ""
+    """The quality level that its package states in a keyword, ``trade-engine-silver``; empty if none."""
     file: Path | None = None
     """The one file that the plugin consists of; None for an installed package."""
 
@@ -113,6 +117,7 @@ def _entries(distribution: metadata.Distribution) -> list[PluginEntry]:
             return []
         name, version = _field(distribution, "Name"), _field(distribution, "Version")
         requires = tuple(distribution.requires or ())
+        level = stated_level(re.split(r"[,\s]+", _field(distribution, "Keywords")))
     except (AttributeError, TypeError, ValueError, KeyError, OSError):
         return []
     return [
@@ -123,10 +128,17 @@ def _entries(distribution: metadata.Distribution) -> list[PluginEntry]:
             requires_core=_core_specifier(requires),
             requires=requires,
             entry_point=point,
+            level=level,
         )
         for point in points
         if name and point.name
     ]
+
+
+def stated_level(keywords: Iterable[str]) -> str:
+    """Return the quality level that a package's keywords state; empty if none does. Nobody has checked it."""
+    found = (LEVEL_KEYWORD.fullmatch(keyword) for keyword in keywords)
+    return next((match[1] for match in found if match is not None), "")
 
 
 def _code_of(module: str) -> Iterator[Path]:

@@ -12,8 +12,8 @@ from pydantic.fields import FieldInfo
 
 from te_core.cli.settings_tree import Keys
 from te_core.settings import fields
+from te_core.settings.meanings import meaning_of
 from te_core.wizards.expected import choices, expected, is_list, is_table
-from te_core.wizards.meanings import meaning_of
 from te_core.wizards.words import in_words
 
 NOTHING: Mapping[str, Any] = {}

@@ -18,7 +18,7 @@ ROOM_LINES = {
     "rules": 2_720,
     "contracts": 520,
     "plugins": 640,
-    "settings": 1_800,
+    "settings": 1_840,
     "journal": 2_800,
     "accounts": 4_550,
     "signals": 660,
@@ -31,7 +31,7 @@ ROOM_LINES = {
     "moving": 1_600,
     "plugin_kit": 930,
     "cli": 5_400,
-    "wizards": 2_100,
+    "wizards": 2_060,
     "assistant": 370,
     "testing": 2_060,
 }

@@ -18,6 +18,9 @@ is not met.
 
 A package written by `te plugin new` is silver. The rest for gold is up to its author.
 
+A package states its level by a keyword in `[project]`, such as `trade-engine-silver`. `te plugins` shows what packages
+state, and `te plugin check` reports when it is more than it finds.
+
 """
 
 

@@ -212,6 +212,7 @@ def test_a_plugin_that_is_not_installed_is_checked_as_it_is_on_disk(
     done = CliRunner().invoke(app, command)
     found = json.loads(done.stdout)
     assert (done.exit_code, found["level"], found["plugin"]) == (0, "silver", "te-notify-bell"), done.output
+    assert found["stated"] == "silver"
     assert [need["need"] for need in found["needs"] if not need["met"]] == ["contact"]
     assert ">silver<" in picture.read_text()
 
@@ -221,6 +222,7 @@ def test_a_plugin_that_is_not_installed_is_checked_as_it_is_on_disk(
     assert done.exit_code == 1
     assert "bell: failed: RuntimeError: no" in done.stdout
     assert "level: none" in done.stdout
+    assert "the keywords of pyproject.toml state silver" in done.output
 
 
 def test_one_whose_test_fails_is_told_and_ends_with_1(

@@ -23,6 +23,24 @@ def test_an_installed_plugin_is_listed_with_what_its_metadata_says(install: Inst
     assert entry.requires_core == "<9,>=0.1"
 
 
+@pytest.mark.parametrize(
+    ("keywords", "level"),
+    [
+        ("trading,trade-engine-gold", "gold"),
+        ("trade-engine-silver", "silver"),
+        ("trade-engine-best", ""),
+        ("", ""),
+    ],
+)
+def test_the_level_that_a_package_states_is_listed(
+    keywords: str, level: str, install: Install, site: Path
+) -> None:
+    install("oracle")
+    (metadata,) = site.glob("te_oracle-*.dist-info/METADATA")
+    metadata.write_text(metadata.read_text() + f"Keywords: {keywords}\n")
+    assert [entry.level for entry in found("oracle")] == [level]
+
+
 def test_listing_imports_nothing(install: Install) -> None:
     install("oracle", "raise SystemExit('imported')")
     (entry,) = found("oracle")
