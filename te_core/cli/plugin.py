@@ -175,10 +175,8 @@ def check(
         for finding in findings:
             _show(finding)
         print_lines("", f"level: {level}", f"badge: {line}")
-        if project.stated_level and Level[project.stated_level.upper()] > level:
-            print_note(
-                f"the keywords of pyproject.toml state {project.stated_level}, which te plugins shows: correct them"
-            )
+        if (stated := project.stated_level) and Level[stated.upper()] > level:
+            print_note(f"the keywords of pyproject.toml state {stated}, which te plugins shows: correct them")
         if badge is None:
             print_note("--badge badge.svg writes the picture")
     if evidence.failed or level < Level[at_least.name]:

@@ -48,6 +48,7 @@ SINCE = {
 }
 RARE = (Mark.OBSERVING, Mark.FOREIGN, Mark.OFF)
 """Signs that the legend explains only if they are visible."""
+_BUILT = "te_core.page.built"
 _FOREVER = "public, max-age=31536000, immutable"
 
 
@@ -145,6 +146,14 @@ class Page:
     def _aged(self, html: str) -> str:
         return aged(html, self._clock.now())
 
+    async def _current(self, request: web.Request) -> View:
+        """Return the view that a request's page is drawn from: built once for it, in pieces."""
+        if _BUILT not in request:
+            await self._drawing.ready()
+            await self._parts.refresh()
+            request[_BUILT] = True
+        return self._view
+
     async def _page(
         self,
         request: web.Request,
@@ -155,8 +164,7 @@ class Page:
         refresh: int | None = None,
         **values: Any,
     ) -> web.Response:
-        await self._drawing.ready()
-        await self._parts.refresh()
+        await self._current(request)
         session: Session = request[SESSION]
         html = await self._drawing.page(
             template,
@@ -218,9 +226,7 @@ class Page:
     # -- pages
 
     async def _now(self, request: web.Request) -> web.Response:
-        await self._drawing.ready()
-        await self._parts.refresh()
-        found = self._view
+        found = await self._current(request)
         return await self._page(
             request,
             "now.html",
@@ -236,7 +242,7 @@ class Page:
         )
 
     async def _account(self, request: web.Request) -> web.Response:
-        shown, name = self._shown(), request.match_info["name"]
+        shown, name = Shown(await self._current(request)), request.match_info["name"]
         row = shown.account(name)
         if row is None:
             return await self._missing(request, f"There is no account {name} in the settings.")
@@ -252,7 +258,7 @@ class Page:
 
     async def _why(self, request: web.Request) -> web.Response:
         symbol, account = request.match_info["symbol"], request.query.get("account", "")
-        shown = self._shown()
+        shown = Shown(await self._current(request))
         try:
             explained = self._engine.explain(symbol)
         except KeyError:
@@ -278,7 +284,7 @@ class Page:
         return await self._page(request, "why.html", refresh=10, **values)
 
     async def _activity(self, request: web.Request) -> web.Response:
-        found, chosen = self._shown().view, _chosen(request.query)
+        found, chosen = await self._current(request), _chosen(request.query)
         page: Mapping[str, Any] = {"activity": (), "next": None}
         problem = ""
         try:

@@ -21,6 +21,8 @@ from te_core.runtime.result_checks import findings
 from te_core.runtime.supervisor import Running
 from te_core.settings.schema import AccountSettings, Settings, SymbolSettings
 
+NOT_LISTED = "the exchange does not list it: its signals are not followed here"
+"""What is found about a symbol that the exchange does not have."""
 OK, WARNING, ERROR = Severity.OK, Severity.WARNING, Severity.ERROR
 SLOW = 1.0
 """Seconds; a slower answer is a warning."""
@@ -139,7 +141,7 @@ def _symbol(
         yield Finding(
             severity=WARNING,
             check=name,
-            text="the exchange does not list it: its signals are not followed here",
+            text=NOT_LISTED,
             remedy=f"expect that, or remove [symbols.{name}]",
         )
         return

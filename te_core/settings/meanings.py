@@ -1,4 +1,4 @@
-"""Looks up what the fields of a settings model mean: their descriptions or attribute docstrings."""
+"""Find what the fields of a settings model mean: their descriptions or attribute docstrings."""
 
 from __future__ import annotations
 

@@ -240,6 +240,7 @@ def _not_found(paths: Paths, texts: Texts, edits: list[Edit], symbol: str) -> It
     from te_core.cli.doctor import connected
     from te_core.cli.instances import load, redactor_of
     from te_core.logs import configure_logs
+    from te_core.reporting.doctor import NOT_LISTED
     from te_core.reporting.doctor import show as shown
 
     resolved, registry, _ = load(paths, as_at_start=True, texts=with_edits(texts, edits))
@@ -259,7 +260,7 @@ def _not_found(paths: Paths, texts: Texts, edits: list[Edit], symbol: str) -> It
         told = [row for row in found if row["check"] == symbol or row["severity"] == "error"]
         rows += [(name, row["severity"], redactor.redact(row["text"])) for row in told]
     show(table(symbol, ("account", "severity", "finding"), rows))
-    yield from (name for name, severity, text in rows if severity == "error" or "does not offer" in text)
+    yield from (name for name, severity, text in rows if severity == "error" or text == NOT_LISTED)
 
 
 # -- removing

@@ -27,7 +27,7 @@ def test_one_that_others_may_write_to_is_refused(tmp_path: Path, mode: int) -> N
 def test_one_of_another_user_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ours = os.geteuid()
     monkeypatch.setattr("os.geteuid", lambda: ours + 1)
-    with pytest.raises(ConfigError, match=f"belongs to user {ours}, and the engine runs as user {ours + 1}"):
+    with pytest.raises(ConfigError, match=f"belongs to user {ours}, but the engine runs as user {ours + 1}"):
         prepare(tmp_path, tmp_path / "journal")
 
 

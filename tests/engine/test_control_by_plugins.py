@@ -214,6 +214,6 @@ async def test_notifying_and_answering_delay_neither_each_other_nor_trading(tmp_
 
 
 async def test_control_by_a_plugin_that_answers_nobody_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(SettingsInvalid, match=r"notifiers\.radio\.control.*plugin radio only tells"):
+    with pytest.raises(SettingsInvalid, match=r"notifiers\.radio\.control.*plugin radio only sends notices"):
         async with controlled(tmp_path, Radio(), answers=False):
             pass

@@ -293,7 +293,7 @@ async def test_go_is_refused_where_it_would_mean_nothing(tmp_path: Path) -> None
     async with scene(tmp_path) as world:
         with pytest.raises(CommandRefused, match="needs an account"):
             await world.command(GO)
-        with pytest.raises(CommandRefused, match="it is live"):
+        with pytest.raises(CommandRefused, match="already live"):
             await world.command(GO, "one")
         world.connection("three").faults = lambda method, call: (
             Fault(answer_delay=1e6) if method == "open" else None

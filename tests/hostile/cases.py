@@ -483,7 +483,7 @@ def says(case: Case, texts: Sequence[str]) -> str:
     if case.way == "hangs":
         needles += ["not connected within", "took longer than", "did not stop within"]
     if case.way == "ends":
-        needles += ["ended by itself"]
+        needles += ["ended on its own"]
     needles += [f"{case.method}:"]
     for needle in needles:
         for text in texts:

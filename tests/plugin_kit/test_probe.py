@@ -7,7 +7,7 @@ from te_core.plugin_kit.probe import described
 from tests.plugin_kit.options import DocumentedOptions
 
 
-def test_the_meaning_of_a_key_may_stand_under_it_or_in_its_description() -> None:
+def test_a_key_is_explained_under_it_or_in_its_description() -> None:
     spec = NotifierSpec(name="documented", settings=DocumentedOptions, factory=lambda _: None)  # type: ignore[arg-type,return-value]
     meanings = {option["name"]: option["meaning"] for option in described(spec)["options"]}
     assert meanings == {
