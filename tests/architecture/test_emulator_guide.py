@@ -14,15 +14,18 @@ from tests.architecture.test_plugin_guide import BLOCK
 EXAMPLE = "exchange_harbor"
 
 
-@pytest.fixture(scope="module")
-def harbor(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Write every file that the guide shows."""
-    folder = tmp_path_factory.mktemp("harbor")
-    for match in BLOCK.finditer((root / "docs" / "emulators.md").read_text(encoding="utf-8")):
-        file = folder / match["file"]
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(match["text"], encoding="utf-8")
-    return folder / EXAMPLE
+@pytest.fixture
+def harbor(root: Path) -> Path:
+    return root / "examples" / EXAMPLE
+
+
+def test_the_example_is_what_the_guide_shows(harbor: Path, root: Path) -> None:
+    guide = (root / "docs" / "emulators.md").read_text(encoding="utf-8")
+    shown = {match["file"]: match["text"] for match in BLOCK.finditer(guide)}
+    files = {file: (harbor.parent / file).read_text(encoding="utf-8") for file in shown}
+    assert shown == files
+    code = {file.relative_to(harbor.parent).as_posix() for file in harbor.rglob("*.py")}
+    assert code <= shown.keys()
 
 
 def run(*command: str, cwd: Path, **env: str) -> str:

@@ -15,7 +15,8 @@ from te_core.plugins.loading import load
 from tests.engine.scene import Scene
 
 BLOCK = re.compile(r"```python file=(?P<name>\S+)\n(?P<text>.*?)```", re.S)
-GUIDE = Path(__file__).parents[2] / "docs" / "extending.md"
+ROOT = Path(__file__).parents[2]
+GUIDE, EXAMPLES = ROOT / "docs" / "extending.md", ROOT / "examples" / "one_file"
 D = Decimal
 
 
@@ -31,6 +32,11 @@ def specs(tmp_path: Path) -> list[Any]:
         ("ledger", "loaded", ""),
     ]
     return [spec for one in loaded for spec in one.specs]
+
+
+def test_the_examples_are_the_files_of_the_guide() -> None:
+    shown = {match["name"]: match["text"] for match in BLOCK.finditer(GUIDE.read_text(encoding="utf-8"))}
+    assert shown == {file.name: file.read_text(encoding="utf-8") for file in EXAMPLES.glob("*.py")}
 
 
 async def test_they_do_what_the_guide_says(specs: list[Any], tmp_path: Path) -> None:
