@@ -156,10 +156,9 @@ def check(
     project = read_project(path)
     evidence = gather(project, tests=not no_tests)
     level, findings = judge(evidence)
-    file = badge or Path("badge.svg")
     if badge is not None:
         _write_badge(badge, badges.svg(level))
-    line = badges.line(level, file.name)
+    line = badges.line(level, (badge or Path("badge.svg")).name)
     if as_json:
         print_json(
             {
