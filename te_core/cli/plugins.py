@@ -71,7 +71,6 @@ def _plugins(paths: Paths, *, no_import: bool) -> Iterator[dict[str, Any]]:
     from te_core.cli.instances import redactor_of
     from te_core.cli.running_plugins import restarts, running_plugins
     from te_core.journal.redaction import redacted
-    from te_core.plugins.discovery import discover
 
     settings = _settings(paths)
     registry = _registry(paths, settings)
@@ -82,12 +81,11 @@ def _plugins(paths: Paths, *, no_import: bool) -> Iterator[dict[str, Any]]:
     redact = redactor_of(settings, registry).redact if settings else str
     running = running_plugins(paths)
     needed = restarts(running, registry)
-    levels = {entry.distribution: entry.level for entry in discover()}
     for name, report in sorted(registry.reports.items()):
         instances = list(_instances(settings, name)) if settings else []
         loaded = running.get(name, {}).get("version") if name in running else None
         extra: dict[str, Any] = {"instances": instances, "running": loaded, "restart": needed.pop(name, "")}
-        extra[_LEVEL] = levels.get(report.distribution, "")
+        extra[_LEVEL] = registry.stated_level(name)
         yield {**redacted(report.as_json(), redact), **extra}
     for name, reason in needed.items():  # what runs and is not installed any more
         gone = {"instances": [], "running": running[name]["version"], "restart": reason, _LEVEL: ""}

@@ -88,11 +88,21 @@ class Registry:
 
     def digest(self, name: str) -> str:
         """Return a digest of a plugin's code on disk; empty if it is not found."""
+        entry = self._installed(name)
+        return "" if entry is None else entry.digest()
+
+    def stated_level(self, name: str) -> str:
+        """Return the quality level that a plugin's package states; empty if none."""
+        entry = self._installed(name)
+        return "" if entry is None else entry.level
+
+    def _installed(self, name: str) -> PluginEntry | None:
+        """Return the plugin that a name stands for; None if there is none, or if several packages claim it."""
         entries = self._entries.get(name, [])
         try:
-            return self._chosen(entries).digest() if entries else ""
+            return self._chosen(entries) if entries else None
         except PluginConflict:
-            return ""
+            return None
 
     async def ensure(self, names: Iterable[str], pins: Mapping[str, str] = NOTHING) -> None:
         """Load those plugins that are not loaded yet. Never raises for a plugin: see ``reports``.

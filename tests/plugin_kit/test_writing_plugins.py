@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path, PurePosixPath
@@ -140,3 +141,18 @@ def test_what_is_written_keeps_to_its_own_style_whatever_its_name(tmp_path: Path
         ruff = (sys.executable, "-m", "ruff", *command, "--no-cache", str(tmp_path))
         done = subprocess.run(ruff, cwd=tmp_path, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
+
+
+PROMISED = re.compile(r"te_core\.(api|testing)\b|te_exchange_ccxt\.api\b")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_written_imports_only_names_that_are_promised(kind: str) -> None:
+    named = naming(kind, "acme")
+    written = files(named, author="", year=2026, exchange_id="gate")
+    imported = re.compile(r"^\s*(?:from|import) (te_(?:core|exchange_ccxt)\S*)", re.M)
+    found = {
+        module for path, text in written.items() if path.suffix == ".py" for module in imported.findall(text)
+    }
+    assert found
+    assert [module for module in found if PROMISED.match(module) is None] == []
