@@ -137,7 +137,7 @@ def engine_of(folder: Path, accounts: int, symbols: int, *, resync: str = "30s")
         deadline = time.monotonic() + 60
         while not _at_rest(engine):
             assert time.monotonic() < deadline, "the accounts did not reach their targets"
-            time.sleep(0.2)
+            time.sleep(0.2)  # between two requests for the state: asking would load what is measured
         yield engine
 
 
@@ -228,7 +228,7 @@ def stream(visit: Visit, name: str, symbols: int) -> None:
     coins = cycle(COINS[: min(symbols, OFFERED)])
     for number in range(ALERTS):
         _send(visit.engine, next(coins), 100 + number)
-        time.sleep(max(0.0, began + (number + 1) * ALERT_EACH - time.perf_counter()))
+        time.sleep(max(0.0, began + (number + 1) * ALERT_EACH - time.perf_counter()))  # keeps the rate
     seconds = time.perf_counter() - began
     viewer.stop()
     plain, packed = len(viewer.text) / seconds / KB, viewer.packed / seconds / KB
@@ -243,7 +243,7 @@ def quiet(visit: Visit, name: str) -> None:
     """Measure what a viewer is sent while nothing changes, no account being read meanwhile."""
     viewer = Stream(visit)
     viewer.start()
-    time.sleep(QUIET)
+    time.sleep(QUIET)  # the period over which patches are counted
     viewer.stop()
     beats = viewer.text.count(b"event: beat")
     print_line(f"    stream, nothing changes for {QUIET:g} s: {viewer.patches} patches, {beats} beats")
@@ -257,7 +257,7 @@ def quiet(visit: Visit, name: str) -> None:
 def share(engine: EngineProcess) -> float:
     """Return the share of a processor that an idle engine takes, each of its accounts being read once."""
     before = cpu_seconds(engine.pid)
-    time.sleep(READ_EACH)
+    time.sleep(READ_EACH)  # the accounts have been read once more
     return (cpu_seconds(engine.pid) - before) / READ_EACH
 
 
@@ -270,7 +270,7 @@ def viewers_cost(visit: Visit, name: str, before: float, memory: int, front: int
     with watched_by_ten(visit.engine, visit.cookie):
         watched = share(visit.engine)
         full = visit.engine.memory()
-    time.sleep(1)
+    time.sleep(1)  # the engine notices that they left
     left = share(visit.engine)
     print_line(
         f"    processor of an idle engine: {before:.2%} before anybody came, {watched:.2%} with {VIEWERS} viewers, "

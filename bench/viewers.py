@@ -89,7 +89,7 @@ def viewers(folder: Path) -> None:
             )
             with looking as people:
                 began = time.perf_counter()
-                orders[watched] += sender.send(ALERTS, pause=0.02).orders
+                orders[watched] += sender.send(ALERTS, pause=0.03).orders
                 seconds = time.perf_counter() - began
             if people:
                 each = sum(one.bytes for one in people) / VIEWERS / seconds / 1024

@@ -89,7 +89,7 @@ class EngineProcess:
         while not self._ready():
             if self._process.poll() is not None or time.perf_counter() - started > _TIMEOUT:
                 raise SystemExit(f"the engine did not start:\n{self.output()[-4000:]}")
-            time.sleep(_POLL_INTERVAL)
+            time.sleep(_POLL_INTERVAL)  # another process: it has no event to wait for
         return time.perf_counter() - started
 
     def _ready(self) -> bool:

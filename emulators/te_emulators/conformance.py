@@ -265,7 +265,9 @@ class EmulatedHarness(ExchangeHarness):
         elif ability is Ability.HIDE_PRICE:
             self.server.exchange.market.unlisted.add(self.contract(symbol).symbol)
         else:
-            raise NotImplementedError(ability)
+            raise NotImplementedError(
+                ability
+            )  # the suite asks for abilities that a harness lists, and no others
 
     def _fail_stops(self, ability: Ability) -> None:
         exchange = self.server.exchange

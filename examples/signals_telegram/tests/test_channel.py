@@ -33,9 +33,9 @@ async def channel(engine: SourceRecorder, token: str = TOKEN) -> AsyncIterator[t
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):  # only ends a test that hangs
         while not condition():
-            await asyncio.sleep(0.005)
+            await asyncio.sleep(0.005)  # the source runs on real sockets: there is no event to wait for
 
 
 async def test_posts_of_the_channel_become_signals() -> None:
