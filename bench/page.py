@@ -35,7 +35,7 @@ COINS = (
     *("SUIUSDT", "TAOUSDT", "HYPEUSDT", "BCHUSDT", "AAVEUSDT", "XLMUSDT", "HBARUSDT", "INJUSDT", "ICPUSDT"),
     *("TONUSDT", *(f"OTHER{number}USDT" for number in range(10))),
 )
-"""The last ten only stand in the settings: a paper account does not offer them."""
+"""Only the settings list the last ten: a paper account does not offer them."""
 OFFERED = 30
 REQUESTS = 60
 LOADS = 7

@@ -16,9 +16,9 @@ HEAD = """# Hostile plugins
 
 Plugins contain bugs. For each kind of failure a test runs a plugin that fails in that way from its first call on, in
 an engine whose other source and account work correctly: a second after each signal, the correct account holds what it
-should, before, during and after the failure, and the engine stops when it is told to. This table is generated from
+should, before, during and after the failure, and the engine stops on request. This table is generated from
 those tests and shows what the engine reports about the plugin in `te status`, its history or its log; `(*file:line*)`
-stands for the line of the plugin's code.
+represents a line in the plugin's code.
 
 One failure cannot be contained within a process: code that blocks the event loop (`time.sleep`, an endless loop) stops
 everything while it blocks. The watchdog reports it with the blocking line (`stall`). Malicious code can do whatever
