@@ -73,7 +73,7 @@ def hold_after(
     asked = (error.retry_after or 0.0) if isinstance(error, NotReady) else 0.0
     seconds = max(backoff(failures, *bounds).total_seconds(), asked)
     return Hold(
-        reason=described(error) if hasattr(error, "te_call") else str(error) or type(error).__name__,
+        reason=described(error),
         until=now + seconds,
         failures=failures,
         reduction=reducing or pause.everything,

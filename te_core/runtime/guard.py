@@ -149,7 +149,7 @@ def ask(what: str, question: Callable[[], Mapping[str, Any]], redact: Redact = s
     """Return a plugin's answer as JSON values, or ``{"error": reason}`` if it fails or is unusable."""
     try:
         with own_arithmetic():
-            found: dict[str, Any] = redacted(_checked(question(), defined_at(question)), redact)
+            found: dict[str, Any] = redacted(_checked(question(), question), redact)
             return found
     except GeneratorExit:
         raise
@@ -157,11 +157,11 @@ def ask(what: str, question: Callable[[], Mapping[str, Any]], redact: Redact = s
         return {"error": redact(f"{what} failed: {described(error)}")}
 
 
-def _checked(answer: object, at: str) -> dict[str, Any]:
+def _checked(answer: object, question: object) -> dict[str, Any]:
     if not isinstance(answer, Mapping):
-        raise PluginDefect(f"it returned {_kind(answer)} instead of a mapping{at}")
+        raise PluginDefect(f"it returned {_kind(answer)} instead of a mapping{defined_at(question)}")
     if problem := next(_problems(answer), None):
-        raise PluginDefect(f"it returned what is not JSON: {problem}{at}")
+        raise PluginDefect(f"it returned what is not JSON: {problem}{defined_at(question)}")
     return dict(answer)
 
 

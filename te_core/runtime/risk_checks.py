@@ -115,9 +115,7 @@ class RiskCheckRunner(Runner):
         await self._up.wait()
         assert self._instance is not None
         asked = self._instance.review
-        found = checked(
-            await guard.call("review()", partial(asked, proposal), self._redact), defined_at(asked)
-        )
+        found = checked(await guard.call("review()", partial(asked, proposal), self._redact), asked)
         return replace(found, reason=plain(self._redact(found.reason), LONGEST_REASON))
 
     def _failed(self, reason: str) -> tuple[Verdict, float]:
@@ -149,16 +147,17 @@ class RiskCheckRunner(Runner):
             await guard.close("close()", instance.close, self._log)
 
 
-def checked(answer: Any, at: str = "") -> Verdict:
-    """Return what ``review`` returned. Raise `PluginDefect` if it is not valid. ``at``: where ``review`` is defined."""
+def checked(answer: Any, review: object) -> Verdict:
+    """Return what ``review`` returned. Raise `PluginDefect`, naming where it is defined, if that is not valid."""
     if not isinstance(answer, Verdict):
-        raise PluginDefect(wrong("review()", answer, "Verdict") + at)
+        raise PluginDefect(wrong("review()", answer, "Verdict") + defined_at(review))
     largest: object = answer.largest
     usable = isinstance(largest, Decimal) and largest.is_finite() and largest >= 0
     if largest is not None and not usable:
-        raise PluginDefect(wrong("review().largest", largest, "a finite Decimal of at least 0, or None") + at)
+        expected = "a finite Decimal of at least 0, or None"
+        raise PluginDefect(wrong("review().largest", largest, expected) + defined_at(review))
     if not isinstance(answer.reason, str):
-        raise PluginDefect(wrong("review().reason", answer.reason, "str") + at)
+        raise PluginDefect(wrong("review().reason", answer.reason, "str") + defined_at(review))
     return answer
 
 
