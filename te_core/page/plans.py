@@ -161,7 +161,7 @@ class OrderRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Known:
+class SizingBasis:
     """Context of a planned order: the last price, and which source sent the last signal, and when."""
 
     price: Decimal | None = None
@@ -169,7 +169,7 @@ class Known:
     at: str | None = None
 
 
-NOTHING_KNOWN = Known()
+NO_BASIS = SizingBasis()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -302,7 +302,7 @@ def plan_to_go_on(
     wanted: Wanted,
     answer: Mapping[str, Any],
     accounts: Iterable[AccountRow],
-    known: Mapping[tuple[str, str], Known] = MappingProxyType({}),
+    known: Mapping[tuple[str, str], SizingBasis] = MappingProxyType({}),
 ) -> Plan:
     """Plan a command that may add risk, from the engine's preview, for which every account was read.
 
@@ -338,10 +338,10 @@ def plan_to_go_on(
     )
 
 
-def _previewed(answer: Mapping[str, Any], known: Mapping[tuple[str, str], Known]) -> Iterator[OrderRow]:
+def _previewed(answer: Mapping[str, Any], known: Mapping[tuple[str, str], SizingBasis]) -> Iterator[OrderRow]:
     for account, found in answer.get("accounts", {}).items():
         for symbol, decision in found.get("symbols", {}).items():
-            about = known.get((account, symbol), NOTHING_KNOWN)
+            about = known.get((account, symbol), NO_BASIS)
             for step in decision["steps"]:
                 if step["kind"] == "order":
                     yield OrderRow(

@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import Any, ClassVar
 
 from te_core.page.plans import AccountRow as PlanRow
-from te_core.page.plans import Changed, Held, Known
+from te_core.page.plans import Changed, Held, SizingBasis
 from te_core.page.turns import Turns
 from te_core.reporting.view import (
     AccountRow,
@@ -302,14 +302,14 @@ class Shown:
                         account=cell.account, symbol=cell.symbol, size=cell.size, target=cell.quantity
                     )
 
-    def known(self) -> Mapping[tuple[str, str], Known]:
+    def known(self) -> Mapping[tuple[str, str], SizingBasis]:
         """Return the last price of each cell, and which source sent the last signal for its symbol."""
         found = {}
         for row in self.view.symbols:
             said = [one for one in row.opinions if one.at is not None]
             newest = max(said, key=lambda one: str(one.at), default=None)
             for cell in row.cells:
-                found[cell.account, cell.symbol] = Known(
+                found[cell.account, cell.symbol] = SizingBasis(
                     price=cell.price,
                     source=newest.source if newest is not None else "",
                     at=newest.at.isoformat(timespec="seconds") if newest is not None and newest.at else None,

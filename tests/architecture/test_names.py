@@ -28,6 +28,7 @@ USE_INSTEAD = {
         "OrderOutcome, resolve, visibility_window: a settlement is a payment, `settle` the coin that contracts pay in"
     ),
     r"Book|Memory": "SymbolRecord, JournalSnapshot: a book has bids and asks, memory is RAM",
+    r"Known": "another name: Known is te_core.model.reading's",
     r"Venue": "ExchangeAdapter, or ExchangeHarness in tests",
     r"_?(on_)?[tT]roubles?|TROUBLES?|\w+_troubles?": "ErrorKind, last_error, problem, failure",
     r"Places?|Placement|placement|_places|_?place_of": "Paths, SourceLocation, OrderingRule: one places orders",
@@ -50,6 +51,8 @@ VERBS = re.compile(r"_?(take|tell|look|keep|note|say|give)")
 """Functions of the core say what they do: apply_decision, log_once, check_due, persist, print_lines."""
 
 MEANT = {
+    ("te_core/model/reading.py", "Known"): "this one",
+    ("plugins/exchange_kucoin/tests/test_kucoin_errors.py", "Known"): "a known answer, in one test",
     ("te_core/cli/service.py", "Memory"): "the operating system's",
     ("examples/exchange_hyperliquid/te_exchange_hyperliquid/plugin.py", "settle"): (
         "the coin that contracts pay in"
