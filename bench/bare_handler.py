@@ -1,4 +1,4 @@
-"""What a durable answer costs at least: an aiohttp handler that appends each body to a file, and nothing else.
+"""The least a durable answer can cost: an aiohttp handler that only appends each body to a file.
 
 Bodies that arrive while a sync to disk runs share the next one. ``python -m bench.bare_handler PORT FILE [uvloop]``.
 """
@@ -72,7 +72,7 @@ def site(path: Path) -> web.Application:
 
 @contextmanager
 def bare_handler(file: Path, *, uvloop: bool = False) -> Iterator[tuple[int, int]]:
-    """Run it in a process of its own; gives its port and process id."""
+    """Run it in a process of its own; yield its port and process id."""
     (port,) = free_ports(1)
     command = [sys.executable, "-m", "bench.bare_handler", str(port), str(file), *(["uvloop"] * uvloop)]
     process = subprocess.Popen(command, cwd=ROOT)

@@ -1,7 +1,7 @@
 """Speed and memory of the real engine, each figure with its goal: ``python -m bench.bench``.
 
-Everything runs on this machine and shares its cores, this program included. Ratios are measured by turns; the absolute
-figures move with whatever else runs.
+Everything runs on this machine and shares its cores, this program included. Ratios are measured alternately; absolute
+figures vary with whatever else runs.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What one alert and a start cost with a short past, and with a long one."""
+"""What one alert and a start cost with a short history, and with a long one."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ALERTS = 60
 
 
 def cost_of_history(folder: Path) -> None:
-    """Measure two engines by turns."""
+    """Measure two engines alternately."""
     print_line(f"(c) a journal with {FEW} signals and one with {MANY:,}, by turns")
     engines: dict[int, EngineProcess] = {}
     for signals in (FEW, MANY):

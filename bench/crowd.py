@@ -1,4 +1,4 @@
-"""Many accounts on many symbols: what an order costs then, and how long alerts wait while all of them trade.
+"""Many accounts on many symbols: the cost of an order, and how long alerts wait while all of them trade.
 
 ``python -m bench.crowd``, or ``python -m bench.crowd 100x100`` for one size.
 """
@@ -30,7 +30,7 @@ PERIOD = 0.1
 
 PROBED = "BTCUSDT"
 ORDERS_MEASURED = 2000
-"""Orders over which CPU time is measured at least: the kernel counts it in hundredths of a second."""
+"""Minimum number of orders over which CPU time is measured: the kernel counts it in hundredths of a second."""
 
 _TIMEOUT = 600.0
 _FILLED = "SELECT count(*) FROM intents WHERE state = 'filled'"
@@ -183,7 +183,7 @@ def crowd(folder: Path, sizes: tuple[tuple[int, int], ...] = SIZES) -> None:
 
 
 def main() -> None:
-    """Measure the sizes that are asked for, or all."""
+    """Measure the requested sizes, or all."""
     asked = [tuple(int(part) for part in size.split("x")) for size in sys.argv[1:]]
     sizes = tuple((accounts, symbols) for accounts, symbols in asked)
     with tempfile.TemporaryDirectory(prefix="te-bench-") as folder:

@@ -33,7 +33,8 @@ NOTIONAL = Decimal(1_000)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bare:
-    """Seconds: from the call to the answer of one order; to the last answer of twenty; to one order's arrival."""
+    """Seconds from the call to the response of one order, to the last response of twenty, and to one order's
+    arrival."""
 
     one: float
     twenty: float
@@ -67,7 +68,8 @@ async def measure(exchange: str, latency: float) -> Bare:
 
 
 async def together(exchanges: Sequence[str], latency: float) -> tuple[int, float]:
-    """Send two orders per symbol to every exchange at once; gives how many, and the seconds until the last answer."""
+    """Send two orders per symbol to every exchange at once; return how many, and the seconds until the last
+    response."""
     with (
         tempfile.TemporaryDirectory(prefix="te-bench-") as folder,
         Exchanges(exchanges, accounts=1, latency=latency, lifted=True) as running,

@@ -24,7 +24,7 @@ from te_core.clock import SystemClock
 from te_core.journal.journal import Journal
 from te_core.model.control import Action, Command
 from te_core.plugins.registry import Registry
-from te_core.reporting.queries import Queries
+from te_core.reporting.readiness import readiness
 from te_core.runtime.engine import Engine
 from te_core.settings.resolution import resolve
 from te_core.settings.schema import Settings
@@ -38,21 +38,21 @@ TOKEN = "bench-Qm3vX8tRk1sZ6pWc9yLd4hNf"
 TIMEOUT = 90.0
 WITHOUT_LIMIT = 100_000
 ASIDE = frozenset({"connect", "time", "instruments", "other"})
-"""What is not asked for the sake of an order."""
+"""Requests that no order causes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Round:
-    """What one round of alerts led to. Times are seconds from just before the first alert was handed in.
-
-    ``last``: until the last order was at the exchange. ``answered``: until its answer. ``chain``: how many requests,
-    up to the last order, can have waited for each other's answers. ``wait``: what the exchanges' limits cost at least.
-    """
+    """What one round of alerts led to. Times are seconds from just before the first alert was handed in."""
 
     last: float
+    """Until the last order was at the exchange."""
     answered: float
+    """Until its answer."""
     chain: int
+    """How many requests, up to the last order, can have waited for each other's answers."""
     wait: float
+    """What the exchanges' limits cost at least."""
     requests: Counter[str]
     accounts: int
     refused: int
@@ -79,31 +79,11 @@ class Bench:
         self._streams = streams
         self._number = 0
         self._clock = SystemClock()
+        source = {"plugin": "tradingview", "token": TOKEN, "symbols": {name: name for name in symbols}}
         self._settings = Settings.model_validate(
             {
-                "sources": {
-                    "tv": {
-                        "plugin": "tradingview",
-                        "token": TOKEN,
-                        "symbols": {name: name for name in symbols},
-                    }
-                },
-                "accounts": {
-                    f"{name}-{number}": {
-                        "plugin": name,
-                        "observe": False,
-                        "url": address.url,
-                        "ws_url": address.ws_url,
-                        "api_key": f"K{number}",
-                        "secret": "S",
-                        "streams": streams,
-                        "concurrency": len(SYMBOLS),
-                        **({"passphrase": "P"} if name in ("blofin", "kucoin") else {}),
-                        **({"rate_limits": _lifted(name)} if lifted else {}),
-                    }
-                    for name, address in exchanges.addresses.items()
-                    for number in range(1, accounts + 1)
-                },
+                "sources": {"tv": source},
+                "accounts": _sections(exchanges, accounts, streams=streams, lifted=lifted),
                 "symbols": {name: {"leverage": 2, "weights": {"tv": "0.4"}} for name in symbols},
                 "limits": {"orders_per_minute": 1_000_000},
             }
@@ -136,10 +116,10 @@ class Bench:
         """Start; with streams, wait until they are relied on."""
         await self.registry.ensure(self._settings.plugins_in_use())
         await self.engine.start(resolve(self._settings, self.registry))
-        await self._until(lambda: Queries(self.engine).readiness()["ready"], "the accounts")
+        await self._until(lambda: readiness(self.engine)["ready"], "the accounts")
         await self.rest()
         gc.collect()
-        gc.freeze()  # as a start does, once its settings and plugins are there
+        gc.freeze()  # as a start does, once settings and plugins are loaded
         gc.set_threshold(10_000)
 
     async def stop(self) -> None:
@@ -155,7 +135,7 @@ class Bench:
             await self._until(self._relied_on, "the streams")
 
     def _relied_on(self) -> bool:
-        """Return whether every account follows what can be followed."""
+        """Return whether every account uses every stream that it can."""
         accounts = [getattr(runner.account, "inner", None) for runner in self.engine.accounts.values()]
         return all(
             (streams := getattr(one, "streams", None)) is not None and streams.complete for one in accounts
@@ -165,7 +145,7 @@ class Bench:
         deadline = time.monotonic() + TIMEOUT
         while not done():
             if time.monotonic() > deadline:
-                raise SystemExit(f"waited {TIMEOUT:g} s for {what}: {Queries(self.engine).readiness()}")
+                raise SystemExit(f"waited {TIMEOUT:g} s for {what}: {readiness(self.engine)}")
             await asyncio.sleep(0.02)
 
     async def alert(self, size: str, leverage: int = 2, *, symbols: Sequence[str] = ()) -> Round:
@@ -180,11 +160,11 @@ class Bench:
         return await self._round(send())
 
     async def flatten(self) -> Round:
-        """Command that everything is closed, wait until it is confirmed, and count."""
+        """Close everything by command, wait until it is confirmed, and count."""
         return await self._round(self._execute(Action.FLATTEN))
 
     async def resume(self) -> Round:
-        """Lift a flatten, wait until everything is held again, and count."""
+        """Lift the flatten, wait until everything is held again, and count."""
         return await self._round(self._execute(Action.RESUME))
 
     async def _execute(self, action: Action) -> None:
@@ -217,7 +197,7 @@ class Bench:
             "action": "sell" if direction == "short" else "buy",
             "size": f"{size.removeprefix('-')}/100",
             "leverage": str(leverage),
-            "event_id": f"event-{self._number}",  # the same message again would be a redelivery, and do nothing
+            "event_id": f"event-{self._number}",  # an identical message would count as a redelivery and have no effect
         }
         return WebhookRequest(
             method="POST",
@@ -240,7 +220,7 @@ class Bench:
                 raise SystemExit(f"not at target after {TIMEOUT:g} s: {missing}")
 
     def _at_target(self) -> bool:
-        """Compare the positions that the exchanges hold with the goals."""
+        """Compare the positions at the exchanges with the goals."""
         held = self._exchanges.held()
         for name, runner in self.engine.accounts.items():
             exchange, _, number = name.partition("-")
@@ -253,7 +233,7 @@ class Bench:
 
 
 def chain(seen: Sequence[Seen], latency: float) -> int:
-    """Count the longest row of requests, up to the last order, of which each can have waited for the one before.
+    """Count the longest chain of requests, up to the last order, of which each can have waited for the one before.
 
     It is what no load on the machine changes: a request that another one waits for adds one.
     """
@@ -263,6 +243,26 @@ def chain(seen: Sequence[Seen], latency: float) -> int:
         if one.came >= free:
             length, free = length + 1, one.came + latency
     return length
+
+
+def _sections(exchanges: Exchanges, accounts: int, *, streams: bool, lifted: bool) -> dict[str, Any]:
+    """Return the sections of that many accounts at each exchange."""
+    return {
+        f"{name}-{number}": {
+            "plugin": name,
+            "observe": False,
+            "url": address.url,
+            "ws_url": address.ws_url,
+            "api_key": f"K{number}",
+            "secret": "S",
+            "streams": streams,
+            "concurrency": len(SYMBOLS),
+            **({"passphrase": "P"} if name in ("blofin", "kucoin") else {}),
+            **({"rate_limits": _lifted(name)} if lifted else {}),
+        }
+        for name, address in exchanges.addresses.items()
+        for number in range(1, accounts + 1)
+    }
 
 
 def _lifted(exchange: str) -> Mapping[str, int]:

@@ -19,11 +19,12 @@ BALANCE = Decimal(1_000_000)
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """A limit per key: ``capacity`` units in ``seconds``. ``units``: what a request of each route kind costs."""
+    """A limit per key: ``capacity`` units in ``seconds``."""
 
     capacity: int
     seconds: float
     units: Mapping[str, int]
+    """What a request of each route kind costs."""
 
     def wait(self, requests: Mapping[str, int]) -> float:
         """Return the least seconds between the first and the last of these requests of one key."""
@@ -33,7 +34,7 @@ class Pace:
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where an emulator listens, and how many requests it takes of one key."""
+    """Where an emulator listens, and how many requests it accepts from one key."""
 
     url: str
     ws_url: str
@@ -42,20 +43,23 @@ class Address:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Seen:
-    """A request. ``came``: when its bytes were there, in seconds of the machine's steady clock."""
+    """A request."""
 
     came: float
+    """When its bytes were there, in seconds of the machine's steady clock."""
     kind: str
     exchange: str
 
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """What the emulators saw. ``refused``: by a rate limit; ``doubled``: orders that were executed twice."""
+    """What the emulators counted."""
 
     seen: list[Seen]
     refused: int
+    """Requests refused by a rate limit."""
     doubled: int
+    """Orders that were executed twice."""
 
 
 class Exchanges:
@@ -93,7 +97,7 @@ class Exchanges:
         self._process.join(10)
 
     def drain(self) -> Tally:
-        """Return what was seen since the last call, and forget it."""
+        """Return what was counted since the last call, and reset it."""
         self._pipe.send("drain")
         found: Tally = self._pipe.recv()
         return found

@@ -11,7 +11,7 @@ EXCHANGES = ("bybit", "blofin", "kucoin", "mexc")
 
 
 def spec_of(exchange: str) -> ExchangeSpec[Any]:
-    """Return what an exchange's plugin offers."""
+    """Return the spec of an exchange's plugin."""
     (spec,) = importlib.import_module(f"te_exchange_{exchange}.plugin").te_exchanges()
     found: ExchangeSpec[Any] = spec
     return found

@@ -37,10 +37,11 @@ _client: dict[str, float] = {}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Goal:
-    """Round trips, and requests of one account. ``steps``: those that have to follow each other."""
+    """Round trips, and requests of one account."""
 
     trips: int
     steps: int
+    """Those that have to follow each other."""
     requests: int | None = None
 
 
@@ -75,7 +76,7 @@ def show(what: str, made: Bench, found: Round, goal: Goal) -> None:
 
 
 async def one_symbol(exchange: str, *, streams: bool) -> None:
-    """Flat to long where the leverage has to be set, then where it is set, larger, flipped."""
+    """From flat to long with the leverage to be set, then with it set; an increase; a flip."""
     reads = 0 if streams else 1
     async with bench([exchange], streams=streams, latency=LATENCY) as made:
         for what, size, trips in (
@@ -146,7 +147,7 @@ async def without_the_engine(exchange: str) -> None:
 
 
 async def own_time(exchanges: Sequence[str]) -> None:
-    """Measured first: what dozens of engines leave behind in one process, no engine that runs alone has to carry."""
+    """Measured first: an engine that runs alone does not carry the garbage of dozens of engines in one process."""
     print_line("own time from an alert until the orders are at the exchange, with streams")
     for exchange in exchanges:
         for accounts in (1,) if exchange == "blofin" else (1, 10):  # it takes one new connection a second
@@ -180,7 +181,7 @@ async def measure(exchanges: Sequence[str]) -> None:
 
 
 def main() -> None:
-    """Measure the exchanges that are named, or all."""
+    """Measure the named exchanges, or all."""
     logger.remove()
     began = time.monotonic()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:  # as the engine does

@@ -54,10 +54,10 @@ class NoOptions(BaseModel):
 
 
 class MarkedAccount(FakeAccount):
-    """An account whose value follows the price, and whose orders cost a fee: there is something to journal."""
+    """An account whose value follows the price and whose orders cost a fee, so that there is something to journal."""
 
     async def identity(self) -> AccountIdentity:
-        """Return who the account is, so that its values are stored under a name."""
+        """Return the account's identity, so that its values are stored under a name."""
         return AccountIdentity(host="fake", uid="1")
 
     def fill(self, order: OrderRequest, share: Decimal = Decimal(1)) -> OrderReport:
@@ -70,7 +70,7 @@ class MarkedAccount(FakeAccount):
         return found
 
     async def equity(self) -> Known[Equity]:
-        """Return wallet and total; they differ by what is not realised."""
+        """Return wallet and total; they differ by the unrealised profit."""
         total = self.equity_value + sum(map(self._profit, self.held.values()), Decimal(0))
         return Known(value=Equity(wallet=self.equity_value, total=total), as_of=self.clock.now())
 
@@ -140,12 +140,12 @@ class Growth(NamedTuple):
     after: int
 
     def __str__(self) -> str:
-        """Return by how much it grew."""
+        """Return the growth as text."""
         return f"{(self.after - self.before) / 1000:.0f} kB"
 
 
 async def _grown(folder: Path) -> tuple[Growth, Growth]:
-    """Return what 1,000 orders add, and then a day on which nothing is ordered and prices move."""
+    """Return what 1,000 orders add, and then a day without orders while prices move."""
     async with running(folder) as world:
         await world.publish("0.5")
         start = _size(world.journal.path)

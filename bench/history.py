@@ -1,4 +1,4 @@
-"""A journal with a long past, written in bulk: what a year of alerts leaves behind, in a few seconds."""
+"""Write a journal with a long history in bulk: a year of alerts in a few seconds."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ INSERT INTO latest_signals (source, symbol, number) SELECT source, symbol, max(n
 
 
 def write_history(path: Path, signals: int) -> None:
-    """Make a journal as the engine makes it, and fill it with that many signals; the newest is an hour old."""
+    """Create a journal as the engine does, and fill it with that many signals; the newest is an hour old."""
     Journal.open(path, clock=SystemClock(), new_id=lambda: uuid4().hex).close()
     newest = int((datetime.now(UTC).timestamp() - 3600) * 1e6)
     with closing(sqlite3.connect(path, isolation_level=None)) as database:

@@ -1,4 +1,4 @@
-"""One alert at a time, each for another position, and when it became what: answered, a target, an executed order.
+"""One alert at a time, each for another position, and when it was answered, became a target and an executed order.
 
 Every alert carries its own number in the last digits of its price. The price stands in the target and in the order's
 intent, so that the journal shows afterwards which alert they came from.
@@ -25,11 +25,12 @@ _ORDERS = "SELECT reference_price, settled_at, account FROM intents WHERE refere
 
 @dataclass(slots=True)
 class Timeline:
-    """Seconds per alert from just before it was sent, in the order of sending. ``orders``: of every account."""
+    """Seconds per alert from just before it was sent, in the order of sending."""
 
     answers: list[float] = field(default_factory=list)
     targets: list[float] = field(default_factory=list)
     orders: list[float] = field(default_factory=list)
+    """Of every account."""
     slowest: list[float] = field(default_factory=list)
 
 
@@ -45,7 +46,7 @@ class Sender:
         )
 
     def send(self, count: int, *, pause: float) -> Timeline:
-        """Send ``count`` alerts, ``pause`` seconds after each answer, and read what became of them."""
+        """Send ``count`` alerts, ``pause`` seconds after each answer, and read their outcomes."""
         sent: dict[int, float] = {}
         made = Timeline()
         with socket.create_connection(("127.0.0.1", self._engine.port)) as connection:
@@ -81,6 +82,6 @@ def _number(price: str) -> int:
 
 
 def milliseconds(values: Sequence[float]) -> str:
-    """Show p50 and p99."""
+    """Return p50 and p99 as text."""
     ordered = sorted(values)
     return f"p50 {percentile(ordered, 0.5) * 1000:.1f} ms, p99 {percentile(ordered, 0.99) * 1000:.1f} ms"

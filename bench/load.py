@@ -1,4 +1,4 @@
-"""The load generator: a process of its own, so that it takes no time from what it measures.
+"""The load generator: a process of its own, so that it does not disturb what it measures.
 
 ``python -m bench.load JOB`` with a job in JSON; prints its report in JSON. A connection is a bare asyncio protocol that
 writes requests built beforehand and reads no more of an answer than its status and length.
@@ -40,7 +40,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """Latencies in ms; with a ``rate`` they count from when an alert was due. ``busy``: share of a core used here."""
+    """Latencies in ms; with a ``rate`` they count from when an alert was due."""
 
     answered: int
     per_second: float
@@ -49,6 +49,7 @@ class Report:
     largest: float
     statuses: dict[str, int]
     busy: float
+    """Share of a core used here."""
 
 
 class Connection(asyncio.Protocol):
@@ -82,7 +83,7 @@ class Connection(asyncio.Protocol):
         self._load.answered(self, data[9:12], time.perf_counter() - self._due)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
-        """Report the loss to the load."""
+        """Report the lost connection to the load."""
         self._load.lost()
 
 

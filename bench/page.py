@@ -43,7 +43,7 @@ PHONE = 375
 ALERT_EACH = 2.0
 ALERTS = 15
 READ_EACH = 30.0
-"""Seconds between two reads of each account: shares of a processor are taken over as long."""
+"""Seconds between two reads of each account; CPU shares are measured over this period."""
 QUIET = 20.0
 KB = 1024
 FIRST_PAINT = """() => new Promise((done) => new PerformanceObserver((list) => {
@@ -60,7 +60,7 @@ class Visit:
     cookie: str
 
     def get(self, path: str, *, packed: bool = True) -> bytes:
-        """Return what is on the wire of a page or a file."""
+        """Return the bytes that a page or a file takes on the wire."""
         connection = http.client.HTTPConnection("127.0.0.1", self.engine.private_port, timeout=10)
         try:
             return self.ask(connection, path, packed=packed)
@@ -107,7 +107,7 @@ class Stream(threading.Thread):
         self.text = bytearray()
 
     def run(self) -> None:
-        """Read until it is stopped."""
+        """Read until stopped."""
         unpack = zlib.decompressobj(wbits=31)
         with suppress(OSError, ValueError, http.client.HTTPException):
             while data := self._response.read1(65_536):
@@ -122,7 +122,7 @@ class Stream(threading.Thread):
 
     @property
     def patches(self) -> int:
-        """How many times something changed."""
+        """How often the parts changed."""
         return self.text.count(b"event: patch")
 
 
@@ -198,7 +198,7 @@ def bytes_and_times(visit: Visit, name: str) -> None:
 
 
 def first_paint(visit: Visit, name: str) -> None:
-    """Measure when a phone's browser that was never here shows something."""
+    """Measure the first contentful paint of a new browser at a phone's width."""
     if not CHROMIUM:
         print_line(f"    first contentful paint: not measured, {MISSING}")
         return

@@ -1,4 +1,4 @@
-"""What it costs to store and to query what happened and what was earned: ``python -m bench.past [SIGNALS ORDERS]``.
+"""The cost of storing and querying history and profit: ``python -m bench.past [SIGNALS ORDERS]``.
 
 A journal is written in bulk, as months of trading leave it behind; each question is asked in a thread, as the private
 listener asks it, while nothing else runs. The first time, when nothing is cached, is shown apart.
@@ -24,16 +24,15 @@ from harness.report import judge, print_line, print_verdicts
 from te_core.journal.journal import Journal
 from te_core.journal.pages import Wanted
 from te_core.journal.tables import tallies
-from te_core.reporting.results import Grouping, ResultsWanted
-from te_core.web.history import JournalHistory
-from te_core.web.queries import CurveQuery
+from te_core.reporting.history import JournalHistory
+from te_core.reporting.results import CurveWanted, Grouping, ResultsWanted
 
 SIGNALS, ORDERS = 1_000_000, 200_000
 ACCOUNTS, SYMBOLS = 5, 20
 DAYS = 80
 ROUNDS = 15
 LIMIT = 20.0
-"""Milliseconds that a question may take."""
+"""Milliseconds that a query may take."""
 HOUR = 3_600_000_000
 
 _ORDERS = """
@@ -93,7 +92,7 @@ def write_past(path: Path, signals: int, orders: int) -> None:
 
 
 def _samples(begin: int, now: int, number: int) -> Iterator[tuple[Any, ...]]:
-    """Return samples as they are thinned: each hour of old, each five minutes of the last month."""
+    """Return samples thinned as the engine does: hourly for old ones, every five minutes for the last month."""
     at = begin
     while at < now:
         for account in range(ACCOUNTS):
@@ -103,7 +102,7 @@ def _samples(begin: int, now: int, number: int) -> Iterator[tuple[Any, ...]]:
 
 
 def _tallies(begin: int, now: int) -> Iterator[tuple[Any, ...]]:
-    """Return tallies as they are thinned: each day of old, each hour of the last two weeks."""
+    """Return tallies thinned as the engine does: daily for old ones, hourly for the last two weeks."""
     shares = '{"tradingview":"0.4","bittensor":"0.6"}'
     earned = '{"tradingview":"123.456789012345","bittensor":"-23.456789012345"}'
     for hour in range(begin // HOUR, now // HOUR + 1):
@@ -117,7 +116,7 @@ def _tallies(begin: int, now: int) -> Iterator[tuple[Any, ...]]:
 
 
 def questions(history: JournalHistory, now: datetime) -> dict[str, Callable[[], Any]]:
-    """Return what is asked, as the page and the commands ask it."""
+    """Return the queries that the page and the commands make."""
     week, month = now - timedelta(days=7), now - timedelta(days=30)
     order = history.orders(Wanted(limit=1))["orders"][0]["client_order_id"]
     deep = history.orders(Wanted(limit=1, until=month))["orders"][0]["number"]
@@ -130,9 +129,7 @@ def questions(history: JournalHistory, now: datetime) -> dict[str, Callable[[], 
         "100 signals of a symbol from a week ago": lambda: history.signals(
             Wanted(limit=100, until=week, symbol="ETHUSDT")
         ),
-        "signals of a symbol that there are none of": lambda: history.signals(
-            Wanted(limit=100, symbol="XUSDT")
-        ),
+        "signals of a symbol without any": lambda: history.signals(Wanted(limit=100, symbol="XUSDT")),
         "the newest 100 orders": lambda: history.orders(Wanted(limit=100)),
         "100 orders of an account, a month back": lambda: history.orders(
             Wanted(limit=100, before=deep, account="account-3")
@@ -140,8 +137,8 @@ def questions(history: JournalHistory, now: datetime) -> dict[str, Callable[[], 
         "100 orders that a source has a part in": lambda: history.orders(
             Wanted(limit=100, source="tradingview")
         ),
-        "orders of a source that there are none of": lambda: history.orders(Wanted(limit=100, source="x")),
-        "one order's story": lambda: history.order(order),
+        "orders of a source without any": lambda: history.orders(Wanted(limit=100, source="x")),
+        "the explanation of one order": lambda: history.order(order),
         "100 entries of activity": lambda: history.activity(Wanted(limit=100)),
         "profit by account since the beginning": pnl(Grouping.ACCOUNT, None),
         "profit by symbol, 7 days": pnl(Grouping.SYMBOL, week),
@@ -149,9 +146,9 @@ def questions(history: JournalHistory, now: datetime) -> dict[str, Callable[[], 
         "profit by day, 30 days": pnl(Grouping.DAY, month),
         "profit by day of one account, all": pnl(Grouping.DAY, None, account="account-1"),
         "value of one account, 30 days": lambda: history.history(
-            CurveQuery(account="account-1", since=month)
+            CurveWanted(account="account-1", since=month)
         ),
-        "value of five accounts, 7 days": lambda: history.history(CurveQuery(since=week)),
+        "value of five accounts, 7 days": lambda: history.history(CurveWanted(since=week)),
     }
 
 

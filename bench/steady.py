@@ -1,4 +1,4 @@
-"""What 10,000 orders leave behind in accounts with streams: ``python -m bench.steady [ORDERS]``.
+"""What 10,000 orders leave in the memory of accounts with streams: ``python -m bench.steady [ORDERS]``.
 
 The accounts of four exchanges trade in this process, the exchanges run in another one. Counted are, after every tenth
 of the orders, the objects that live in this process, its open files (sockets among them), and the orders that ccxt and
@@ -33,14 +33,14 @@ ROUNDS = 10
 WARM_UP_ROUNDS = 3
 """Rounds after which nothing may grow any more: caches are full by then."""
 TOLERANCE = 0.01
-"""Share by which objects may differ: what is under way at the moment of counting."""
+"""Share by which the number of objects may vary, for work in progress when they are counted."""
 FILES = 2
-"""Open files by which rounds may differ: a connection that is being replaced."""
+"""Number by which open files may vary, for a connection that is being replaced."""
 
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """What lives after a round."""
+    """What is alive after a round."""
 
     orders: int
     objects: int
@@ -59,7 +59,7 @@ class Forgetful(StreamRecorder):
 
 @contextmanager
 def unlimited() -> Iterator[None]:
-    """Lift every exchange's own request windows: what is counted must not depend on them."""
+    """Lift the request limits of every exchange: the counts must not depend on them."""
     for name in EXCHANGES:  # which loads their classes
         spec_of(name)
     kept: dict[type[ExchangeAdapter], Any] = {}
@@ -110,7 +110,7 @@ async def trade(account: Any, first: int, count: int) -> None:
 
 
 def count(orders: int, accounts: list[Any]) -> Count:
-    """Count what lives now."""
+    """Count what is alive now."""
     gc.collect()
     cached = 0
     for account in accounts:
@@ -133,7 +133,7 @@ async def run(orders: int) -> list[Count]:
                 following = asyncio.create_task(account.watch(Forgetful()))
                 stack.callback(following.cancel)
                 accounts.append(account)
-            await asyncio.sleep(3)  # until all is followed
+            await asyncio.sleep(3)  # until every stream is up
             share = orders // ROUNDS // len(accounts)
             for number in range(ROUNDS):
                 await asyncio.gather(*(trade(account, number * share, share) for account in accounts))

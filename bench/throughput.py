@@ -1,4 +1,4 @@
-"""How many alerts are answered durably, compared with a handler that does nothing but that."""
+"""How many alerts per second are answered durably, compared with a handler that does nothing else."""
 
 from __future__ import annotations
 
@@ -24,11 +24,7 @@ OFFERED = 1000.0
 
 @dataclass(slots=True)
 class Contender:
-    """Who is measured, with what it is sent.
-
-    ``judged``: whether the goal is this one's. ``reports`` and ``cpu`` (microseconds of its process's CPU time per
-    alert) per number of connections.
-    """
+    """Who is measured, with what it is sent."""
 
     name: str
     port: int
@@ -37,8 +33,11 @@ class Contender:
     messages: list[dict[str, Any]]
     number: int = 1
     judged: bool = False
+    """Whether the goal applies to this one."""
     reports: dict[int, list[Report]] = field(default_factory=dict)
+    """By number of connections."""
     cpu: dict[int, list[float]] = field(default_factory=dict)
+    """Microseconds of its process's CPU time per alert, by number of connections."""
 
     def send(self, connections: int, seconds: float, *, rate: float | None = None) -> Report:
         """Send alerts; each has to be accepted."""
@@ -59,7 +58,7 @@ class Contender:
         return report
 
     def measure(self, connections: int) -> None:
-        """Do one round."""
+        """Run one round."""
         before = cpu_seconds(self.pid)
         report = self.send(connections, SECONDS)
         self.reports.setdefault(connections, []).append(report)
@@ -67,7 +66,7 @@ class Contender:
 
 
 def throughput(folder: Path) -> None:
-    """Measure engine and bare handler by turns."""
+    """Measure engine and bare handler alternately."""
     with ExitStack() as running:
         engine = running.enter_context(EngineProcess(folder / "load"))
         port, pid = running.enter_context(bare_handler(folder / "bare.log"))

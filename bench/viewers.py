@@ -72,7 +72,7 @@ def watched_by_ten(engine: EngineProcess, cookie: str) -> Iterator[list[Viewer]]
 
 
 def viewers(folder: Path) -> None:
-    """Measure by turns: with nobody watching, and with ten."""
+    """Measure alternately without viewers and with ten."""
     print_line(
         f"(v) alert to order while {VIEWERS} watch the page: {ACCOUNTS} accounts x {len(SYMBOLS)} symbols, by turns"
     )

@@ -17,7 +17,7 @@ _TIMEOUT = 20.0
 """Seconds until a request counts as never answered."""
 
 _IDLE = 0.2
-"""Seconds after which a broken connection is given up: the other side may rightly wait for more."""
+"""Seconds after which a broken connection is abandoned: the other side may rightly wait for more."""
 
 _STATUS = re.compile(rb"HTTP/1\.[01] (\d{3}) ")
 _LENGTH = re.compile(rb"\r\nContent-Length: (\d+)", re.IGNORECASE)
@@ -26,10 +26,11 @@ _RESET = struct.pack("ii", 1, 0)
 
 @dataclass(slots=True)
 class Outcome:
-    """``wrong``: cases that were not refused, with what came back."""
+    """The responses to the cases."""
 
     statuses: Counter[tuple[str, int]] = field(default_factory=Counter)
     wrong: list[str] = field(default_factory=list)
+    """Cases that were not refused, with their responses."""
 
     def record(self, case: Case, statuses: list[int], said: bytes) -> None:
         """Record the answers to a case; none may be anything but a refusal."""
@@ -75,7 +76,7 @@ class Barrage:
 
 
 class _Line:
-    """A connection that is kept; a new one is made when the other side has closed it."""
+    """A persistent connection; it is replaced when the other side has closed it."""
 
     def __init__(self, port: int) -> None:
         self._port = port

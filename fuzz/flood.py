@@ -25,7 +25,7 @@ from harness.report import judge, percentile, print_line, print_verdicts
 
 GOAL = 0.999
 IN_TIME = 1.0
-"""Share of the alerts that have to be answered, and the seconds they may take."""
+"""Share of the alerts that must be answered, and within how many seconds."""
 
 ALERTS, RATE = 1_000, 50
 """How many alerts, and how many a second."""
@@ -42,10 +42,7 @@ WRONG = b"/wrong-token-of-a-stranger"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Crowd:
-    """``members`` hold a connection each and send a byte a second, or ``rate`` new connections come a second.
-
-    ``addresses``: how many they come from; 1: the address that the alerts come from, too, as behind a proxy.
-    """
+    """``members`` hold a connection each and send a byte a second, or ``rate`` new connections come a second."""
 
     name: str
     port: int
@@ -53,6 +50,7 @@ class Crowd:
     members: int = 0
     rate: int = 0
     addresses: int = 1
+    """How many they come from; 1: the address that the alerts come from, too, as behind a proxy."""
 
     def address(self, number: int) -> str:
         """Return the address that a connection comes from; all of 127.0.0.0/8 is this machine."""
@@ -179,7 +177,7 @@ class Alerts:
         self.failed: Counter[str] = Counter()
 
     async def send(self, count: int) -> None:
-        """Send them at the usual rate, whatever becomes of the ones before."""
+        """Send them at the usual rate, regardless of earlier ones."""
         loop, started = asyncio.get_running_loop(), time.perf_counter()
         tasks = []
         for number in range(count):
@@ -205,7 +203,7 @@ class Alerts:
 
 
 def flood(folder: Path, name: str, alerts: int = ALERTS) -> tuple[float, str]:
-    """Run one scenario; returns the share of alerts that were answered in time, and a line about it."""
+    """Run one scenario; return the share of alerts that were answered in time, and a line about it."""
     with EngineProcess(folder) as engine:
         crowd = next(crowd for crowd in crowds(engine.port) if crowd.name == name)
         genuine = Alerts(engine)
@@ -224,7 +222,7 @@ def flood(folder: Path, name: str, alerts: int = ALERTS) -> tuple[float, str]:
 
 
 def _fast_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    """Return uvloop's loop factory where it is installed: a slow crowd would be no test."""
+    """Return uvloop's loop factory if it is installed: a slow crowd would not test anything."""
     try:
         import uvloop
     except ImportError:
@@ -233,7 +231,7 @@ def _fast_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
 
 
 def main(names: list[str]) -> None:
-    """Run the scenarios that are named (a part of the name will do), or all."""
+    """Run the named scenarios (a part of the name is enough), or all."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     if names[:1] == ["--crowd"]:

@@ -1,4 +1,4 @@
-"""Alerts with something wrong in them. Each is wrong beyond doubt: accepting one is a failure."""
+"""Invalid alerts. Each is invalid beyond doubt: accepting one is a failure."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def no_object(random: Random, odd: OddValues) -> bytes:
 
 
 def any_json(random: Random, odd: OddValues) -> bytes:
-    """Return an object of anything, without a known symbol."""
+    """Return an object of arbitrary values, without a known symbol."""
     fields = {random.choice((*TEXT_FIELDS, "ticker", "x")): random.choice(odd.values) for _ in range(5)}
     fields["symbol"] = random.choice(odd.containers)
     return spelt(fields, random)
@@ -270,10 +270,10 @@ MAKERS: dict[Maker, int] = {
     mutated: 6,
     large: 1,
 }
-"""How often each is drawn, in relation to the others."""
+"""Relative frequency of each."""
 
 
 def odd_body(random: Random, odd: OddValues) -> tuple[str, bytes]:
-    """Return the kind of a body that has to be refused, and the body."""
+    """Return a body that must be refused, and its kind."""
     (maker,) = random.choices(list(MAKERS), list(MAKERS.values()))
     return maker.__name__, maker(random, odd)

@@ -1,4 +1,4 @@
-"""Whole requests with something wrong in them, as bytes for the wire.
+"""Invalid requests, as bytes for the wire.
 
 What is wrong with most is the body; the others use a wrong address, or break the rules of HTTP. Those carry bodies
 that are wrong as well, except where refusing a good alert is the point: wrong tokens and wrong methods.
@@ -22,11 +22,12 @@ BAD = b'{"symbol": "QQQQQQQQ", "direction": "long", "size": "1/100"}'
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A request that has to be refused. ``alone``: it breaks its connection, and silence is an answer, too."""
+    """A request that must be refused."""
 
     kind: str
     request: bytes
     alone: bool = False
+    """It breaks its connection, and silence is an acceptable answer."""
 
 
 def request(
@@ -46,7 +47,7 @@ def request(
 
 
 class OddRequests:
-    """Generates cases without end; the same number generates the same ones. ``token`` is the right one."""
+    """Generates cases endlessly; the same seed generates the same ones. ``token`` is the right one."""
 
     def __init__(self, token: str, number: int) -> None:
         self._random = Random(number)

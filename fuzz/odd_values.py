@@ -1,4 +1,4 @@
-"""Values that nobody expects: found by hypothesis once, drawn from by a seeded generator a hundred thousand times."""
+"""Unexpected values: generated once by hypothesis, then drawn a hundred thousand times by a seeded generator."""
 
 from __future__ import annotations
 
@@ -21,21 +21,23 @@ _VALUES = st.recursive(
     max_leaves=12,
 )
 _EXAMPLES = 600
-"""Of each kind; making them takes a second or two."""
+"""Values of each kind; generating them takes a second or two."""
 
 
 @dataclass(frozen=True, slots=True)
 class OddValues:
-    """Pools of values. ``containers``: lists and objects; ``values``: everything that JSON can express, and NaN."""
+    """Pools of values."""
 
     texts: list[str]
     values: list[Any]
+    """Everything that JSON can express, and NaN."""
     containers: list[Any]
+    """Lists and objects."""
     binaries: list[bytes]
 
     @classmethod
     def make(cls, number: int) -> OddValues:
-        """Generate the pools; the same number generates the same pools."""
+        """Generate the pools; the same seed generates the same pools."""
         values = _examples(_VALUES, number)
         return cls(
             texts=_examples(_TEXTS, number),

@@ -9,7 +9,7 @@ from typing import Any
 
 _PRICES = {"BTCUSDT": "64250.5", "ETHUSDT": "3263.55", "SOLUSDT": "142.07"}
 NUMBER = "000000000000"
-"""Placeholder for each alert's own number: no two alerts are the same message."""
+"""Placeholder for the alert's own number, so that no two messages are identical."""
 
 
 def alert(symbol: str, *, size: str = "14.08/100", direction: str = "long", **fields: Any) -> dict[str, Any]:
@@ -36,7 +36,7 @@ def encode(message: dict[str, Any]) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A whole request cut in two where its number belongs."""
+    """A request split in two at its number."""
 
     head: bytes
     tail: bytes

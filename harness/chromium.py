@@ -1,4 +1,4 @@
-"""The Chromium of the system, for whoever looks at the page; none is ever downloaded."""
+"""The system's Chromium, for tests and pictures of the page; none is ever downloaded."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MISSING = "Chromium is not installed (apt-get install chromium)"
 
 @contextmanager
 def chromium() -> Iterator[Browser]:
-    """Run it without a window until the block ends; where it is not installed, ask ``CHROMIUM`` before."""
+    """Run it headless until the block ends. Check ``CHROMIUM`` first: it is empty if none is installed."""
     from playwright.sync_api import sync_playwright
 
     sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []

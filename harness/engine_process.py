@@ -1,4 +1,4 @@
-"""The real ``te run`` in a folder of its own, on loopback, and what can be seen of it from outside."""
+"""The real ``te run`` in a folder of its own, on loopback, and what can be observed from outside."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SYMBOLS = ("BTCUSDT", "ETHUSDT", "SOLUSDT")
 
 
 def free_ports(count: int) -> list[int]:
-    """Return ports of this machine that nobody listens on."""
+    """Return free ports of this machine."""
     sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
     ports = [int(held.getsockname()[1]) for held in sockets]
     for held in sockets:

@@ -1,1 +1,1 @@
-"""Builds what is published, and tries it as a stranger would."""
+"""Builds what is published, and tries it as a new user would."""

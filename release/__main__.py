@@ -33,7 +33,7 @@ def main() -> None:
 
 
 def build(out: Path, *, repository: str = "") -> list[Path]:
-    """Build each sdist from a clean copy, and each wheel from its sdist: what is missing there shows at once."""
+    """Build each sdist from a clean copy, and each wheel from its sdist, so that missing files show at once."""
     out.mkdir(exist_ok=True)
     for old in (*out.glob("*.whl"), *out.glob("*.tar.gz")):
         old.unlink()

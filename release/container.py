@@ -1,7 +1,7 @@
-"""``make container``: lint the Dockerfile, and take its steps in an empty environment where no image can be built.
+"""``make container``: lint the Dockerfile, and run its steps in an empty environment where no image can be built.
 
 The first stage's ``COPY`` and ``RUN`` run in a temporary folder, with what ``.dockerignore`` lets through; then the
-engine is set up, run, asked for its health and stopped as the image does it, by a user who owns its two folders only.
+engine is set up, run, checked for health and stopped as the image does it, by a user who owns only its two folders.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from release.trial import run
 
 PROGRAM = "/opt/trade-engine"
 LONGEST = 60.0
-"""Seconds after which the engine is no longer waited for."""
+"""Seconds to wait for the engine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ def sent(ignore: str) -> Iterator[Path]:
 
 
 def _is_sent(name: str, rules: list[str]) -> bool:
-    """Apply the rules in their order: the last one that speaks of a file, or a folder above it, counts."""
+    """Apply the rules in order: the last one that matches a file, or a folder above it, counts."""
     parts = name.split("/")
     above = ["/".join(parts[:count]) for count in range(1, len(parts) + 1)]
     verdict = True
@@ -78,7 +78,7 @@ def _is_sent(name: str, rules: list[str]) -> bool:
 
 
 def build(stage: list[Step], here: Path) -> None:
-    """Take the steps of the first stage."""
+    """Run the steps of the first stage."""
     context, work = here / "context", here / "src"
     work.mkdir()
     for path in sent((ROOT / ".dockerignore").read_text(encoding="utf-8")):
@@ -140,13 +140,13 @@ def _moved(value: str, moves: Mapping[str, str]) -> str:
 
 
 def _as(user: str) -> list[str]:
-    """Return what runs a command as the image's user; nothing where that is not possible here."""
+    """Return a prefix that runs a command as the image's user; empty if that is not possible here."""
     uid, gid = user.split(":")
     other = ["setpriv", f"--reuid={uid}", f"--regid={gid}", "--clear-groups"]
     tried = [*other, "env", sys.executable, "-c", ""]
     if os.geteuid() == 0 and subprocess.run(tried, capture_output=True, check=False).returncode == 0:
         return other
-    print(f"run as the present user: {user} cannot be become, or cannot reach {sys.executable}")
+    print(f"run as the current user: cannot become {user}, or it cannot reach {sys.executable}")
     return []
 
 

@@ -1,4 +1,4 @@
-"""The distributions of this repository, and copies of them that are fit to be built and published."""
+"""The distributions of this repository, and copies of them that can be built and published."""
 
 from __future__ import annotations
 
@@ -19,10 +19,12 @@ _LEFT_OUT = shutil.ignore_patterns("__pycache__", "*.pyc", ".*", "*.egg-info", "
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Project:
-    """``folder``: where its ``pyproject.toml`` stands. ``metadata``: the table ``[project]``."""
+    """One distribution."""
 
     folder: Path
+    """The folder of its ``pyproject.toml``."""
     metadata: dict[str, Any]
+    """The table ``[project]``."""
 
     @property
     def name(self) -> str:
@@ -31,7 +33,7 @@ class Project:
         return name
 
     def staged(self, into: Path, *, repository: str = "") -> Path:
-        """Copy what is published into a folder: its README has no link that leads nowhere, its urls are true."""
+        """Copy what is published into a folder, with working links in its README and valid URLs."""
         target = into / self.name
         if self.folder == ROOT:
             target.mkdir(parents=True)

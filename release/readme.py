@@ -1,4 +1,4 @@
-"""READMEs as a package index shows them: it knows no other file of the repository."""
+"""READMEs as a package index shows them, without the other files of the repository."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ FENCE = "```"
 
 
 def for_an_index(text: str, *, folder: str = "", repository: str = "") -> str:
-    """Return the text with its relative links made absolute; without a repository's address only their words stay.
+    """Return the text with its relative links made absolute; without a repository's address only their text stays.
 
     ``folder``: where the README stands in the repository.
     """

@@ -89,7 +89,7 @@ CONTENTS = {
         "CHANGELOG",
     ),
 }
-"""What stands on the left; a star stands for every page of that name."""
+"""The table of contents; a star matches every page of that name."""
 
 
 def main() -> None:
@@ -133,7 +133,7 @@ def gather() -> None:
 
 
 def reference(module: str) -> str:
-    """What a module offers, from its docstrings."""
+    """Return the reference of a module, from its docstrings."""
     options = ":members:\n:member-order: bysource\n" + (
         ":imported-members:\n" if module == "te_core.api" else ":no-index:\n"
     )
@@ -145,7 +145,7 @@ def reference(module: str) -> str:
 
 
 def contents() -> str:
-    """What is on the left of every page."""
+    """Return the table of contents."""
     lines = [""]
     for caption, pages in CONTENTS.items():
         lines += ["```{toctree}", ":hidden:", ":glob:", f":caption: {caption}", "", *pages, "```", ""]
@@ -153,7 +153,7 @@ def contents() -> str:
 
 
 def decisions() -> str:
-    """The list of decisions, newest first."""
+    """Return the list of decisions, newest first."""
     lines = ["# Decisions", "", "What was decided, and why. Newest first.", ""]
     for page in sorted((ROOT / "docs" / "adr").glob("[0-9]*.md"), reverse=True):
         title = page.read_text(encoding="utf-8").partition("\n")[0].removeprefix("# ")

@@ -1,4 +1,4 @@
-"""What a stranger does with the wheels: an empty environment, plain pip, ``te``; and the conformance suite on top."""
+"""What a new user does with the wheels: an empty environment, plain pip, ``te``; and the conformance suite on top."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ CONFORMANCE = sorted(ROOT.glob("plugins/*/tests/test_*_conformance.py"))
 
 
 def try_out(wheels: Sequence[Path], *, conformance: bool) -> None:
-    """Install the wheels and use them. Ends the program at the first thing that does not work."""
+    """Install the wheels and use them. Exits at the first failure."""
     with tempfile.TemporaryDirectory() as folder:
         here = Path(folder)
         venv.create(here / "venv", with_pip=True)
         python = here / "venv" / "bin" / "python"
-        # Every wheel is named: so no package of the same name is fetched from an index.
+        # Every wheel is named, so that no package of the same name is fetched from an index.
         run(here, str(python), "-m", "pip", "install", "-q", *map(str, wheels))
         run(here, str(python), "-m", "pip", "check")
         te = str(python.with_name("te"))
@@ -70,7 +70,7 @@ def _relative(files: Sequence[Path]) -> list[str]:
 
 
 def run(here: Path, *command: str) -> str:
-    """Run a command and return what it printed. Ends the program where it fails."""
+    """Run a command and return its output. Exits if it fails."""
     env = {key: value for key, value in os.environ.items() if not key.startswith(("TE_", "PYTHON"))}
     done = subprocess.run(command, cwd=here, env=env, capture_output=True, text=True, check=False)
     if done.returncode:

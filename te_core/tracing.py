@@ -55,7 +55,10 @@ class Tracer:
     def of_alert(
         self, name: str, alert: Alert | None, *, since: datetime | None = None, **what: str | int
     ) -> Span:
-        """Begin a span of an alert; nothing is recorded if the alert is unknown. ``since``: its start, if not now."""
+        """Begin a span of an alert; nothing is recorded if the alert is unknown.
+
+        ``since``: its start, if not now; the start of the alert's blend counts instead if that was later.
+        """
         return NOTHING
 
     def blending(self, symbols: Iterable[str]) -> Span:
@@ -78,5 +81,5 @@ def alert_of(target: Target | None, *, drift: bool) -> Alert | None:
 
 def trace_pass(tracer: Tracer, target: Target | None, began: datetime, account: str, *, drift: bool) -> None:
     """Record the span of a pass for an alert; a pass already under way when the alert arrived included it."""
-    if (alert := alert_of(target, drift=drift)) is not None and target is not None:
-        tracer.of_alert("pass", alert, since=max(began, target.created_at), account=account).end()
+    if (alert := alert_of(target, drift=drift)) is not None:
+        tracer.of_alert("pass", alert, since=began, account=account).end()

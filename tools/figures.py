@@ -1,7 +1,7 @@
 """Measure how the code reads: ``python -m tools.figures [--git REVISION] [--json]``.
 
 One row per package: length of files and functions, annotations, docstrings, and how these open. Below it, for the whole
-repository: the files on the way of an alert as ``docs/architecture.md`` lists them, and the length of test names. With
+repository: the files on the path of an alert as ``docs/architecture.md`` lists them, and the length of test names. With
 ``--git`` another revision is measured, from ``git archive``, so that before and after can be compared.
 """
 
@@ -35,9 +35,10 @@ PACKAGES = (
 """Folders that hold production code or tools; ``tests/emulators`` is where the emulators were before."""
 TESTS = ("tests", "plugins/*/tests", "emulators/tests", "tests/emulators/tests")
 OPENINGS = ("Give", "Gives", "Tell", "Tells", "Say", "Says", "Take", "Takes", "Look", "Looks")
-"""Verbs that a docstring does not open with: they say nothing of what a function returns or does."""
+"""Verbs that a docstring should not open with: they do not state what a function returns or does."""
 GUIDE = "docs/architecture.md"
-STEP = re.compile(r"^(?P<file>\w[\w/]*\.py): (?P<name>[\w.]+)$", re.MULTILINE)
+PATH = re.compile(r"^```\n(?P<steps>(?:\w[\w/]*\.py: [\w.]+\n)+)```$", re.MULTILINE)
+"""A path through the code, a step per line; the first of the guide is the one of an alert."""
 LONGEST_NAME = 60
 """Characters of a test's name, ``test_`` included, up to which it can be read as a sentence."""
 
@@ -67,9 +68,10 @@ class Figures:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Repository:
-    """What is counted once. ``path_files``: files on the way of an alert to its order; 0 where no list is kept."""
+    """What is counted once."""
 
     path_files: int
+    """Files on the path from an alert to its order; 0 if there is no list."""
     path_steps: int
     tests: int
     test_name_median: float
@@ -114,13 +116,14 @@ def package_figures(name: str, sources: Sequence[str]) -> Figures:
 
 
 def repository_figures(root: Path) -> Repository:
-    """Count what no package has for itself."""
+    """Count what does not belong to a single package."""
     guide = root / GUIDE
-    steps = STEP.findall(guide.read_text(encoding="utf-8")) if guide.exists() else []
+    path = PATH.search(guide.read_text(encoding="utf-8")) if guide.exists() else None
+    steps = path["steps"].splitlines() if path is not None else []
     names = [name for folder in _test_folders(root) for name in _test_names(folder)]
     lengths = [len(name) for name in names]
     return Repository(
-        path_files=len({file for file, _ in steps}),
+        path_files=len({step.partition(":")[0] for step in steps}),
         path_steps=len(steps),
         tests=len(names),
         test_name_median=statistics.median(lengths) if lengths else 0,
@@ -131,13 +134,13 @@ def repository_figures(root: Path) -> Repository:
 
 
 def percentile(values: Sequence[int], share_of_100: int) -> int:
-    """Return the smallest value that so many of 100 do not exceed; 0 where there are none."""
+    """Return the smallest value that this many percent do not exceed; 0 if there are no values."""
     ordered = sorted(values)
     return ordered[-(-len(ordered) * share_of_100 // 100) - 1] if ordered else 0
 
 
 def share(part: int, whole: int) -> float:
-    """Return a share; of nothing, all."""
+    """Return a share; 1 if there is nothing to count."""
     return part / whole if whole else 1.0
 
 
@@ -152,7 +155,7 @@ def is_annotated(node: FunctionNode) -> bool:
 
 
 def _public(tree: ast.Module) -> Iterator[ast.Module | Definition]:
-    """Yield the module, and each class and function that can be reached by public names, methods included."""
+    """Yield the module, and each class and function that is reachable by public names, including methods."""
     yield tree
     waiting: list[ast.Module | ast.ClassDef] = [tree]
     while waiting:
@@ -233,7 +236,7 @@ def _test_names_line(repository: Repository) -> str:
 
 
 def as_json(packages: Sequence[Figures], repository: Repository) -> str:
-    """Return the same for programs."""
+    """Return the figures as JSON."""
     shown = {
         "packages": [{name: getattr(one, name) for name in Figures.__slots__} for one in packages],
         "repository": {name: getattr(repository, name) for name in Repository.__slots__},
@@ -242,7 +245,7 @@ def as_json(packages: Sequence[Figures], repository: Repository) -> str:
 
 
 def revision(root: Path, name: str, into: Path) -> Path:
-    """Unpack a revision of the repository into an empty folder; ends the program where git has none of that name."""
+    """Unpack a revision of the repository into an empty folder; exit if git does not know it."""
     done = subprocess.run(
         ["git", "archive", "--format=tar", name], cwd=root, capture_output=True, check=False
     )

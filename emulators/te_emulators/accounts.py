@@ -18,7 +18,7 @@ from te_emulators.wire.server import WireServer
 
 
 def context(spec: ExchangeSpec[Any], server: WireServer, folder: Path, **options: Any) -> AccountContext[Any]:
-    """Return the context for an account's factory; ``options`` override the credentials that fit."""
+    """Return the context for an account's factory; ``options`` override the default credentials."""
     keys = {"api_key": "K", "secret": "S", "passphrase": "P"}
     given = {"url": server.url, "ws_url": server.ws_url, "streams": False, **keys, **options}
     return account_context(
@@ -46,7 +46,7 @@ async def connected(
 
 
 async def renewed(account: Any) -> None:
-    """Wait until the list of instruments that is being read in the background is in use."""
+    """Wait until the list of instruments has been reloaded in the background."""
     async with asyncio.timeout(20):
         while account._connection.renewing:
             await account.instruments([])

@@ -26,5 +26,5 @@ def redirect(addresses: dict[str, Any], server: WireServer) -> None:
 
 
 def credentials(key: str = "K", secret: str = "S", password: str = "P") -> dict[str, str]:
-    """ccxt's names of them."""
+    """Return ccxt's names of the credentials."""
     return {"apiKey": key, "secret": secret, "password": password}

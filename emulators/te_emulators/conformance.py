@@ -25,14 +25,14 @@ from te_emulators.venues import server
 from te_emulators.wire.server import WireServer
 
 OURS = "7e"
-"""How the engine's client order ids begin."""
+"""Prefix of the engine's client order ids."""
 
 FAULTS = {
     Ability.RATE_LIMIT: Fault(kind=FaultKind.RATE_LIMITED, route="order"),
     Ability.LOSE_ANSWER: Fault(kind=FaultKind.DROPPED, route="order", accepted=True),
     Ability.FILL_IN_PART: Fault(kind=FaultKind.PARTIAL_FILL, route="order", fraction=Decimal("0.4")),
 }
-"""What the next orders meet."""
+"""The faults of the next orders."""
 LASTING = {
     Ability.LOSE_EQUITY: [Fault(kind=FaultKind.EMPTY, route="balance", times=None)],
     Ability.LOSE_POSITIONS: [
@@ -40,12 +40,12 @@ LASTING = {
         Fault(kind=FaultKind.EMPTY, route="positions", after=2, times=None),
     ],
 }
-"""What every request of a kind meets."""
+"""The faults of every request of a kind."""
 STOPS = {Ability.REFUSE_STOP, Ability.FILL_STOP_IN_PART, Ability.LAPSE_STOPS}
 LEVERAGE_IN_ORDERS = {"kucoin", "mexc"}
-"""Where the leverage of what is opened comes with the order."""
+"""Exchanges where an opening order states its leverage."""
 EQUITY_WITH_POSITIONS = {"hyperliquid"}
-"""Where one response has both, so that neither can be lost alone."""
+"""Exchanges where one response has both, so that neither can be lost alone."""
 
 HARMLESS = {"login", "lookup", "other", "positions", "balance", "tickers", "instruments", "time"}
 """Kinds of request that change nothing, whatever their method: at some exchanges every read is a POST."""
@@ -57,8 +57,8 @@ SERVING: set[asyncio.Task[None]] = set()
 def near(capabilities: Capabilities, *, streams: bool = False) -> Capabilities:
     """Return the same capabilities for an exchange on this machine, where an order is lost after a second.
 
-    That the plugin's own figure is long enough is shown by ``tests/exchanges/test_lost_orders.py``. ``streams``:
-    whether the account is followed.
+    ``tests/exchanges/test_lost_orders.py`` shows that the plugin's own figure is long enough. ``streams``: whether
+    streams are used.
     """
     window = min(capabilities.visibility_window, timedelta(seconds=1))
     return replace(
@@ -144,7 +144,7 @@ class EmulatedHarness(ExchangeHarness):
         return self.server.exchange.market.by_base(symbol.removesuffix(self._coin), self._coin)
 
     async def position(self, symbol: str) -> Decimal:
-        """Return what is truly held."""
+        """Return the true position."""
         found = self.contract(symbol)
         held = sum((position.size for position in self.owner.held(found.symbol)), Decimal(0))
         size: Decimal = held * found.contract_size
@@ -169,7 +169,7 @@ class EmulatedHarness(ExchangeHarness):
         ]
 
     async def changes(self) -> int:
-        """Count the requests that were not reads, nor part of a connection."""
+        """Count the requests other than reads and connecting."""
         log = self.server.exchange.counts.log
         return sum(request.method != "GET" and request.kind not in HARMLESS for request in log)
 
@@ -192,7 +192,7 @@ class EmulatedHarness(ExchangeHarness):
         self.server.exchange.pay_funding(self.owner, self.contract(symbol).symbol, rate)
 
     async def transfer(self, amount: Decimal) -> None:
-        """Pay into the account, or out of it."""
+        """Deposit or withdraw."""
         self.server.exchange.deposit(self.owner, amount)
 
     async def move(self, symbol: str, price: Decimal) -> None:
@@ -207,7 +207,7 @@ class EmulatedHarness(ExchangeHarness):
         return mark
 
     async def resting_stops(self) -> Sequence[TrueStop]:
-        """Return the stops that rest."""
+        """Return the resting stops."""
         names = {self.contract(symbol).symbol: symbol for symbol in self.symbols}
         return [
             TrueStop(
@@ -265,9 +265,7 @@ class EmulatedHarness(ExchangeHarness):
         elif ability is Ability.HIDE_PRICE:
             self.server.exchange.market.unlisted.add(self.contract(symbol).symbol)
         else:
-            raise NotImplementedError(
-                ability
-            )  # the suite asks for abilities that a harness lists, and no others
+            raise NotImplementedError(ability)  # the suite only uses abilities that a harness lists
 
     def _fail_stops(self, ability: Ability) -> None:
         exchange = self.server.exchange
@@ -293,7 +291,7 @@ class EmulatedHarness(ExchangeHarness):
 
 
 class _Late(ExchangeAccount):
-    """An account that is made when it is opened: only then the server's address is known."""
+    """An account that is created when it is opened: only then is the server's address known."""
 
     def __init__(self, make: Callable[[], Any]) -> None:
         self._make = make

@@ -1,4 +1,4 @@
-"""Emulators in a thread of their own: they answer while the caller blocks, and other processes reach them."""
+"""Emulators in a thread of their own: they respond while the caller blocks, and other processes can reach them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Served:
     thread: LoopThread
 
     def call(self, function: Callable[[], T]) -> T:
-        """Call a function in their thread and return its result: the way to change what they hold."""
+        """Call a function in their thread and return its result: the way to change their state."""
         return self.thread.call(function)
 
 

@@ -1,4 +1,4 @@
-"""Which exchanges there are, and running one inside a test or from the command line."""
+"""The list of exchanges, and how to run one inside a test or from the command line."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ VENUES = {
     "kucoin": "te_emulators.kucoin.server:KucoinServer",
     "mexc": "te_emulators.mexc.server:MexcServer",
 }
-"""Module and class of each wire layer, loaded when it is asked for."""
+"""Module and class of each wire layer, loaded on request."""
 STAND_INS = {
     "gate": "te_emulators.standins.gate:GateServer",
     "okx": "te_emulators.standins.okx:OkxServer",
     "bitget": "te_emulators.standins.bitget:BitgetServer",
     "binance": "te_emulators.standins.binance:BinanceServer",
 }
-"""Small ones, for the plugin of any exchange: only what it asks for over HTTP."""
+"""Small ones, for the generic ccxt plugin: only its HTTP requests."""
 FOR_EXAMPLES = {
     "hyperliquid": "te_emulators.standins.hyperliquid:HyperliquidServer",
 }
-"""For a plugin among the examples; the suite was not run here with the plugin of any exchange."""
+"""For a plugin among the examples; the suite does not run with the generic ccxt plugin here."""
 IN_USDC = {"hyperliquid"}
-"""Exchanges whose contracts pay in USDC anyway."""
+"""Exchanges whose contracts always settle in USDC."""
 
 
 def server(
@@ -51,7 +51,7 @@ def server(
 ) -> WireServer:
     """Return a wire layer on a new exchange with one account "main"; not started. ``latency`` is in seconds.
 
-    With ``coin`` "USDC" the account holds that, and contracts that pay in it are listed too.
+    With ``coin`` "USDC" the account holds that, and contracts that settle in it are listed too.
     """
     module, _, name = (VENUES | STAND_INS | FOR_EXAMPLES)[venue].partition(":")
     made: WireServer = getattr(importlib.import_module(module), name)(
@@ -81,7 +81,7 @@ class Options(TypedDict, total=False):
 
 @asynccontextmanager
 async def running(venue: str, *, port: int = 0, **options: Unpack[Options]) -> AsyncIterator[WireServer]:
-    """Start one and stop it afterwards; ``options`` as for ``server``."""
+    """Run one for the duration of the block; ``options`` as for ``server``."""
     made = server(venue, **options)
     await made.start(port)
     try:

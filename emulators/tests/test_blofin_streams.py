@@ -21,9 +21,9 @@ pytestmark = pytest.mark.real_clock
 
 
 @pytest.fixture
-def client(monkeypatch: pytest.MonkeyPatch) -> BlofinClient:
+def client(blofin: BlofinClient, monkeypatch: pytest.MonkeyPatch) -> BlofinClient:
     monkeypatch.setattr(streams, "BETWEEN_CONNECTIONS", 0.0)
-    return BlofinClient(cast("BlofinServer", server("blofin")))
+    return blofin
 
 
 async def follow(client: BlofinClient, *channels: str) -> BlofinSocket:
@@ -119,7 +119,7 @@ async def test_one_instrument_may_be_subscribed(client: BlofinClient) -> None:
         assert message["data"][0]["instId"] == "ETH-USDT"
 
 
-async def test_positions_are_pushed_once_subscribed_and_the_rest_perhaps(client: BlofinClient) -> None:
+async def test_positions_are_pushed_on_subscription_the_rest_perhaps(client: BlofinClient) -> None:
     async with client:
         await client.order("sell", "1", "BTC-USDT")
         await client.order("buy", "2", "ETH-USDT")
@@ -156,7 +156,7 @@ async def test_pushes_at_intervals(client: BlofinClient) -> None:
             assert (await socket.next())["arg"] == {"channel": "account"}
 
 
-async def test_tickers_are_pushed_once_subscribed_and_with_every_change(client: BlofinClient) -> None:
+async def test_tickers_are_pushed_on_subscription_and_every_change(client: BlofinClient) -> None:
     async with client:
         socket = await client.stream("public")
         await socket.ask("subscribe", {"channel": "tickers", "instId": "BTC-USDT"})

@@ -179,7 +179,7 @@ async def test_a_zero_quantity_with_close_on_trigger_closes_everything() -> None
         assert server.exchange.accounts["main"].size("BTCUSDT") == 0
 
 
-async def test_flat_positions_are_zero_rows_by_symbol_and_absent_in_lists() -> None:
+async def test_flat_positions_are_rows_by_symbol_and_absent_in_lists() -> None:
     async with running("bybit") as server, bybit_client(server) as client:
         rows = (await client.get("/v5/position/list", **BTC)).json["result"]["list"]
         assert [(row["side"], row["size"], row["avgPrice"]) for row in rows] == [("", "0", "0")]
@@ -215,7 +215,7 @@ async def test_lists_are_paged() -> None:
         assert (await client.get("/v5/market/instruments-info", **LINEAR, limit=2000)).code == 10001
 
 
-async def test_orders_are_found_by_client_id_for_a_while_and_in_history() -> None:
+async def test_orders_are_found_by_client_id_and_in_history() -> None:
     async with running("bybit") as server, bybit_client(server) as client:
         server.faults.add(Fault(kind=FaultKind.LATE_FILL, route="order"))
         await client.buy("open")
@@ -246,7 +246,7 @@ async def test_orders_are_found_by_client_id_for_a_while_and_in_history() -> Non
 
 
 def shape(value: object) -> object:
-    """Names and JSON types, all the way down; of a list, its first element."""
+    """Return names and JSON types, recursively; of a list, its first element."""
     if isinstance(value, dict):
         return {name: shape(part) for name, part in sorted(value.items())}
     if isinstance(value, list):
@@ -340,7 +340,7 @@ async def test_equity_and_profit_follow_the_mark() -> None:
         assert D(wallet["coin"][0]["walletBalance"]) == round(10_000 - fee, 8)
 
 
-async def test_permissions_and_addresses_of_the_key_are_told() -> None:
+async def test_permissions_and_addresses_of_the_key_are_reported() -> None:
     async with running("bybit") as server, bybit_client(server) as client:
         (key,) = server.exchange.accounts["main"].keys
         key.permissions = frozenset({"read", "trade", "withdraw"})

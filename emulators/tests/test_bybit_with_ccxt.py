@@ -138,7 +138,7 @@ async def test_a_client_with_nothing_set_loads_its_markets() -> None:
         assert not server.exchange.counts.requests["unknown"]
 
 
-async def test_streams_tell_what_happened() -> None:
+async def test_streams_report_what_happened() -> None:
     async with running("bybit") as server, client(server, pro=True) as bybit:
 
         async def soon(call: Awaitable[Any]) -> Any:

@@ -21,7 +21,7 @@ SIDES = st.sampled_from(list(Side))
 
 
 class Trading(RuleBasedStateMachine):
-    """An outside account book is kept beside the exchange's: cash paid and received for every fill."""
+    """The test keeps its own books next to the exchange's: cash paid and received for every fill."""
 
     @initialize(mode=st.sampled_from(list(MarginMode)), hedged=st.booleans())
     def open(self, mode: MarginMode, hedged: bool) -> None:

@@ -18,7 +18,7 @@ D = Decimal
 BUY, SELL = Side.BUY, Side.SELL
 
 
-def test_a_flip_closes_with_its_profit_and_opens_at_the_new_price() -> None:
+def test_a_flip_realises_its_profit_and_opens_at_the_new_price() -> None:
     exchange, account = small_exchange()
     exchange.place(account, order(BUY, "10"))
     exchange.set_price("XBT", D(51_000))
@@ -84,7 +84,7 @@ def test_reduce_only_is_cut_to_the_position_and_never_opens() -> None:
     assert (closed.filled, closed.status, account.size("XBT")) == (D(10), OrderStatus.FILLED, D(0))
 
 
-def test_reductions_need_no_minimum_value_and_split_like_the_exchange() -> None:
+def test_reductions_need_no_minimum_and_split_as_the_rules_say() -> None:
     exchange, account = small_exchange(balance="1000000")
     exchange.place(account, order(BUY, "5000"))
     exchange.place(account, order(BUY, "1001"))
@@ -201,7 +201,7 @@ def test_time_in_force(kind: TimeInForce, price: str, status: OrderStatus) -> No
     assert exchange.place(account, request).status is status
 
 
-def test_in_hedge_mode_long_and_short_stand_beside_each_other() -> None:
+def test_in_hedge_mode_long_and_short_are_held_together() -> None:
     exchange, account = small_exchange()
     settings.set_position_mode(account, PositionMode.HEDGE)
     exchange.place(account, order(BUY, "10", position_side=PositionSide.LONG))
@@ -229,7 +229,7 @@ def test_settings_are_refused_while_positions_or_orders_are_open() -> None:
         settings.set_margin_mode(account, MarginMode.ISOLATED, "XBT")
 
 
-def test_unchanged_settings_are_told() -> None:
+def test_unchanged_settings_are_reported() -> None:
     exchange, account = small_exchange()
     with pytest.raises(errors.MarginModeNotModified):
         settings.set_margin_mode(account, MarginMode.CROSS)
@@ -269,7 +269,7 @@ def test_an_isolated_liquidation_costs_its_margin_and_no_more() -> None:
     assert [o.liquidation for o in account.orders.values()] == [False, True]
 
 
-def test_cross_positions_are_liquidated_together_when_funds_run_out() -> None:
+def test_cross_positions_are_liquidated_together() -> None:
     exchange, account = small_exchange(balance="1000")
     exchange.place(account, order(BUY, "150"))
     exchange.place(account, order(SELL, "5", symbol="ETH"))
@@ -302,7 +302,7 @@ def test_a_leverage_that_would_liquidate_at_once_is_refused() -> None:
     assert account.size("XBT") == 100
 
 
-def test_reducing_an_isolated_position_frees_its_share_of_the_margin() -> None:
+def test_a_reduction_frees_its_share_of_isolated_margin() -> None:
     exchange, account = small_exchange(MarginMode.ISOLATED)
     exchange.place(account, order(BUY, "100"))
     exchange.place(account, order(SELL, "25"))

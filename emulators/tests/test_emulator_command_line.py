@@ -1,4 +1,4 @@
-"""``python -m te_emulators`` starts exchanges that answer, and says where."""
+"""``python -m te_emulators`` starts exchanges that respond, and prints their addresses."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ async def started(*arguments: str) -> AsyncIterator[asyncio.subprocess.Process]:
 
 
 async def address(process: asyncio.subprocess.Process) -> tuple[str, str]:
-    """Name and URL of the next exchange that was started."""
+    """Return the name and URL of the next started exchange."""
     assert process.stdout is not None
     async with asyncio.timeout(60):
         name, url, ws = (await process.stdout.readline()).decode().split()

@@ -1,4 +1,4 @@
-"""Every fault is what a client sees, and what it leaves behind at the exchange."""
+"""Every fault: what a client sees, and its effect at the exchange."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ LONG = 30
 
 
 async def attempt(client: BybitClient, timeout: float = LONG) -> str:
-    """Send one order and say how it ended for the client, whose patience begins once the exchange has it."""
+    """Send one order and return how it ended for the client, whose time-out starts once the exchange has it."""
     requests = client.server.exchange.counts.requests
     before = requests["order"]
     sent = asyncio.create_task(client.buy("a"))
@@ -103,7 +103,7 @@ async def test_refused_connections_are_accepted_again_after_their_time() -> None
                 await asyncio.sleep(0.05)
 
 
-async def test_the_port_stays_the_emulators_while_it_refuses_connections() -> None:
+async def test_the_port_stays_reserved_while_connections_are_refused() -> None:
     async with running("bybit") as server, bybit_client(server) as client:
         await server.refuse()
         with socket.socket() as other, pytest.raises(OSError, match="in use"):
@@ -226,7 +226,7 @@ async def test_a_skewed_clock_refuses_times_that_were_right() -> None:
 
 
 async def pushes(socket: aiohttp.ClientWebSocketResponse, timeout: float = LONG) -> list[str]:
-    """Sizes of the position messages up to now; how the connection ended is told as such."""
+    """Sizes of the position messages up to now; how the connection ended is reported as such."""
     seen: list[str] = []
     with contextlib.suppress(ConnectionError):
         await socket.send_json({"op": "ping"})
@@ -321,7 +321,7 @@ async def test_a_request_travels_half_the_latency_each_way(venue: str) -> None:
         assert 0.09 <= arrived.at - begin <= loop.time() - begin - 0.09
 
 
-async def test_messages_travel_half_the_latency_each_way_and_stay_in_order() -> None:
+async def test_messages_travel_half_the_latency_and_stay_in_order() -> None:
     async with (
         running("bybit", latency=0.2) as server,
         bybit_socket(server, "/v5/private", "position") as socket,
@@ -351,7 +351,7 @@ async def test_faults_come_from_a_file(tmp_path: Path) -> None:
         fault_of({"kind": "boredom"})
 
 
-async def test_a_seed_repeats_its_faults_and_all_seeds_cover_every_kind() -> None:
+async def test_a_seed_repeats_its_faults_and_seeds_cover_all_kinds() -> None:
     assert faults_of_seed(7) == faults_of_seed(7)
     assert faults_of_seed(7) != faults_of_seed(8)
     kinds = {fault.kind for seed in range(20) for fault in faults_of_seed(seed)}

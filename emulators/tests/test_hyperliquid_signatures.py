@@ -1,4 +1,4 @@
-"""The stand-in of Hyperliquid signs as the exchange's own SDK does: a signature that this SDK and ccxt made."""
+"""The stand-in for Hyperliquid signs like the exchange's own SDK: compared with a signature of that SDK and ccxt."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The emulated KuCoin answers what was recorded: the same fields, and for BTC, ETH, ADA and XRP the same values."""
+"""The emulated KuCoin responds as recorded: the same fields, and for BTC, ETH, ADA and XRP the same values."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ async def test_answers_have_the_recorded_fields(name: str) -> None:
 
 
 def fields(value: Any, path: str = "") -> set[str]:
-    """Paths of all fields; of lists, the first row's."""
+    """Return the paths of all fields; of lists, the first row's."""
     if isinstance(value, list):
         return fields(value[0], path + "[]") if value else {path}
     if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""KuCoin's WebSocket: tokens, subscriptions, pushes, and both forms of what is not established."""
+"""KuCoin's WebSocket: tokens, subscriptions, pushes, and both forms of unknown behaviour."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.real_clock
 ORDERS = "/contractMarket/tradeOrders"
 
 
-async def test_a_wrong_token_is_told_and_hung_up() -> None:
+async def test_a_wrong_token_is_answered_and_disconnected() -> None:
     async with client() as kucoin, stream(kucoin, token="made-up") as socket:
         refused = await socket.next()
         assert refused == {"id": "me", "type": "error", "code": 401, "data": "token is invalid"}
@@ -70,7 +70,7 @@ async def test_what_is_cut_short_is_cancelled() -> None:
         ]
 
 
-async def test_accounts_hear_only_of_themselves() -> None:
+async def test_accounts_receive_only_their_own_events() -> None:
     async with client() as kucoin:
         kucoin.emulator.exchange.open_account("other", key="K2", secret="S2", passphrase="P2")
         async with stream(kucoin) as mine:

@@ -1,4 +1,4 @@
-"""KuCoin's signatures, envelopes and refusals, as any client meets them."""
+"""KuCoin's signatures, envelopes and refusals, as any client sees them."""
 
 from __future__ import annotations
 
@@ -344,7 +344,7 @@ async def test_maintenance_and_server_errors() -> None:
         assert (answer.status, answer.code) == (500, "500000")
 
 
-async def test_halted_contracts_take_no_orders() -> None:
+async def test_halted_contracts_accept_no_orders() -> None:
     async with client() as kucoin:
         market = kucoin.emulator.exchange.market
         market.add(replace(market.instrument(BTC), tradable=False))

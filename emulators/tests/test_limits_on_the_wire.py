@@ -57,7 +57,7 @@ def test_weights_and_bans() -> None:
 
 
 @pytest.mark.real_clock
-async def test_bybit_reports_key_permissions_and_limits_ten_orders_a_second() -> None:
+async def test_bybit_states_permissions_and_allows_ten_orders_a_second() -> None:
     now = [100.0]
     clock = ExchangeClock(monotonic=lambda: now[0])
     async with running("bybit", clock=clock) as server, bybit_client(server) as client:

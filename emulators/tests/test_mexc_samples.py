@@ -1,4 +1,4 @@
-"""The emulated MEXC answers what was recorded: the same fields, and for BTC, ETH, SOL, XRP and TUT the same values."""
+"""The emulated MEXC responds as recorded: the same fields, and for BTC, ETH, SOL, XRP and TUT the same values."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ async def test_a_login_is_confirmed_or_refused() -> None:
         assert (await socket.login(mexc))["channel"] == "rs.error"
 
 
-async def test_everything_of_the_account_is_pushed_in_order_after_a_login() -> None:
+async def test_after_a_login_all_of_the_account_is_pushed_in_order() -> None:
     async with client() as mexc, stream(mexc) as socket:
         other = mexc.emulator.exchange.open_account("other", key="K2", secret="S2")
         await socket.login(mexc)
@@ -89,7 +89,7 @@ async def test_what_is_not_understood_is_an_error(text: str) -> None:
         assert (await socket.next())["channel"] == "rs.error"
 
 
-async def test_pongs_tell_the_time() -> None:
+async def test_pongs_contain_the_time() -> None:
     async with client() as mexc, stream(mexc) as socket:
         await socket.send("ping")
         pong = await socket.next()

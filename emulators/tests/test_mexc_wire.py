@@ -1,4 +1,4 @@
-"""MEXC's signatures, envelopes and refusals, as any client meets them."""
+"""MEXC's signatures, envelopes and refusals, as any client sees them."""
 
 from __future__ import annotations
 
@@ -233,7 +233,7 @@ async def test_an_accepted_order_may_end_unfilled() -> None:
 # --- positions and leverage --------------------------------------------------------------------------------------
 
 
-async def test_every_opening_has_a_new_position_id_which_its_orders_carry() -> None:
+async def test_every_opening_gives_its_orders_a_new_position_id() -> None:
     async with client() as mexc:
         numbers, orders = [], []
         for side, closing in ((1, 4), (3, 2), (1, 4)):
@@ -266,7 +266,7 @@ async def test_leverage_of_a_flat_symbol_and_of_a_position() -> None:
             (1, 1, 7),
             (2, 1, 7),
         ]
-        assert (await mexc.post(LEVERAGE, flat)).code == 0, "unchanged is no error"
+        assert (await mexc.post(LEVERAGE, flat)).code == 0, "unchanged is not an error"
         await mexc.order(leverage=7)
         assert (await mexc.post(LEVERAGE, flat)).code == 2019
         (held,) = await mexc.positions()
@@ -353,7 +353,7 @@ async def test_refusals_may_come_with_an_http_status() -> None:
 # --- the service ---------------------------------------------------------------------------------------------------
 
 
-async def test_each_endpoint_takes_twenty_requests_in_two_seconds() -> None:
+async def test_each_endpoint_accepts_twenty_requests_in_two_seconds() -> None:
     now = [100.0]
     async with client(clock=ExchangeClock(monotonic=lambda: now[0])) as mexc:
         answers = [await mexc.get(ASSETS) for _ in range(21)]

@@ -1,4 +1,4 @@
-"""Whatever faults a seed invents, the exchange's own books stay right and nothing fails inside it."""
+"""Whatever faults a seed generates, the exchange's own books stay right and nothing fails inside it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LINEAR = {"category": "linear"}
 
 
 async def listen(server: WireServer) -> None:
-    """A client that connects again and again and takes what comes."""
+    """A client that reconnects repeatedly and accepts whatever arrives."""
     async with aiohttp.ClientSession() as session:
         while True:
             with contextlib.suppress(aiohttp.ClientError, ValueError):

@@ -1,4 +1,4 @@
-"""A server that stops leaves nothing behind, whatever its clients are just doing."""
+"""A stopped server leaves nothing open, whatever its clients are doing."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.real_clock
 @pytest.mark.parametrize("refusing", [False, True], ids=["stopped", "refusing"])
 async def test_a_connection_that_is_just_being_accepted_is_closed(steps: int, refusing: bool) -> None:
     with warnings.catch_warnings(action="ignore"):
-        gc.collect()  # what earlier tests left behind is not this server's
+        gc.collect()  # garbage of earlier tests is not this server's
     async with running("bybit") as server:
         with socket.create_connection((HOST, server.port)) as client:
             client.setblocking(False)

@@ -14,13 +14,13 @@ pytestmark = pytest.mark.real_clock
 BREAKS_HTTP = {"broken headers", "broken chunks", "broken protocol"}
 
 
-def test_nothing_malformed_is_taken_changes_anything_or_costs_memory(tmp_path: Path) -> None:
+def test_malformed_requests_change_no_state_and_cost_no_memory(tmp_path: Path) -> None:
     found = fuzz(tmp_path, REQUESTS // 20)
     assert not found.problems, "\n".join(report(found))
     assert {status // 100 for kind, status in found.statuses if kind not in BREAKS_HTTP} == {4}
 
 
-def test_the_campaign_notices_a_request_that_is_taken(tmp_path: Path) -> None:
+def test_the_campaign_notices_an_accepted_request(tmp_path: Path) -> None:
     found = Findings(requests=PARTS)
     with EngineProcess(tmp_path, resync=RESYNC) as engine:
         trade(engine, "20/100", found)

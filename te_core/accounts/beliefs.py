@@ -111,14 +111,18 @@ class Beliefs:
             self._order_number = self.number()
         return after.end != before.end or bool(after.doubt)
 
-    def order_of_others(self, symbol: str) -> None:
-        """Record that another party's order was filled; its effect is pushed, too, or must be read."""
+    def order_of_others(self, symbol: str, *, named: bool) -> None:
+        """Record that another party's order was filled; its effect is pushed, too, or must be read.
+
+        Unless ``named``, it may be our own last order, whose effect is awaited anyway: the next read counts.
+        """
         now = self._clock.monotonic()
         orders = self._feeds.get(Feed.ORDERS, DEAD)
         if orders.distrusted_until > now and now - (orders.distrusted_until - DISTRUST) <= self.window:
             self._feeds[Feed.ORDERS] = replace(orders, distrusted_until=NEVER)  # late, not missing
         if not self.follows(Feed.POSITIONS):
-            self._own(symbol, order_of_others)
+            recent = self._pending(symbol) or now - self.evidence(symbol).changed_at < self.window
+            self._own(symbol, order_of_others, window=self.window if named or not recent else 0.0)
         self._order_number = self.number()
 
     def equity_observed(self, seen: Observation[Equity]) -> None:
@@ -221,10 +225,9 @@ class Beliefs:
         """Record that a goal was sized: it includes earlier changes by others."""
         self._positions[symbol] = undisturbed(self.evidence(symbol))
 
-    def _own(self, symbol: str, fold: Callable[..., PositionEvidence]) -> None:
-        self._positions[symbol] = fold(
-            self.evidence(symbol), at=self._clock.monotonic(), number=self.number()
-        )
+    def _own(self, symbol: str, fold: Callable[..., PositionEvidence], **more: float) -> None:
+        at, number = self._clock.monotonic(), self.number()
+        self._positions[symbol] = fold(self.evidence(symbol), at=at, number=number, **more)
 
     def counts(self, symbol: str, read: Observation[Positions]) -> bool:
         """Return whether a read was requested after our last order's response and shows its result.

@@ -15,7 +15,6 @@ from te_core.accounts.notices import filled as notice_of_fill
 from te_core.accounts.tallies import Tallies
 from te_core.clock import Clock
 from te_core.contracts.exchange import Capabilities, ExchangeAccount
-from te_core.contracts.observer import FinishedOrder, PositionChange
 from te_core.errors import TradeEngineError, described
 from te_core.journal.entries import Entry
 from te_core.journal.journal import Journal
@@ -43,6 +42,7 @@ from te_core.rules.thinning import worth_a_sample
 
 if TYPE_CHECKING:
     from loguru import Logger
+from te_core.accounts.books import Books, Counted
 
 ZERO = Decimal(0)
 MILLIONTH = Decimal("0.000001")
@@ -66,41 +66,6 @@ ESTIMATE_PAUSE, READ_PAUSE = 1.0, 5.0
 """Seconds between two estimates of an account from prices, and after one that caused a read."""
 OVERLAP = timedelta(minutes=10)
 """Payments are reported late, so each query overlaps the previous one by this much."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Books:
-    """A change in an account's books."""
-
-    account: str
-    book: str
-    money: Money
-    change: Change
-    entries: tuple[Entry, ...] = ()
-    """To be journaled together with whatever follows from the change."""
-    slipped: tuple[str, Decimal] | None = None
-    """A symbol, and the fraction by which an order's price was worse than its signal's."""
-    rejected: datetime | None = None
-    """When the exchange rejected an order."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Counted:
-    """The state of an account's books in the journal as of ``at``, and the callbacks for changes."""
-
-    money: Money | None = None
-    at: datetime | None = None
-    seen: EquitySample | None = None
-    """The last sample of the account's value."""
-    report: Callable[[Books], None] | None = None
-    notify: Callable[[Event], None] = lambda _: None
-    """Notify about something that the journal has already."""
-    show: Callable[[Callable[[], FinishedOrder | PositionChange]], None] = lambda _: None
-    """Pass a value to observers; it is built only if there are any."""
-    currency: str = ""
-    """The account's currency; empty if unknown."""
-    would_trip: Callable[[Change], bool] = lambda _: False
-    """Return whether a breaker would trip if this change were counted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

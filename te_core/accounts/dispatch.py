@@ -46,16 +46,20 @@ def dating(
 
     def date() -> datetime:
         at = clock.now()
-        refusal = _present.get()
-        reason = refusal() if refusal is not None else ""
-        if reason:
-            raise StaleDecision(reason)
+        check_dispatch()
         check_sending(observing)
         if not holds_lock():
             raise NotReady("the journal file no longer belongs to this engine; nothing is sent")
         return at
 
     return date
+
+
+def check_dispatch() -> None:
+    """Raise ``StaleDecision`` if what is being dispatched is outdated by now."""
+    refusal = _present.get()
+    if refusal is not None and (reason := refusal()):
+        raise StaleDecision(reason)
 
 
 def check_sending(observing: Callable[[], str]) -> None:

@@ -257,7 +257,11 @@ class Execution:
         ]
 
     def _admit(self, intent: Intent) -> None:
-        """Check the limits at the newest price and reserve; nothing is awaited from here to the plugin's code (I14)."""
+        """Check the limits at the newest price and reserve (I14).
+
+        The plugin's code runs one iteration of the event loop later; ``GuardedAccount`` repeats the checks of halts and
+        age there.
+        """
         keeper, ctx = self._keeper, self._ctx
         price = ctx.beliefs.price(intent.symbol)
         if price is None and self._decision.price is not None and not intent.reduce_only:

@@ -443,10 +443,9 @@ class Keeper:
         self._enter(PhaseKind.HELD, reason=self.hold.reason, until=self.hold.until, retry=self.hold.retry)
         return self.hold
 
-    def missed(self, *, reducing: bool, first: timedelta, last: timedelta) -> Hold:
+    def missed(self, error: Exception, *, reducing: bool, first: timedelta, last: timedelta) -> Hold:
         """Hold the symbol back after orders that missed the goal: the first time without a pause."""
         failures = self.hold.failures if self.hold is not None else -1
-        error = RuntimeError("the last orders did not lead to the goal")
         earlier = None if failures < 0 else self.hold
         hold = hold_after(error, earlier, reducing=reducing, now=self._monotonic(), first=first, last=last)
         if failures < 0:

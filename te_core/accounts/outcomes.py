@@ -34,6 +34,14 @@ FINAL = {
 }
 
 
+class OrdersLost(Exception):
+    """Orders that may have been sent did not reach the exchange, as far as it shows. ``reducing``: only reductions."""
+
+    def __init__(self, why: str, *, reducing: bool) -> None:
+        super().__init__(f"the last orders were lost: {why}")
+        self.reducing = reducing
+
+
 @asynccontextmanager
 async def answered(what: str, otherwise: type[NotReady | OutcomeUnknown] = NotReady) -> AsyncIterator[None]:
     """Limit the time of an exchange call. Raises ``otherwise``, naming the call, if it does not return in time."""
@@ -104,16 +112,9 @@ def resolve(
     ctx.beliefs.filled(keeper.symbol, intent.side.sign * filled)
     if filled and not intent.reduce_only:
         keeper.increased(intent.revision)
-    order_outcome = OrderOutcome(
-        client_order_id=intent.client_order_id,
-        state=outcome,
-        at=ctx.clock.now(),
-        filled=filled,
-        average_price=average_price,
-        reason=reason,
+    order_outcome = record_outcome(
+        ctx, keeper, intent, outcome, filled=filled, average_price=average_price, reason=reason
     )
-    persist(ctx.journal, keeper, order_outcome)
-    ctx.books.show(partial(finished, ctx.name, intent, order_outcome))
     ctx.metrics.order(ctx.name, outcome)
     if average_price is not None:
         expected, sign = intent.reference_price, intent.side.sign
@@ -134,6 +135,30 @@ def resolve(
         f" at {average_price:f}" if average_price is not None else "",
         f" ({reason})" if reason else "",
     )
+
+
+def record_outcome(
+    ctx: ExecutionContext,
+    keeper: Keeper,
+    intent: Intent,
+    outcome: IntentState,
+    *,
+    filled: Decimal,
+    average_price: Decimal | None,
+    reason: str,
+) -> OrderOutcome:
+    """Journal the outcome of an order, and show it to the observers."""
+    order_outcome = OrderOutcome(
+        client_order_id=intent.client_order_id,
+        state=outcome,
+        at=ctx.clock.now(),
+        filled=filled,
+        average_price=average_price,
+        reason=reason,
+    )
+    persist(ctx.journal, keeper, order_outcome)
+    ctx.books.show(partial(finished, ctx.name, intent, order_outcome))
+    return order_outcome
 
 
 def finished(account: str, intent: Intent, order_outcome: OrderOutcome) -> FinishedOrder:
@@ -172,38 +197,46 @@ def resolve_by_report(ctx: ExecutionContext, keeper: Keeper, intent: Intent, rep
 async def resolve_open(ctx: ExecutionContext, keeper: Keeper) -> None:
     """Resolve every open intent of a symbol by look-ups. "Not found" counts only after the window.
 
-    Failing look-ups are repeated; if the key is refused, every minute.
+    Failing look-ups are repeated; if the key is refused, every minute. Raises ``OrdersLost`` at the end if some of the
+    orders were lost.
     """
     pause = FIRST_RETRY
+    lost: list[Intent] = []
+    reason = ""
     while True:
         refused = False
         for intent in list(keeper.orders.open.values()):
             try:
-                await _look_up(ctx, keeper, intent)
+                if why := await _look_up(ctx, keeper, intent):
+                    lost.append(intent)
+                    reason = why
             except AuthError as error:
                 refused = True
                 keeper.resolving(f"the outcome of an order is still unknown: {error}")
         if not keeper.orders.open:
             ctx.beliefs.answered(keeper.symbol)
+            if lost:
+                raise OrdersLost(reason, reducing=all(intent.reduce_only for intent in lost))
             return
         await asyncio.sleep(REFUSED_RETRY if refused else pause)
         pause = min(pause * 2, LAST_RETRY)
 
 
-async def _look_up(ctx: ExecutionContext, keeper: Keeper, intent: Intent) -> None:
+async def _look_up(ctx: ExecutionContext, keeper: Keeper, intent: Intent) -> str:
+    """Query an order, and resolve it if its outcome is known. Returns why it is considered lost, or an empty string."""
     # Measured on the monotonic clock. An order of an earlier process counts from now: its wall time proves nothing.
     asked_at = ctx.clock.monotonic()
     over = asked_at >= keeper.orders.sent_at(intent, asked_at) + ctx.window
     if not ctx.capabilities.order_lookup:
         if over:
-            _let_position_decide(ctx, keeper, intent, "the exchange has no order look-up")
-        return
+            return _let_position_decide(ctx, keeper, intent, "the exchange has no order look-up")
+        return ""
     try:
         async with answered("find_order()"):
             report = await ctx.account.find_order(intent.symbol, intent.client_order_id)
     except (NotReady, OutcomeUnknown, OrderRejected) as error:
         keeper.resolving(f"the outcome of an order is still unknown: {error}")
-        return
+        return ""
     if report is not None and report.status is not OrderStatus.OPEN:
         resolve_by_report(ctx, keeper, intent, report)
     elif report is not None:
@@ -213,13 +246,16 @@ async def _look_up(ctx: ExecutionContext, keeper: Keeper, intent: Intent) -> Non
         # Look-ups lag, too: an order that the exchange accepted is not "never reached" because one did not find it.
         keeper.resolving("the exchange does not find an order that it accepted")
         if asked_at >= keeper.orders.sent_at(intent, asked_at) + ctx.window + VANISHED:
-            _let_position_decide(ctx, keeper, intent, "accepted, but no longer found")
+            return _let_position_decide(ctx, keeper, intent, "accepted, but no longer found")
     elif over:
         resolve(ctx, keeper, intent, IntentState.LOST, reason="never reached the exchange")
+        return "never reached the exchange"
+    return ""
 
 
-def _let_position_decide(ctx: ExecutionContext, keeper: Keeper, intent: Intent, why: str) -> None:
+def _let_position_decide(ctx: ExecutionContext, keeper: Keeper, intent: Intent, why: str) -> str:
     resolve(ctx, keeper, intent, IntentState.LOST, reason=f"{why}; the position decides")
     ctx.beliefs.unresolved(keeper.symbol)
     if not intent.reduce_only:
         keeper.increased(intent.revision)  # it may have done so
+    return why

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from decimal import Decimal
 
 from te_core.accounts.beliefs import Beliefs
+from te_core.accounts.other_engines import OtherEngines
 from te_core.clock import Clock
 from te_core.contracts.exchange import AccountStream, Feed
 from te_core.model.position import Equity, Position
@@ -17,10 +18,8 @@ PUSH_PAUSE = 3.0
 class Pushes(AccountStream):
     """The stream of one account. Times are monotonic seconds.
 
-    ``wake`` requests a pass at once, ``read_by`` a read of everything by a time. ``knows_order``: whether this
-    engine sent an order. ``is_engine_id``: whether an id has the format of any trade-engine's ids.
-    ``another_engine``: called with symbol and reason when an order of another engine is seen. ``stop_seen``: called
-    with id and symbol of this engine's order, which may be a stop. ``price_seen``: called with every pushed price.
+    ``wake`` requests a pass at once, ``read_by`` a read of everything by a time. ``stop_seen``: called with id and
+    symbol of this engine's order, which may be a stop. ``price_seen``: called with every pushed price.
     """
 
     def __init__(
@@ -30,9 +29,7 @@ class Pushes(AccountStream):
         *,
         wake: Callable[[], None],
         read_by: Callable[[float], None],
-        knows_order: Callable[[str, str], bool],
-        is_engine_id: Callable[[str], bool],
-        another_engine: Callable[[str, str], None],
+        other_engines: OtherEngines,
         stop_seen: Callable[[str, str], None],
         price_seen: Callable[[str, Decimal], None],
     ) -> None:
@@ -40,12 +37,11 @@ class Pushes(AccountStream):
         self._clock = clock
         self._wake = wake
         self._read_by = read_by
-        self._knows_order = knows_order
-        self._is_engine_id = is_engine_id
-        self._another_engine = another_engine
+        self._other_engines = other_engines
         self._stop_seen = stop_seen
         self._price_seen = price_seen
         self._next_check = float("-inf")
+        self._states_ids = False  # once True, an order without an id is certainly not ours
 
     def up(self, *feeds: Feed) -> None:
         """Rely on these feeds from now on; read once the state that they build on."""
@@ -78,16 +74,12 @@ class Pushes(AccountStream):
 
     def order(self, client_order_id: str, symbol: str) -> None:
         """Request a read after an order that is not ours; report an order of another engine."""
-        if self._knows_order(client_order_id, symbol):
+        if self._other_engines.is_ours(client_order_id, symbol):
+            self._states_ids = True
             self._stop_seen(client_order_id, symbol)
             return
-        if self._is_engine_id(client_order_id):
-            self._another_engine(
-                symbol,
-                f"another engine trades this account (its order {client_order_id} in {symbol}); reductions only: "
-                "let only one engine trade an account, then run te resume",
-            )
-        self._beliefs.order_of_others(symbol)
+        self._other_engines.order_seen(client_order_id, symbol)
+        self._beliefs.order_of_others(symbol, named=bool(client_order_id) or self._states_ids)
         self.changed()
 
     def changed(self) -> None:

@@ -260,6 +260,7 @@ class SharedRead:
         """Return the result of a request sent after this call; ``batch_window``: seconds to wait for other callers."""
         if self._next is None:
             self._next = asyncio.create_task(self._after(self._running, batch_window))
+            self._next.add_done_callback(lambda task: task.cancelled() or task.exception())  # nobody may wait
         return await asyncio.shield(self._next)
 
     async def _after(

@@ -22,7 +22,8 @@ from te_core.model.review import Proposal
 from te_core.model.target import Blend
 from te_core.outage import Outages
 from te_core.rules.controls import Controls
-from te_core.rules.decision import NOTHING, Decision, Facts, Status, decide, observed, while_asking
+from te_core.rules.decision import NOTHING, Decision, Status, decide, observed, while_asking
+from te_core.rules.facts import Facts
 from te_core.rules.margin_priority import runnable
 from te_core.tracing import trace_pass
 
@@ -36,12 +37,13 @@ RECHECK_AFTER = 1.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
-    """A decision that may be executed now, and its basis. ``decided_at``: monotonic seconds."""
+    """A decision that may be executed now, and its basis."""
 
     keeper: Keeper
     decision: Decision
     position: Position
     decided_at: float
+    """Monotonic seconds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,9 +17,8 @@ from te_core.accounts.outcomes import (
     LAST_RETRY,
     VANISHED,
     answered,
-    finished,
+    record_outcome,
 )
-from te_core.accounts.pending_writes import persist
 from te_core.clock import Clock
 from te_core.errors import (
     AuthError,
@@ -31,7 +30,7 @@ from te_core.errors import (
 )
 from te_core.journal.journal import Journal
 from te_core.model.cause import Cause
-from te_core.model.order import Intent, IntentState, OrderOutcome, OrderReport, OrderStatus, Side, StopKind
+from te_core.model.order import Intent, IntentState, OrderReport, OrderStatus, Side, StopKind
 from te_core.model.reading import Unknown
 from te_core.rules.client_order_ids import client_order_id
 from te_core.rules.stops import Changes, StopOrder, holds_back
@@ -270,14 +269,5 @@ class StopOrders:
         reason: str = "",
     ) -> None:
         keeper.stops.ended(intent)
-        order_outcome = OrderOutcome(
-            client_order_id=intent.client_order_id,
-            state=state,
-            at=self._clock.now(),
-            filled=filled,
-            average_price=average_price,
-            reason=reason,
-        )
-        persist(self._journal, keeper, order_outcome)
-        ctx.books.show(partial(finished, ctx.name, intent, order_outcome))
+        record_outcome(ctx, keeper, intent, state, filled=filled, average_price=average_price, reason=reason)
         keeper.log.debug("{} at {:f}: {} {}", intent.stop, intent.reference_price, state, reason)

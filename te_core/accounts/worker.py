@@ -15,13 +15,15 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from te_core.accounts.beliefs import Beliefs
-from te_core.accounts.bookkeeping import Bookkeeper, Counted
+from te_core.accounts.bookkeeping import Bookkeeper
+from te_core.accounts.books import Counted
 from te_core.accounts.context import ExecutionContext
-from te_core.accounts.execution import Execution, Superseded, TooOld
+from te_core.accounts.execution import Execution, Superseded
 from te_core.accounts.exposure import ExposureLedger, Usage, reserve_goals
 from te_core.accounts.flattening import FlattenWatch
 from te_core.accounts.keeper import Keeper
-from te_core.accounts.outcomes import resolve_open, unanswered
+from te_core.accounts.other_engines import OtherEngines
+from te_core.accounts.outcomes import resolve_open
 from te_core.accounts.pushes import Pushes
 from te_core.accounts.quiet import QuietTimes
 from te_core.accounts.reader import AccountReader
@@ -30,10 +32,10 @@ from te_core.accounts.reviews import Reviewer, Reviews
 from te_core.accounts.schedule import Schedule
 from te_core.accounts.stops import StopWatch
 from te_core.accounts.targets import Targets, WorkerSettings
+from te_core.accounts.task_ends import TaskEnds
 from te_core.accounts.turns import Turns
 from te_core.clock import Clock
 from te_core.contracts.exchange import AccountStream, Capabilities, ExchangeAccount
-from te_core.errors import OutcomeUnknown, PluginDefect, TradeEngineError
 from te_core.journal.journal import Journal
 from te_core.journal.snapshot import SymbolRecord
 from te_core.metrics import Metrics
@@ -42,7 +44,6 @@ from te_core.model.instrument import Instrument
 from te_core.model.order import ClientOrderIdForm, Intent
 from te_core.model.target import Blend
 from te_core.outage import Outages
-from te_core.rules.client_order_ids import is_engine_id
 from te_core.rules.controls import Controls, scope_of_book
 from te_core.rules.decision import Decision
 from te_core.tracing import OFF, Tracer
@@ -50,8 +51,6 @@ from te_core.tracing import OFF, Tracer
 if TYPE_CHECKING:
     from loguru import Logger
 
-FOREIGN_ENGINE = 600.0
-"""Seconds for which an account is only reduced after another engine's order was seen on it."""
 VERIFYING = 1.0
 """Seconds after a flatten until the whole account is read, unless a read comes earlier."""
 SHORTEST = 1e-6
@@ -99,8 +98,7 @@ class AccountWorker:
         self._clock, self._time = clock, time
         self._turn = partial((turns or Turns()).next, self.book)
         self._log, self._outages = log, outages
-        self._record = record
-        self._trip = trip
+        self._record, self._trip = record, trip
         self._schedule = Schedule(outages)
         self._targets = self._make_targets(settings, controls)
         self._quiet = QuietTimes(clock, lambda: self.settings)
@@ -108,6 +106,7 @@ class AccountWorker:
         self._stops = self._stop_watch(stopped)
         self.reviews = Reviews(name, reviewer, clock=clock, wake=self.wake)
         self._reconciler = self._make_reconciler()
+        self._task_ends = self._make_task_ends()
         self._flatten = self._flatten_watch()
         self.books = self._bookkeeper(counted or Counted())
         self.stream: AccountStream = self._pushes(clock)
@@ -142,6 +141,16 @@ class AccountWorker:
             wake=self.wake,
             record_changes=self._stops.record_changes,
             reviews=self.reviews,
+        )
+
+    def _make_task_ends(self) -> TaskEnds:
+        return TaskEnds(
+            settings=lambda: self.settings,
+            beliefs=self.beliefs,
+            schedule=self._schedule,
+            outages=self._outages,
+            clock=self._clock,
+            wake=self.wake,
         )
 
     def _stop_watch(self, stopped: Callable[[str, str, str], None]) -> StopWatch:
@@ -189,15 +198,30 @@ class AccountWorker:
             connected=lambda: self._ctx is not None,
         )
 
+    def _other_engines(self) -> OtherEngines:
+        return OtherEngines(
+            self.name,
+            keepers=self.keepers,
+            reconciler=self._reconciler,
+            journal=self._journal,
+            clock=self._clock,
+            log=self._log,
+            record=self._record,
+            trip=self._trip,
+            wake=self.wake,
+            form=self._id_form,
+        )
+
+    def _id_form(self) -> ClientOrderIdForm:
+        return self._ctx.capabilities.client_order_ids if self._ctx is not None else ClientOrderIdForm()
+
     def _pushes(self, clock: Clock) -> Pushes:
         return Pushes(
             self.beliefs,
             clock,
             wake=self.wake,
             read_by=self.read_by,
-            knows_order=self._knows_order,
-            is_engine_id=self._is_engine_id,
-            another_engine=self._another_engine,
+            other_engines=self._other_engines(),
             stop_seen=self._stops.order_seen,
             price_seen=self._price_seen,
         )
@@ -310,24 +334,6 @@ class AccountWorker:
             self._reconciler.increases_blocked = ""
         self.wake()
 
-    def _another_engine(self, symbol: str, reason: str) -> None:
-        """Restrict the account to reductions for a while, and halt the symbol until the operator resumes it."""
-        self.block_increases(reason, seconds=FOREIGN_ENGINE)
-        self._trip(symbol, "another engine trades it")
-
-    def block_increases(self, reason: str, *, seconds: float) -> None:
-        """Restrict the account to reductions for some seconds; recorded once as an event."""
-        if not self._reconciler.increases_blocked:
-            self._log.error("{}", reason)
-            self._record(Event(at=self._clock.now(), kind="blocked", text=reason, account=self.name))
-        self._reconciler.increases_blocked = reason
-        asyncio.get_running_loop().call_later(seconds, self._unblock, reason)
-
-    def _unblock(self, reason: str) -> None:
-        if self._reconciler.increases_blocked == reason:
-            self._reconciler.increases_blocked = ""
-            self.wake()
-
     def wake(self) -> None:
         """Request a pass."""
         self._schedule.wanted = True
@@ -341,17 +347,6 @@ class AccountWorker:
         """Request a read of everything at that time (monotonic) at the latest."""
         self._schedule.read_by(at)
         self._wake_event.set()
-
-    def _knows_order(self, client_order_id: str, symbol: str) -> bool:
-        """Return whether this engine sent an order, in this run or an earlier one."""
-        keeper = self.keepers.get(symbol)
-        if keeper is not None and keeper.knows_order(client_order_id):
-            return True
-        return bool(self._journal.intents(1, client_order_ids=[client_order_id]))
-
-    def _is_engine_id(self, client_order_id: str) -> bool:
-        form = self._ctx.capabilities.client_order_ids if self._ctx is not None else ClientOrderIdForm()
-        return is_engine_id(client_order_id, form)
 
     # -- the loop
 
@@ -492,49 +487,8 @@ class AccountWorker:
         keeper.ended()
         if task.cancelled():
             return
-        error = task.exception()
-        if error is None and execution is not None and execution.corrects:
-            keeper.corrects()  # an interrupted one does not count: the rest of it must still be corrected
-        if error is None:
-            self._succeeded(keeper, execution)
-        elif isinstance(error, Superseded):
-            if isinstance(error, TooOld) and execution is not None and execution.sent_nothing:
-                keeper.expire_goal()
-            self.wake()
-        elif isinstance(error, OutcomeUnknown) and keeper.orders.open:
-            unanswered(keeper, self._outages, error)
-            self.wake()
-        else:
-            self._failed(keeper, error, reducing=execution is not None and execution.reducing)
+        self._task_ends.handle(keeper, execution, task.exception())
         if self._ctx is not None and not self._stopping:
             self._stops.review(self._ctx, keeper)
         self._flatten.check()
         self._wake_event.set()
-
-    def _succeeded(self, keeper: Keeper, execution: Execution | None) -> None:
-        """Decide again after a task without an error: at once, or with backoff if orders keep missing the goal."""
-        if execution is None:  # the outcomes of earlier orders are known now
-            self.wake()
-            return
-        self._outages.well(keeper.symbol)
-        if keeper.confirmed or keeper.replan:
-            keeper.resume_orders()
-            # If orders are pushed but equity is not, read it now rather than before the next order.
-            equity_is_due = self.beliefs.told_of_changes and self.beliefs.equity_is_old
-            if keeper.replan or not execution.confirms or equity_is_due:
-                self.wake()
-            return
-        engine = self.settings.engine
-        hold = keeper.missed(
-            reducing=execution.reducing, first=engine.backoff_first, last=engine.backoff_last
-        )
-        if hold.until <= self._clock.monotonic():
-            self.wake()
-
-    def _failed(self, keeper: Keeper, error: BaseException, *, reducing: bool) -> None:
-        engine = self.settings.engine
-        hold = keeper.failed(error, reducing=reducing, first=engine.backoff_first, last=engine.backoff_last)
-        self._schedule.failed(error, self._clock.monotonic())
-        if isinstance(error, PluginDefect) or not isinstance(error, TradeEngineError | TimeoutError):
-            keeper.log.opt(exception=error).error("defect: {}", hold.reason)
-        self._outages.failing(keeper.symbol, hold.reason)

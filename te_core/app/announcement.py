@@ -12,15 +12,13 @@ ANNOUNCEMENT = "engine.json"
 
 @dataclass(frozen=True, slots=True)
 class Announcement:
-    """What a running engine announces. ``public`` and ``private`` are addresses without a trailing slash.
-
-    ``nonce``: proves the engine's identity, see ``te_core.web.identity``; only the file's owner can read it.
-    """
+    """What a running engine announces. ``public`` and ``private`` are addresses without a trailing slash."""
 
     pid: int
     public: str
     private: str
     nonce: str = field(repr=False)
+    """Proves the engine's identity, see ``te_core.web.identity``; only the file's owner can read it."""
 
     def write(self, state: Path) -> None:
         """Write the announcement; the file is replaced in one step."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, suppress
 from datetime import datetime, timedelta
 from functools import partial
@@ -21,10 +21,8 @@ from te_core.app.paths import Paths
 from te_core.app.sign_of_life import SignOfLife
 from te_core.clock import Clock
 from te_core.contracts.exchange import Severity
-from te_core.contracts.webhook import WebhookRequest, WebhookResponse
 from te_core.errors import ConfigError, JournalError, NotReady
 from te_core.journal.journal import Journal
-from te_core.journal.redaction import redacted
 from te_core.logs import close_log_file, configure_logs
 from te_core.model.control import Command
 from te_core.model.event import Event
@@ -32,28 +30,24 @@ from te_core.outage import Outages
 from te_core.page.actions import Actions
 from te_core.page.site import page_of
 from te_core.plugins.registry import Registry
-from te_core.plugins.report import PluginReport
-from te_core.reporting.doctor import show
-from te_core.reporting.machine import Machine, examine_machine
-from te_core.reporting.metrics import exposition
-from te_core.reporting.queries import Queries
+from te_core.reporting.machine import Machine
+from te_core.reporting.queries import ProcessStatus, Queries
 from te_core.reporting.state import outcome_state
-from te_core.reporting.steps import Steps, at_once
-from te_core.reporting.summary import read_since, summary, summary_lines
+from te_core.reporting.summary import summary_lines
+from te_core.runtime.control import ControlAccess
 from te_core.runtime.engine import Engine
 from te_core.runtime.supervisor import Health, Supervisor
 from te_core.runtime.watchdog import Watchdog
-from te_core.secrets import Redactor
+from te_core.secrets import Redactor, redacted
 from te_core.settings.loading import load_settings
 from te_core.settings.problems import SettingsInvalid
 from te_core.settings.resolution import Kind, Resolved
-from te_core.settings.schema import Settings, SymbolSettings
+from te_core.settings.schema import Settings
 from te_core.settings.secrets import private_token
 from te_core.settings.store import SettingsStore
 from te_core.settings.watch import watch
 from te_core.texts import LONGEST_TEXT, bounded
 from te_core.tracing import OFF, Tracer
-from te_core.web.history import JournalHistory
 from te_core.web.server import ServerFiles, Servers
 
 PRUNING = timedelta(hours=1)
@@ -61,7 +55,10 @@ PRUNING = timedelta(hours=1)
 
 
 class Application:
-    """One engine with its settings, plugins, journal and listeners. Answers the requests of the listeners."""
+    """One engine with its settings, plugins, journal and listeners.
+
+    ``queries``: answers what is asked of it, once `start` has opened the journal.
+    """
 
     def __init__(
         self,
@@ -79,6 +76,7 @@ class Application:
         self.redactor = Redactor()
         self.engine: Engine | None = None
         self.servers: Servers
+        self.queries: Queries
         self._env = env
         self._clock = clock
         self._new_id = new_id
@@ -96,7 +94,6 @@ class Application:
         self._plugin_notices: dict[str, str] = {}
         self._running: AsyncExitStack | None = None
         self._actions = Actions(self, clock, new_secret)
-        self._journal: Journal
         self._sign_of_life: SignOfLife
         self._daily: DailySummary
         self._tasks: list[asyncio.Task[None]] = []
@@ -115,9 +112,12 @@ class Application:
             started.callback(close_log_file)
             self._configure_logs(settings)
             self.registry.used |= used_plugins.read(self.paths.state)
-            self._journal = journal = self._open_journal(settings)
+            journal = self._open_journal(settings)
             started.callback(journal.close)
-            self.servers = self._servers(settings, journal)
+            self.queries = Queries(
+                lambda: self._started, journal, process=self._process_status, redactor=self.redactor
+            )
+            self.servers = self._servers(settings)
             await self.servers.start()
             started.push_async_callback(self.servers.stop)
             resolved = await self._load()
@@ -137,7 +137,7 @@ class Application:
             self._start_summaries()
             self._record_start(killed=Announcement.left_behind(self.paths.state))
             self._announce(started)
-            self.servers.open()
+            self.servers.open(self.engine)
             self._running = started.pop_all()
 
     async def stop(self) -> None:
@@ -160,7 +160,7 @@ class Application:
             on_problem=self._journal_changed,
         )
 
-    def _servers(self, settings: Settings, journal: Journal) -> Servers:
+    def _servers(self, settings: Settings) -> Servers:
         try:
             token = private_token(self.paths.settings, settings, generate=self._new_secret)
         except OSError as error:
@@ -171,18 +171,17 @@ class Application:
                 error.strerror,
             )
         self.redactor.add((token, self._nonce))
-        history = JournalHistory(journal)
         return Servers(
+            self.queries,
             self,
-            history,
             self._clock,
             settings.listen,
             files=ServerFiles(settings=self.paths.settings.parent, state=self.paths.state),
             token=token,
             nonce=self._nonce,
             pages=page_of(
+                self.queries,
                 self,
-                history,
                 settings.page,
                 actions=self._actions,
                 token=token,
@@ -235,7 +234,7 @@ class Application:
             state_dir=self.paths.state,
             redact=self.redactor.redact,
             observe=self._observe,
-            control=self,
+            control=ControlAccess(queries=self.queries, commands=self),
             tracer=tracer,
         )
 
@@ -284,7 +283,7 @@ class Application:
         self._daily = DailySummary(self._clock, lambda: self.settings.notices, self._send_daily_summary)
         self._sign_of_life = SignOfLife(
             settings=lambda: self.settings.notices,
-            readiness=self.readiness,
+            readiness=self.queries.readiness,
             http=self._started.http,
             log=logger,
             outages=self._outages(),
@@ -293,7 +292,7 @@ class Application:
         self._supervise("the heartbeat", self._sign_of_life.run)
 
     async def _send_daily_summary(self, since: datetime) -> None:
-        found = await self.summary(since)
+        found = await self.queries.summary(since)
         text = "\n".join(summary_lines(found))
         self._started.notify(Event(at=self._clock.now(), kind="daily_summary", text=text, detail=found))
 
@@ -404,7 +403,7 @@ class Application:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    # -- requests of the listeners
+    # -- what queries need, and commands
 
     @property
     def _started(self) -> Engine:
@@ -412,81 +411,17 @@ class Application:
             raise NotReady("the engine is starting")
         return self.engine
 
-    @property
-    def _queries(self) -> Queries:
-        return Queries(self._started)
-
-    def screen(self, source: str, request: WebhookRequest) -> WebhookResponse | None:
-        """Return the response to a request's head, or None if the body is needed. Raise `NotReady` while starting."""
-        return self._started.screen(source, request)
-
-    def report_event(self, kind: str, text: str) -> None:
-        """Log an event of a listener, and pass it to the notifiers."""
-        logger.warning("{}", text)
-        if self.engine is not None:
-            self.engine.record(Event(at=self._clock.now(), kind=kind, text=text))
-
-    def on_webhook(self, source: str, request: WebhookRequest) -> Awaitable[WebhookResponse]:
-        """Return a source's response. Raise `NotReady` while starting, `JournalError` if the alert is not stored."""
-        return self._started.on_webhook(source, request)
-
-    def state(self) -> dict[str, Any]:
-        """Return the engine's state, with the plugins and the problems of the settings as they are now."""
-        return at_once(self.state_steps())
-
-    def state_steps(self) -> Steps[dict[str, Any]]:
-        """Return the same in steps, one per account."""
-        state = yield from self._queries.state_steps(self._shown)
-        return {**state, **self._shown(self._state_of_this())}
-
-    def _state_of_this(self) -> dict[str, Any]:
+    def _process_status(self) -> ProcessStatus:
         refused = self._store.refused
-        return {
-            "listeners": {"private": {"wrong_tokens": self.servers.tokens.wrong}},
-            "plugins": [
-                redacted(_without_traceback(report), self.redactor.redact)
-                for report in self.registry.reports.values()
-            ],
-            "settings": {
-                "file": str(self.paths.settings),
-                "refused": [str(problem) for problem in refused.problems] if refused else [],
-                "edits": self._edits,
-                "applied": list(self._applied),
-            },
-        }
-
-    async def plan(self, sections: Mapping[str, SymbolSettings | None] | None = None) -> dict[str, Any]:
-        """Return what would be ordered now, or with other sections for some symbols."""
-        return self._shown(await self._queries.plan(sections))
-
-    async def instruments(self, symbols: Sequence[str]) -> dict[str, Any]:
-        """Return, per account, which of the symbols its exchange lists."""
-        return self._shown(await self._queries.instruments(symbols))
-
-    async def doctor(self) -> dict[str, Any]:
-        """Check every running account, the machine, and the exposure of the listeners."""
-        here = Machine.here(
-            settings=self.paths.settings, state=self.paths.state, env=self._env, now=self._clock.now()
-        )
-        accounts, machine = await asyncio.gather(self._queries.doctor(), examine_machine(here))
-        findings = (*machine, *self.servers.findings())
-        return self._shown({**accounts, "machine": [show(finding) for finding in findings]})
-
-    def explain(self, symbol: str) -> dict[str, Any]:
-        """Return the arithmetic of a symbol. Raise `KeyError` if no account has a target for it."""
-        return self._shown(self._queries.explain(symbol))
-
-    def report(self, source: str) -> dict[str, Any]:
-        """Return a source's detailed report. Raise `KeyError` if no such source is running."""
-        return self._shown(self._queries.report(source))
-
-    def resume(self, kind: str, name: str, symbol: str = "") -> dict[str, Any]:
-        """Retry a waiting instance, or one symbol of an account. Raise `KeyError` if there is no such instance."""
-        runner = self._started.resume(cast("Kind", kind), name, symbol)
-        logger.info("{}.{}: retry requested{}", kind, name, f" for {symbol}" if symbol else "")
-        health = runner.health
-        return self._shown(
-            {"name": name, "resumed": runner.running, "status": str(health.status), "reason": health.reason}
+        return ProcessStatus(
+            machine=Machine.here(
+                settings=self.paths.settings, state=self.paths.state, env=self._env, now=self._clock.now()
+            ),
+            listener_findings=tuple(self.servers.findings()),
+            wrong_tokens=self.servers.tokens.wrong,
+            refused=tuple(map(str, refused.problems)) if refused is not None else (),
+            edits=self._edits,
+            applied=self._applied,
         )
 
     async def command(self, command: Command, *, preview: bool) -> dict[str, Any]:
@@ -498,32 +433,25 @@ class Application:
         self._actions.noted(command, tuple(row["text"] for row in done["set"]))
         return done
 
-    async def summary(self, since: datetime) -> dict[str, Any]:
-        """Return each account's results since then, and what needs attention. Raise `JournalError` on a failed read."""
-        engine = self._started
-        books = {name: runner.worker.book for name, runner in engine.accounts.items()}
-        before = await asyncio.to_thread(read_since, self._journal, books, since)
-        found = summary(engine, self._queries.readiness(), before)
-        if (refused := self._store.refused) is not None:
-            found["attention"] += [f"settings refused: {problem}" for problem in refused.problems]
-        return self._shown(found)
+    def resume(self, kind: str, name: str, symbol: str = "") -> dict[str, Any]:
+        """Retry an instance, or one symbol of an account, without waiting. Raise `KeyError` if there is none."""
+        runner = self._started.resume(cast("Kind", kind), name, symbol)
+        logger.info("{}.{}: retry requested{}", kind, name, f" for {symbol}" if symbol else "")
+        health = runner.health
+        return self._shown(
+            {"name": name, "resumed": runner.running, "status": str(health.status), "reason": health.reason}
+        )
 
-    async def metrics(self, accept: str) -> tuple[bytes, str]:
-        """Return all metrics, and their content type. Raise `NotReady` while starting."""
-        return await exposition(self._started, accept)
-
-    def readiness(self) -> dict[str, Any]:
-        """Return whether everything that must run is running. Raise `NotReady` while starting."""
-        return self._shown(self._queries.readiness())
+    def report_event(self, kind: str, text: str) -> None:
+        """Log an event of a listener, and pass it to the notifiers."""
+        logger.warning("{}", text)
+        if self.engine is not None:
+            self.engine.record(Event(at=self._clock.now(), kind=kind, text=text))
 
     def _shown(self, answer: dict[str, Any]) -> dict[str, Any]:
         """Redact an answer: a plugin's texts, such as why it stopped, may contain secrets."""
         shown: dict[str, Any] = redacted(answer, self.redactor.redact_long)
         return shown
-
-
-def _without_traceback(report: PluginReport) -> dict[str, Any]:
-    return {key: value for key, value in report.as_json().items() if key != "traceback"}
 
 
 def _report(task: asyncio.Task[None]) -> None:

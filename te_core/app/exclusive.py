@@ -22,7 +22,7 @@ from te_core.settings.store import SettingsStore
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommandContext:
-    """Inputs of a command. ``inline``: write the journal on the event loop, for tests on the virtual clock."""
+    """Inputs of a command."""
 
     paths: Paths
     env: Mapping[str, str]
@@ -30,6 +30,7 @@ class CommandContext:
     new_id: Callable[[], str]
     registry: Registry
     inline: bool = False
+    """Write the journal on the event loop, for tests on the virtual clock."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,13 +14,13 @@ from te_core import __version__
 from te_core.settings import fields
 from te_core.settings.attachments import ObserverSettings, RiskCheckSettings
 from te_core.settings.files import replace_file
+from te_core.settings.listeners import ListenSettings
 from te_core.settings.notices import NoticesSettings
 from te_core.settings.schema import (
     AccountSettings,
     EngineSettings,
     GlobalLimitSettings,
     JournalSettings,
-    ListenSettings,
     LogSettings,
     NotifierSettings,
     SourceSettings,
@@ -53,11 +53,13 @@ _CORE: Mapping[str, type[BaseModel]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LastRun:
-    """``plugins``: versions by name. ``defaults``: by key, as text; keys of a plugin as ``accounts.bybit:settle``."""
+    """What the version that last ran here recorded about itself."""
 
     version: str
     plugins: Mapping[str, str]
+    """Versions by name."""
     defaults: Mapping[str, str]
+    """Defaults by key, as text; keys of a plugin as ``accounts.bybit:settle``."""
 
 
 def present(registry: Registry) -> LastRun:

@@ -14,6 +14,7 @@ from te_core.app.application import Application
 from te_core.app.paths import Paths
 from te_core.contracts.source import WebhookSpec
 from te_core.logs import print_lines
+from te_core.reporting.queries import Queries
 from te_core.web.encoding import encode
 
 _POLL = 0.02
@@ -22,14 +23,14 @@ _POLL = 0.02
 
 async def summarise(application: Application) -> None:
     """Print what is running, once the accounts have been read or a second has passed."""
-    await until_connected(application, 1)
+    await until_connected(application.queries, 1)
     print_lines(*_summary(application))
 
 
-async def until_connected(application: Application, seconds: float) -> None:
+async def until_connected(queries: Queries, seconds: float) -> None:
     """Wait until every account has been read or has failed, at most ``seconds``."""
     for _ in range(int(seconds / _POLL)):
-        if all(_is_connected(account) for account in application.state()["accounts"].values()):
+        if all(_is_connected(account) for account in queries.state()["accounts"].values()):
             break
         await asyncio.sleep(_POLL)
 
@@ -40,7 +41,7 @@ def _is_connected(account: Any) -> bool:
 
 
 def _summary(application: Application) -> Iterator[str]:
-    state = application.state()
+    state = application.queries.state()
     yield f"trade-engine {state['engine']['version']} is running, pid {os.getpid()}"
     yield f"  settings {application.paths.settings}, state in {application.paths.state}"
     for name, source in state["sources"].items():

@@ -75,12 +75,14 @@ class RecordedSpan(Span):
 class AlertTracer(Tracer):
     """Records spans with ``provider``."""
 
-    __slots__ = ("_clock", "_newest", "_tracer", "_ways")
+    __slots__ = ("_blended", "_clock", "_newest", "_tracer", "_ways")
 
     def __init__(self, provider: TracerProvider, clock: Clock) -> None:
         self._tracer = provider.get_tracer("te_core", __version__)
         self._clock = clock
         self._ways: OrderedDict[Alert, Context] = OrderedDict()
+        self._blended: dict[Alert, datetime] = {}
+        """When the first blend that included an alert began, by this tracer's clock."""
         self._newest: dict[str, Alert] = {}
         """By symbol: the newest alert that was not blended yet."""
 
@@ -93,15 +95,23 @@ class AlertTracer(Tracer):
     def of_alert(
         self, name: str, alert: Alert | None, *, since: datetime | None = None, **what: str | int
     ) -> Span:
-        """Start a span in the trace of an alert."""
+        """Start a span in the trace of an alert. A pass that was under way before the blend counts from the blend."""
         way = self._ways.get(alert) if alert is not None else None
-        return NOTHING if way is None else self._begun(name, [way], since, what)
+        if alert is None or way is None:
+            return NOTHING
+        if since is not None:
+            since = max(since, self._blended.get(alert, since))
+        return self._begun(name, [way], since, what)
 
     def blending(self, symbols: Iterable[str]) -> Span:
         """Start a span for each symbol's newest alert that was not blended yet."""
-        alerts = [alert for symbol in symbols if (alert := self._newest.pop(symbol, None)) in self._ways]
-        ways = [self._ways[alert] for alert in alerts if alert is not None]
-        return self._begun("blend", ways, None, {}) if ways else NOTHING
+        newest = (self._newest.pop(symbol, None) for symbol in symbols)
+        alerts = [alert for alert in newest if alert is not None and alert in self._ways]
+        if not alerts:
+            return NOTHING
+        at = self._clock.now()
+        self._blended.update(dict.fromkeys(alerts, at))
+        return self._begun("blend", [self._ways[alert] for alert in alerts], at, {})
 
     def journaled(self, alert: Alert, span: Span) -> None:
         """Store the trace context of an alert: the parent of its journal span, or that span itself."""
@@ -113,7 +123,8 @@ class AlertTracer(Tracer):
         self._ways[alert] = trace.set_span_in_context(known, Context())
         self._newest[alert[0]] = alert
         while len(self._ways) > MOST:
-            self._ways.popitem(last=False)
+            oldest, _ = self._ways.popitem(last=False)
+            self._blended.pop(oldest, None)
 
     def _begun(
         self,

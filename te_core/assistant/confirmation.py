@@ -18,10 +18,11 @@ MOST = 20
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """An API command whose plan was shown. ``body``: the request body to send."""
+    """An API command whose plan was shown."""
 
     action: str
     body: Mapping[str, Any]
+    """The request body to send."""
     until: datetime
 
 

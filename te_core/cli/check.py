@@ -12,7 +12,7 @@ from te_core.cli.failure import ExitCode
 from te_core.cli.output import print_json, print_lines, print_note
 
 if TYPE_CHECKING:
-    from te_core.settings.schema import ListenSettings
+    from te_core.settings.listeners import ListenSettings
 
 
 def check(
@@ -22,7 +22,7 @@ def check(
 
     \b
     Example: te check
-    Exit code: 0 ok, 1 something cannot be used (the rest can), 2 the settings are refused
+    Exit code: 0 ok, 1 something cannot be used (the rest can), 2 settings refused
     """
     found = _found(Paths.of(context))
     if as_json:
@@ -43,7 +43,7 @@ def check(
 def _found(paths: Paths) -> dict[str, Any]:
     from te_core.cli.instances import load, redactor_of
     from te_core.cli.loose_ends import largest_leverages, loose_ends
-    from te_core.journal.redaction import redacted
+    from te_core.secrets import redacted
     from te_core.settings.problems import SettingsInvalid
 
     found: dict[str, Any] = {

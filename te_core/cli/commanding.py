@@ -60,7 +60,7 @@ def preview(paths: Paths, action: str, wanted: Mapping[str, Any], question: str,
 def show_preview(answer: Any) -> None:
     """Show what a command would lift, and what it would order."""
     for text in answer.get("breakers", ()):
-        print_lines(f"arms again: {text.partition(';')[0]}")
+        print_lines(f"re-arms: {text.partition(';')[0]}")
     for row in answer["lifted"]:
         print_lines(f"lifts: {row['text']}")
     show(plan_table(answer, title="It would order", only_orders=True))

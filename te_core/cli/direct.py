@@ -16,6 +16,7 @@ from te_core.cli.output import print_lines, print_note
 
 if TYPE_CHECKING:
     from te_core.app.exclusive import CommandContext
+    from te_core.model.control import Command
 
 STOPPING = 5.0
 """Seconds an engine gets to stop; normally it takes at most 1.4."""
@@ -95,24 +96,30 @@ def command_context(paths: Paths) -> CommandContext:
     )
 
 
+def _command(action: str, wanted: Mapping[str, Any]) -> Command:
+    """Return the command of a request body."""
+    from te_core.model.control import Action, Command
+
+    return Command(
+        action=Action(action),
+        by=wanted["by"],
+        reason=wanted["reason"],
+        accounts=tuple(wanted["accounts"]),
+        symbol=wanted["symbol"],
+        foreign=wanted.get("foreign", False),
+    )
+
+
 def halt_directly(paths: Paths, wanted: Mapping[str, Any]) -> Any:
     """Persist a halt for the next engine. Raises ``Failure`` if one is running that does not answer."""
     import asyncio
 
     from te_core.app.halting import halt_offline
     from te_core.errors import JournalLocked
-    from te_core.model.control import Action, Command
 
-    asked = Command(
-        action=Action.HALT,
-        by=wanted["by"],
-        reason=wanted["reason"],
-        accounts=tuple(wanted["accounts"]),
-        symbol=wanted["symbol"],
-    )
     os.umask(0o077)
     try:
-        return asyncio.run(halt_offline(command_context(paths), asked))
+        return asyncio.run(halt_offline(command_context(paths), _command("halt", wanted)))
     except JournalLocked as error:
         raise Failure(
             f"the engine (process {error.pid}) does not answer, and nothing was halted",
@@ -125,22 +132,13 @@ def _flatten(paths: Paths, wanted: Mapping[str, Any], *, yes: bool) -> None:
     import asyncio
 
     from te_core.app.direct import DirectFlatten
-    from te_core.model.control import Action, Command
 
     async def show_and_ask(answer: Mapping[str, Any]) -> None:
         show_preview(answer)
         await asyncio.to_thread(confirmed, "Close this, and halt?", yes=yes)
 
     os.umask(0o077)
-    asked = Command(
-        action=Action.FLATTEN,
-        by=wanted["by"],
-        reason=wanted["reason"],
-        accounts=tuple(wanted["accounts"]),
-        symbol=wanted["symbol"],
-        foreign=wanted["foreign"],
-    )
-    direct = DirectFlatten(command_context(paths), asked)
+    direct = DirectFlatten(command_context(paths), _command("flatten", wanted))
     try:
         asyncio.run(direct.run(show_and_ask, print_note))
     except KeyboardInterrupt:

@@ -60,11 +60,11 @@ def _alone(paths: Paths) -> dict[str, Any]:
     from te_core.cli.instances import load, redactor_of
     from te_core.clock import SystemClock
     from te_core.errors import NotReady
-    from te_core.journal.redaction import redacted
     from te_core.logs import configure_logs
     from te_core.reporting.doctor import failed
     from te_core.reporting.doctor import show as shown
     from te_core.reporting.machine import Machine, examine_machine
+    from te_core.secrets import redacted
     from te_core.web.exposure import exposure
 
     print_note("no engine is running: connecting to the accounts from here")

@@ -69,11 +69,12 @@ def events(
 ) -> None:
     """Show events other than signals and orders, newest first: outages, drift, halts, limits, refusals.
 
+    With --follow the oldest comes first, one line each, and --json prints one object per line.
+
     \b
     Example: te events --since fri --account bybit-main
              te events --kind outage --since 2026-11 --csv > outages.csv
              te events --follow
-    With --follow the oldest comes first, one line each, and --json prints one object per line.
     """
     check_one_form(as_json, as_csv)
     paths = Paths.of(context)

@@ -16,7 +16,7 @@ def health(
     context: typer.Context,
     ready: Annotated[bool, typer.Option("--ready", help="Also check that everything enabled works.")] = False,
 ) -> None:
-    """Exit with 0 if an engine runs here and answers; for container health checks.
+    """Exit with 0 if an engine runs here and responds; for container health checks.
 
     \b
     Example: te health

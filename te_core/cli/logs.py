@@ -88,13 +88,14 @@ def logs(
 ) -> None:
     """Show the engine's log, oldest first, including rotated and compressed files.
 
+    It reads the file set in [logs], text or JSON; the engine need not be running. With --follow and without --since, it
+    starts with the newest ten lines.
+
     \b
     Example: te logs --since 2h
              te logs --account bybit-main --symbol BTCUSDT --since fri
              te logs --level warning --since yesterday --json
              te logs --follow --account bybit-main
-    It reads the file set in [logs], text or JSON; the engine need not be running. With --follow and without --since, it
-    starts with the newest ten lines.
     """
     paths = Paths.of(context)
     begin, end = period(since, until, SystemClock().now())

@@ -134,7 +134,7 @@ def close(
     reason: Reason = "",
     yes: Yes = False,
 ) -> None:
-    """Close one symbol of an account, until a source sends a signal for it or the time is over.
+    """Close one symbol of an account, until a source sends a signal for it or the time is up.
 
     \b
     Example: te close bybit-main BTCUSDT
@@ -156,7 +156,7 @@ def set_target(  # noqa: PLR0917 - typer makes options of parameters
     reason: Reason = "",
     yes: Yes = False,
 ) -> None:
-    """Override the signals with a depth, until a source sends a signal for the symbol or the time is over.
+    """Override the signals with a depth, until a source sends a signal for the symbol or the time is up.
 
     \b
     Example: te set-target bybit-main BTCUSDT 0.25 --for 1h

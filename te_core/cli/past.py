@@ -57,7 +57,7 @@ def asking(paths: Paths) -> Iterator[Ask]:
         yield lambda what, query: ask(paths, f"/api/v1/{what}?{urlencode(query)}")
         return
     from te_core.cli.offline import opened_journal
-    from te_core.web.history import JournalHistory
+    from te_core.reporting.history import JournalHistory
 
     with opened_journal(paths) as (_, journal):
         history = JournalHistory(journal)
@@ -66,7 +66,7 @@ def asking(paths: Paths) -> Iterator[Ask]:
 
 def _of_the_journal(history: Any, what: str, query: Mapping[str, str]) -> Any:
     from te_core.journal.order_lookup import NoSuchOrder
-    from te_core.web.queries import parse_curve_query, parse_result_query, parse_wanted
+    from te_core.web.query_parameters import parse_curve_query, parse_result_query, parse_wanted
 
     name, _, order = what.partition("/")
     if order:

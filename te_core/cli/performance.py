@@ -62,7 +62,7 @@ async def _engine(folder: Path) -> AsyncIterator[Application]:
     )
     await application.start()
     try:
-        await until_connected(application, _LONGEST)
+        await until_connected(application.queries, _LONGEST)
         _require_all(application)
         yield application
     finally:
@@ -71,7 +71,7 @@ async def _engine(folder: Path) -> AsyncIterator[Application]:
 
 
 def _require_all(application: Application) -> None:
-    state = application.state()
+    state = application.queries.state()
     for kind in ("sources", "accounts"):
         for instance in state[kind].values():
             if instance["status"] == "unavailable":
@@ -115,7 +115,7 @@ async def _send(application: Application, alert: Alert) -> tuple[int, Any]:
 
 async def _until_at_rest(application: Application) -> None:
     for _ in range(int(_LONGEST / _POLL)):
-        accounts = application.state()["accounts"].values()
+        accounts = application.queries.state()["accounts"].values()
         if all(target["confirmed"] for account in accounts for target in account["targets"].values()):
             return
         await asyncio.sleep(_POLL)
@@ -124,7 +124,7 @@ async def _until_at_rest(application: Application) -> None:
 def _positions(application: Application) -> Positions:
     return {
         (name, symbol): Decimal(position["size"])
-        for name, account in application.state()["accounts"].items()
+        for name, account in application.queries.state()["accounts"].items()
         for symbol, position in account["positions"].items()
     }
 
@@ -133,7 +133,7 @@ def _positions(application: Application) -> Positions:
 
 
 def _introduce(application: Application, seconds: float) -> None:
-    accounts = application.state()["accounts"]
+    accounts = application.queries.state()["accounts"]
     held = " and ".join(f"{name} ({account['equity']} USDT)" for name, account in accounts.items())
     print_lines(f"An engine with two paper accounts, {held}, in a temporary folder.")
     print_lines(
@@ -143,14 +143,14 @@ def _introduce(application: Application, seconds: float) -> None:
 
 def _explain(application: Application, alert: Alert) -> None:
     symbol = application.settings.sources[SOURCE].symbols[alert.symbol]
-    found = application.explain(symbol)
+    found = application.queries.explain(symbol)
     name, first = next(iter(found["accounts"].items()))
     print_lines(f"       why, as te explain {symbol} shows it:")
     print_lines(*(f"         {line}" for line in explanation_lines(name, first, found["signals"])))
 
 
 def _conclude(application: Application) -> None:
-    state = application.state()
+    state = application.queries.state()
     rows = [
         (name, account["equity"], ", ".join(account["positions"]) or "nothing")
         for name, account in state["accounts"].items()

@@ -42,10 +42,10 @@ class Wanted(StrEnum):
 
 @app.command()
 def new(
-    kind: Annotated[PluginKind, typer.Argument(help="What it offers.", show_default=False)],
+    kind: Annotated[PluginKind, typer.Argument(help="What the plugin adds.", show_default=False)],
     name: Annotated[str, typer.Argument(help="The plugin's name in settings.", show_default=False)],
     folder: Annotated[
-        Path, typer.Option("--dir", metavar="DIR", help="Where the package's folder is made.")
+        Path, typer.Option("--dir", metavar="DIR", help="Folder in which to create the package.")
     ] = Path(),
     author: Annotated[str, typer.Option(help="Who wrote it, for metadata and licence.")] = "",
     exchange: Annotated[
@@ -137,7 +137,7 @@ def check(
     ] = Wanted.BRONZE,
     no_tests: Annotated[bool, typer.Option("--no-tests", help="Do not run the tests.")] = False,
     badge: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write a badge with the level there (SVG).")
+        Path | None, typer.Option(metavar="FILE", help="Write a badge with the level (SVG).")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
@@ -146,7 +146,7 @@ def check(
     \b
     Example: te plugin check .
              te plugin check . --at-least silver --badge badge.svg
-    Exit code: 1 also where a test fails or a type is wrong, whatever level was reached
+    Exit code: 1 also if a test or the type check fails, whatever the level
     """
     from te_core.plugin_kit import badge as badges
     from te_core.plugin_kit.evidence import gather
@@ -212,7 +212,7 @@ def _write_badge(file: Path, picture: str) -> None:
 
 @app.command()
 def dev(path: Folder = Path()) -> None:
-    """Run an engine with a plugin, and start it again in a fresh process whenever the plugin's files change.
+    """Run an engine with a plugin, and restart it in a fresh process whenever the plugin's files change.
 
     The engine has a folder and settings of its own (.te-dev in the plugin's folder) and uses none of yours. A source or
     notifier runs next to a paper account; an exchange's account is only observed, nothing is sent.

@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
 
 class PluginCommandContext:
-    """What the commands of one plugin may ask for; ``CommandContext`` says what each means."""
+    """What the commands of one plugin may use; ``CommandContext`` documents each member."""
 
     def __init__(self, plugin: str, context: typer.Context) -> None:
         self._plugin = plugin
         self._context = context
 
     def sources(self) -> Mapping[str, SourceInstance]:
-        """Give this plugin's sources, as the settings have them."""
+        """Return the instances of this plugin among the settings' sources."""
         from te_core.cli.instances import load, webhook_in
         from te_core.contracts.command import SourceInstance
 
@@ -45,7 +45,7 @@ class PluginCommandContext:
         }
 
     def report(self, source: str) -> Mapping[str, Any]:
-        """Ask the running engine."""
+        """Return the running engine's report of a source."""
         from urllib.parse import quote
 
         found: Mapping[str, Any] = ask(Paths.of(self._context), f"/api/v1/sources/{quote(source, safe='')}")
@@ -53,11 +53,11 @@ class PluginCommandContext:
 
 
 COMMANDS_GROUP = "trade_engine.commands"
-"""Entry points by which plugins say that they bring commands, so that help lists them and imports nothing."""
+"""Entry points by which plugins declare commands, so that the help can list them without importing anything."""
 
 
 def plugins_with_commands() -> list[tuple[str, str]]:
-    """Return the installed plugins that say they bring commands, each with its distribution in words."""
+    """Return the installed plugins that declare commands, each with a line for the help."""
     from importlib import metadata
 
     found = {
@@ -68,7 +68,7 @@ def plugins_with_commands() -> list[tuple[str, str]]:
 
 
 def _pins(paths: Paths) -> Mapping[str, str]:
-    """Return what the settings pin; broken ones keep nobody from seeing a plugin's help."""
+    """Return the plugins that the settings pin; broken settings do not prevent the help of a plugin."""
     from te_core.settings.loading import load_settings
     from te_core.settings.problems import SettingsInvalid
 
@@ -79,7 +79,7 @@ def _pins(paths: Paths) -> Mapping[str, str]:
 
 
 def plugin_commands(context: typer.Context, name: str) -> Any:
-    """Give the command group of an installed plugin; None where no plugin has that name.
+    """Return the command group of an installed plugin, or None if no plugin has that name.
 
     Raises ``Failure`` for a plugin that cannot be loaded, or has no commands.
     """

@@ -33,7 +33,7 @@ def plugins(
 ) -> None:
     """List the installed plugins. Only those that the settings name are imported, to see whether they work.
 
-    Where an engine runs, what it has loaded is compared with what is installed by now.
+    If an engine is running, compare what it has loaded with what is installed now.
 
     \b
     Example: te plugins
@@ -70,7 +70,7 @@ def _plugins(paths: Paths, *, no_import: bool) -> Iterator[dict[str, Any]]:
 
     from te_core.cli.instances import redactor_of
     from te_core.cli.running_plugins import restarts, running_plugins
-    from te_core.journal.redaction import redacted
+    from te_core.secrets import redacted
 
     settings = _settings(paths)
     registry = _registry(paths, settings)
@@ -124,7 +124,7 @@ def _trace(paths: Paths, name: str) -> Iterator[str]:
 
 
 def _settings(paths: Paths) -> Settings | None:
-    """Give the settings; broken ones do not keep anyone from seeing what is installed."""
+    """Return the settings, or None if they are broken: what is installed can be listed all the same."""
     from te_core.settings.loading import load_settings
     from te_core.settings.problems import SettingsInvalid
 

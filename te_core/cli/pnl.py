@@ -128,7 +128,7 @@ def results(found: Any) -> Iterator[Any]:
     if not found["totals"]:
         yield f"Nothing is recorded{_when(found)}."
     if found["left_out"]:
-        yield f"left out of the sums: {'; '.join(found['left_out'])}"
+        yield f"incomplete: {'; '.join(found['left_out'])}"
 
 
 def alike(row: Any, total: Any) -> bool:
@@ -139,7 +139,7 @@ def alike(row: Any, total: Any) -> bool:
 def _row(result: Any) -> tuple[object, ...]:
     fees = str(-Decimal(result["fees"]))
     sums = (money(fees if name == "fees" else result[name]) for name in _SUMS)
-    return (result["key"] or "nobody", *sums, result["fills"])
+    return (result["key"] or "no source", *sums, result["fills"])
 
 
 def money(amount: str | None) -> str | None:

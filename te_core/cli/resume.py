@@ -46,7 +46,7 @@ def resume(  # noqa: PLR0917 - typer makes options of parameters
     reason: Reason = "",
     yes: Yes = False,
 ) -> None:
-    """Lift halts, pauses and manual depths, after showing what that orders; retry at once what waits for its next try.
+    """Lift halts, pauses and manual depths, after showing the resulting orders; retry at once what is held back.
 
     \b
     Example: te resume

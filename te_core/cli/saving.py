@@ -89,7 +89,7 @@ def with_edits(texts: Texts, edits: Sequence[Edit]) -> Texts:
 def check(paths: Paths, edited: Texts) -> tuple[Settings, Registry]:
     """Validate the texts as ``te check`` does; return settings and plugins. Raises ``SettingsInvalid``."""
     from te_core.cli.instances import load, redactor_of
-    from te_core.journal.redaction import redacted
+    from te_core.secrets import redacted
 
     resolved, registry, _ = load(paths, as_at_start=True, texts=edited)
     redact = redactor_of(resolved.settings, registry).redact

@@ -31,8 +31,9 @@ def selftest(
 ) -> None:
     """Test an account with the smallest possible orders: open, reverse at another leverage, close.
 
-    \b
     Shows the cost first, and sends nothing without --send-orders. The engine must be stopped.
+
+    \b
     Example: te selftest bybit-main
              te selftest bybit-main --symbol XRPUSDT --send-orders
     """

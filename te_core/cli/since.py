@@ -18,7 +18,7 @@ EXAMPLES = "2h, 3d, today, yesterday 18:30, fri, last fri, 2026-03-01, 2026-03-0
 Since = Annotated[str, typer.Option("--since", metavar="TIME", help=f"Start of the period: {EXAMPLES}.")]
 Until = Annotated[
     str,
-    typer.Option("--until", metavar="TIME", help="End of the period; a day or a month is included whole."),
+    typer.Option("--until", metavar="TIME", help="End of the period; a day or a month is included in full."),
 ]
 
 _UNITS = {

@@ -160,7 +160,7 @@ def _left_out(one: Totals, layout: Layout) -> Span:
     old = len(one.as_last_seen)
     said = [f"{one.live} live"] if one.live or not old else []
     said += [f"{old} as last seen" if layout.wide else f"{old} old"] if old else []
-    said += [f"{len(one.unknown)} not known"] if one.unknown else []
+    said += [f"{len(one.unknown)} unknown"] if one.unknown else []
     return f" ({', '.join(said)})", "warning" if old or one.unknown else "dim"
 
 
@@ -198,7 +198,7 @@ def _items(view: View, layout: Layout) -> list[Line]:
     made = [line for item in view.attention for line in _item(item, view.engine.now, layout)]
     if not view.ground:
         return _at_most(made, layout, used=0)
-    calm: Line = (("nothing needs you", "good"), (f"  {view.ground}", "dim"))
+    calm: Line = (("nothing needs attention", "good"), (f"  {view.ground}", "dim"))
     return [cut_line(calm, layout.width), *_at_most(made, layout, used=1)]
 
 
@@ -245,7 +245,7 @@ def _lasts(item: Item, now: datetime | None) -> str:
 def _whole_items(view: View, layout: Layout) -> Iterator[Line]:
     """Yield every item in full: what it means, its details, and how to resolve it."""
     if view.ground:
-        yield (("nothing needs you", "good"), (f"  {view.ground}", "dim"))
+        yield (("nothing needs attention", "good"), (f"  {view.ground}", "dim"))
     for number, item in enumerate(view.attention):
         if number or view.ground:
             yield ()
@@ -462,7 +462,7 @@ def _legend(view: View, layout: Layout, rows: Sequence[SymbolRow], more: int) ->
     signs = [f"{m.sign.ascii} {m.sign.meaning}" for m in Mark if m in marks and m.sign.ascii.strip()]
     star = ["* as last seen"] if any(row.as_last_seen for row in view.accounts) else []
     left = len(view.left)
-    gone = [f"{left} symbol{'' if left == 1 else 's'} left settings, flat"] if left else []
+    gone = [f"{left} symbol{'' if left == 1 else 's'} not in settings, flat"] if left else []
     said = [f"{more} more: {layout.turn}"] if more else []
     suffix = [] if layout.wide else [_suffix(view)]
     star += (

@@ -23,6 +23,7 @@ from te_core.reporting.view import View, view
 
 FILTERS = {"a": ALL, "h": HELD, "t": OFF_TARGET}
 KEYS = "n/p page  a all  h held  t not at target  ! attention  q quit"
+INTERRUPT = b"\x03"
 LATE = 3.0
 """Seconds without an answer before the screen says so."""
 
@@ -149,14 +150,16 @@ def _terminal() -> Iterator[tuple[Callable[[float], str], Callable[[], object]]]
     woken, wake = os.pipe()
     terminal = sys.stdin.fileno()
     before = termios.tcgetattr(terminal)
+    # Ctrl-C is a key like any other: pressed twice, it would interrupt the restoration of the terminal.
+    signal.signal(signal.SIGINT, lambda *_: os.write(wake, INTERRUPT))
     resized = signal.signal(
         signal.SIGWINCH, lambda *_: os.write(wake, b".")
     )  # also when the terminal is resized
 
     def pressed(seconds: float) -> str:
         ready, _, _ = select.select([terminal, woken], [], [], seconds)
-        if woken in ready:
-            os.read(woken, 1024)
+        if woken in ready and INTERRUPT in os.read(woken, 1024):
+            return "q"
         if terminal not in ready:
             return ""
         return os.read(terminal, 64).decode(errors="replace").lower() or "q"  # the terminal is gone
@@ -165,6 +168,7 @@ def _terminal() -> Iterator[tuple[Callable[[float], str], Callable[[], object]]]
         tty.setcbreak(terminal)
         yield pressed, lambda: os.write(wake, b".")
     finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the command ends now
         signal.signal(signal.SIGWINCH, resized)
         termios.tcsetattr(terminal, termios.TCSADRAIN, before)
         for descriptor in (woken, wake):

@@ -101,7 +101,11 @@ class AccountStream(Protocol):
         ...
 
     def alive(self, *feeds: Feed) -> None:
-        """Report that the connection carrying these feeds is alive: any message arrived on it, pongs included."""
+        """Report that the connection carrying these feeds is alive: any message arrived on it, pongs included.
+
+        Call it every few seconds: a feed without a sign of life for 13 s is not relied on, and after 30 s without one
+        on any feed ``watch`` is cancelled and called again.
+        """
         ...
 
     def down(self, *feeds: Feed) -> None:
@@ -281,7 +285,8 @@ class ExchangeAccount(ABC):
         """Forward pushes to ``stream`` until cancelled. Called only if ``private_stream`` is a capability.
 
         The symbols passed to ``prices`` are those that the engine needs: push those. Read methods must still query the
-        exchange.
+        exchange. Raise `NotReady` when the connection breaks: it is called again after a pause, and no feed is up until
+        then. A stream that has ended raises `NotReady` for whatever is forwarded to it.
         """
         del stream
         await asyncio.Event().wait()

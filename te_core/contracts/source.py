@@ -94,8 +94,8 @@ class SignalSource(ABC):  # noqa: B024 - both halves are optional: a source list
     async def run(self) -> None:
         """Run until cancelled. The default only waits, for sources that use nothing but webhooks.
 
-        An error ends this run; the engine reports it and restarts it after a growing pause (after
-        ``AuthError`` a long one: 1 min up to 1 h).
+        An error ends this run; the engine reports it, closes the instance, and runs a new one after a growing pause
+        (after ``AuthError`` a long one: 1 min up to 1 h). When it is cancelled it must end by that, promptly.
         """
         await asyncio.Event().wait()
 
@@ -109,19 +109,25 @@ class SignalSource(ABC):  # noqa: B024 - both halves are optional: a source list
         return None
 
     async def on_webhook(self, request: WebhookRequest) -> WebhookResponse:
-        """Answer one request to ``/hooks/<name>``. The default responds with 404."""
+        """Answer one request to ``/hooks/<name>``. The default responds with 404.
+
+        2xx: the signal is durable. 4xx: the request is wrong, sending it again is of no use. 503: send it again.
+        """
         del request
         return WebhookResponse(status=404, body={"error": "this source does not accept webhooks"})
 
     async def close(self) -> None:
-        """Release the instance's resources; called once, after ``run`` has ended."""
+        """Release the instance's resources; called once, after ``run`` has ended, or if it never began."""
 
     def status(self) -> Mapping[str, Any]:
-        """Return counters and similar values for ``te status``; JSON values without secrets."""
+        """Return counters and similar values for ``te status``; JSON values without secrets.
+
+        Called at any time from the creation of the instance on, also during an outage; must return at once.
+        """
         return {}
 
     def report(self) -> Mapping[str, Any]:
-        """Return the details that the plugin's own commands show; JSON values without secrets."""
+        """Return the details that the plugin's own commands show; JSON values without secrets. Called at any time."""
         return {}
 
 

@@ -51,11 +51,14 @@ class Done(Protocol):
 
 
 class Work(NamedTuple):
-    """One append. ``reduces``: it only serves to reduce positions, so it may use the disk reserve."""
+    """One append."""
 
     writes: Statements
     done: Done
     reduces: bool = False
+    """It only serves to reduce positions, so it may use the disk reserve."""
+    first: bool = False
+    """It is a signal, whose sender waits until it is stored, and not for long: TradingView gives up after 3 s."""
 
 
 Outcome = tuple[Done, JournalError | None]
@@ -251,10 +254,18 @@ def _in_doubt(cause: JournalError) -> JournalError:
 
 
 def grouped(writes: Iterable[tuple[Statement, Row]]) -> list[tuple[Statement, list[Row]]]:
-    """Group rows by statement, preserving the order within each lane."""
+    """Group rows by statement, preserving the order within each lane.
+
+    Raise `JournalError` if an order is resolved before it is recorded: outcomes are executed last, and would pass.
+    """
+    resolved: set[object] = set()
     groups: list[tuple[Statement, dict[object, Row]]] = []
     newest: dict[str, tuple[Statement, dict[object, Row]]] = {}
     for statement, row in writes:
+        if statement.last:
+            resolved.add(row[statement.exact])
+        elif statement.exact and row[statement.exact] in resolved:
+            raise JournalError(f"{row[statement.exact]}: resolved before it is recorded")
         group = newest.get(statement.lane)
         if group is None or group[0] is not statement:
             group = newest[statement.lane] = (statement, {})
@@ -262,4 +273,5 @@ def grouped(writes: Iterable[tuple[Statement, Row]]) -> list[tuple[Statement, li
         rows = group[1]
         key = tuple([row[name] for name in statement.newest]) if statement.newest else len(rows)
         rows[key] = row
+    groups.sort(key=lambda group: group[0].last)
     return [(statement, list(rows.values())) for statement, rows in groups]

@@ -15,15 +15,14 @@ from te_core.journal.tables import meta
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CopyFacts:
-    """What a journal states about itself.
-
-    ``journal_id``: the identity that its orders carry. ``commits``: the number of its commits.
-    """
+    """What a journal states about itself."""
 
     journal_id: str
+    """The identity that its orders carry."""
     written_by: str
     revision: str
     commits: int
+    """The number of its commits."""
 
 
 def copy_journal(source: Path, target: Path) -> None:

@@ -9,7 +9,6 @@ from operator import attrgetter
 from typing import Any
 
 from te_core.journal import statements
-from te_core.journal.redaction import Redact, redacted
 from te_core.journal.snapshot import AccountRecord, OldTallies
 from te_core.journal.statements import Row, Statement
 from te_core.model.breaker import BreakerRecord
@@ -19,7 +18,7 @@ from te_core.model.money import EquitySample, Fill, Flow, Tally
 from te_core.model.order import BestPrice, Intent, IntentState, OrderOutcome
 from te_core.model.signal import QuarantinedInput, Signal
 from te_core.model.target import Confirmation, Goal, Target
-from te_core.secrets import ordering
+from te_core.secrets import Redact, ordering, redacted
 
 Entry = (
     Signal

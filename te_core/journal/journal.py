@@ -22,14 +22,15 @@ from te_core.journal.files import OpenFiles
 from te_core.journal.identities import book_of
 from te_core.journal.lock import JournalLock
 from te_core.journal.reader import JournalReader
-from te_core.journal.redaction import Redact
 from te_core.journal.reserve import Reserve
 from te_core.journal.retention import RULES, SAMPLES, THIN
 from te_core.journal.snapshot import AccountRecord
 from te_core.journal.writer import InlineWriter, ThreadWriter, resolve
 from te_core.model.control import Control
 from te_core.model.event import Event
+from te_core.model.signal import Signal
 from te_core.rules.thinning import superfluous
+from te_core.secrets import Redact
 
 MAX_DELAY = 0.005
 """Seconds for which an append that is not awaited waits for another one to share its commit."""
@@ -302,7 +303,13 @@ class Journal(JournalReader):
         except UNFIT as error:
             _refuse(done, database.explained(self.path, error, EntryRefused))
         else:
-            self._hold(Work(writes, done, reduction or all(map(reduces, entries))))
+            reducing = reduction or all(map(reduces, entries))
+            self._hold(Work(writes, done, reducing, first=any(isinstance(one, Signal) for one in entries)))
+
+    @property
+    def writes(self) -> int:
+        """The number of times that entries were handed to the writer in this run."""
+        return self._flushes
 
     def news(self) -> asyncio.Future[None]:
         """Return a future that resolves when the next event is durable; get it before reading the existing events."""

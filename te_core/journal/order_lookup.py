@@ -27,19 +27,19 @@ class NoSuchOrder(TradeEngineError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderHistory:
-    """An order and what led to it; None or empty for what the journal no longer contains.
-
-    ``target``, ``goal``: those it was planned for. ``siblings``: all orders of that revision including itself, in the
-    order of their creation. ``signals``: those behind the target. ``confirmation``: the first one afterwards.
-    """
+    """An order and what led to it; None or empty for what the journal no longer contains."""
 
     number: int
     order: Order
     target: Target | None
     goal: Goal | None
+    """Target and goal that it was planned for."""
     siblings: tuple[tuple[int, Order], ...]
+    """All orders of that revision including itself, in the order of their creation."""
     signals: tuple[Signal, ...]
+    """Those behind the target."""
     confirmation: Confirmation | None
+    """The first one afterwards."""
 
 
 def order_history(connection: Connection, name: str) -> OrderHistory:

@@ -52,32 +52,31 @@ JOINED = 2_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """The requested part of the history. None: no restriction.
-
-    ``before``, ``after``: numbers, exclusive. ``since``: inclusive, ``until``: exclusive. ``account``: its name in the
-    settings (now or last), or a book. ``source``: for orders, a source that contributes to their target.
-    """
+    """The requested part of the history. None: no restriction."""
 
     limit: int = 100
     before: int | None = None
     after: int | None = None
+    """Both are numbers, exclusive."""
     since: datetime | None = None
+    """Inclusive."""
     until: datetime | None = None
+    """Exclusive."""
     account: str | None = None
+    """Its name in the settings (now or last), or a book."""
     symbol: str | None = None
     source: str | None = None
+    """For orders, a source that contributes to their target."""
     kind: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page(Generic[T]):
-    """A part of the history, newest first, each entry with its number.
-
-    ``next``: the value of ``before`` for the next page; None at the end. Even a short or empty page may have one.
-    """
+    """A part of the history, newest first, each entry with its number."""
 
     rows: Sequence[tuple[int, T]]
     next: int | None
+    """The value of ``before`` for the next page; None at the end. Even a short or empty page may have one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

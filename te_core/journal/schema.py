@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from datetime import datetime
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from te_core import __version__
 from te_core.errors import JournalError, JournalTooNew
 from te_core.journal import database
 from te_core.journal.tables import meta
+from te_core.settings.files import sync_folder
 
 REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007")
 """Every schema that this version can upgrade, oldest first; the last one is what it reads and writes."""
@@ -66,7 +66,7 @@ def create(path: Path, *, journal_id: str, at: datetime) -> None:
         connection.execute(insert(meta), [{"key": key, "value": value} for key, value in values.items()])
     engine.dispose()
     half_made.replace(path)
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
 
 
 def check_content(connection: Connection, path: Path) -> None:
@@ -125,13 +125,3 @@ def _upgrade(connection: Connection) -> None:
     config.set_main_option("script_location", SCRIPTS)
     config.set_main_option("path_separator", "os")
     command.upgrade(config, "head")
-
-
-def _sync_folder(folder: Path) -> None:
-    if sys.platform == "win32":  # folders cannot be opened there
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

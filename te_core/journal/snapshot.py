@@ -62,9 +62,10 @@ class OldTallies:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JournalSnapshot:
-    """The whole active state. ``signals``: the newest current ones per source and symbol."""
+    """The whole active state."""
 
     signals: tuple[Signal, ...]
+    """The newest current ones per source and symbol."""
     books: dict[tuple[str, str], SymbolRecord]
     open_intents: tuple[Intent, ...]
     accounts: tuple[AccountRecord, ...] = ()

@@ -15,17 +15,17 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True, eq=False, slots=True, kw_only=True)
 class Statement:
-    """A statement for many rows at once.
-
-    ``lane``: statements of one lane are executed in the order of the entries; lanes do not depend on each other.
-    ``newest``: of several rows with equal values in these columns only the last one is written.
-    ``exact``: every row must change exactly one row of the table; errors name it by this column and state ``refusal``.
-    """
+    """A statement for many rows at once."""
 
     sql: UpdateBase
     lane: str
+    """Statements of one lane are executed in the order of the entries; lanes do not depend on each other."""
+    last: bool = False
+    """Executed after the other statements, whatever their order: entries that it changes may come with it."""
     newest: tuple[str, ...] = ()
+    """Of several rows with equal values in these columns only the last one is written."""
     exact: str = ""
+    """Every row must change exactly one row of the table; errors name it by this column and state ``refusal``."""
     refusal: str = ""
 
 
@@ -148,7 +148,9 @@ TRIM_QUARANTINE = _trim_quarantine()
 RECORD_INTENT = _record_intent()
 RESOLVE_INTENT = Statement(
     sql=update(tables.intents).where(tables.intents.c.client_order_id == bindparam("order_id")),
-    lane="intents",
+    lane="intents.resolved",
+    last=True,  # an order is recorded before it is resolved; alternating statements would have one row each
+    newest=("order_id",),
     exact="order_id",
     refusal="no intent with this client order id is recorded",
 )

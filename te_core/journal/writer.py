@@ -10,6 +10,10 @@ from queue import Empty, SimpleQueue
 from te_core.errors import JournalError
 from te_core.journal.committer import STOPPED, Outcome, Work
 
+LARGEST_COMMIT = 64
+"""Appends of one commit. A larger one takes long next to a busy event loop, and an alert that arrives then waits for
+it; the sync to disk that each commit costs is small by comparison."""
+
 
 def resolve(outcomes: Iterable[Outcome]) -> None:
     """Resolve the futures of appends; called on their loop. A cancelled one is skipped, but its entry stays."""
@@ -26,6 +30,21 @@ def resolve(outcomes: Iterable[Outcome]) -> None:
         # A callback may raise, which the loop reports; the other futures must be resolved nevertheless.
         if left := list(waiting):
             left[0][0].get_loop().call_soon(resolve, left)
+
+
+def next_batch(waiting: Sequence[Work]) -> tuple[list[Work], list[Work]]:
+    """Return what to commit next and what waits: appends with ``first`` lead, and each kind keeps its order.
+
+    Neither kind gets less than half of a commit that it could fill, so a flood of alerts never holds back an order.
+    """
+    if len(waiting) <= LARGEST_COMMIT:
+        return list(waiting), []
+    leading = [work for work in waiting if work.first]
+    others = [work for work in waiting if not work.first]
+    size = max(LARGEST_COMMIT // 2, LARGEST_COMMIT - len(others))
+    leading, later = leading[:size], leading[size:]
+    room = LARGEST_COMMIT - len(leading)
+    return leading + others[:room], later + others[room:]
 
 
 class ThreadWriter:
@@ -50,21 +69,22 @@ class ThreadWriter:
         self._thread.join()
 
     def _run(self) -> None:
-        more = True
-        while more:
-            taken = [self._queue.get(), *self._waiting()]
-            more = None not in taken
-            batch = [work for works in taken if works is not None for work in works]
+        more, waiting = True, list[Work]()
+        while more or waiting:
+            taken = [*([] if waiting else [self._queue.get()]), *self._queued()]
+            more = more and None not in taken
+            waiting += [work for works in taken if works is not None for work in works]
+            batch, waiting = next_batch(waiting)
             try:
                 outcomes = self._commit(batch)
             except BaseException:
                 # A defect rather than a failed write. It ends this thread, but leaves no future pending.
                 self._stopped = True
-                self._refuse(batch)
+                self._refuse([*batch, *waiting])
                 raise
             self._deliver(outcomes)
 
-    def _waiting(self) -> Iterator[Sequence[Work] | None]:
+    def _queued(self) -> Iterator[Sequence[Work] | None]:
         while True:
             try:
                 yield self._queue.get_nowait()
@@ -72,7 +92,7 @@ class ThreadWriter:
                 return
 
     def _refuse(self, batch: list[Work]) -> None:
-        batch = batch + [work for works in self._waiting() if works is not None for work in works]
+        batch = batch + [work for works in self._queued() if works is not None for work in works]
         self._deliver([(work.done, JournalError(STOPPED)) for work in batch])
 
     @staticmethod

@@ -21,7 +21,7 @@ class Signal:
     depth: Decimal
     """Target exposure: signed share of what the source may steer, -1 … 1; 0 is flat."""
     time: datetime
-    """When the signal was sent, by the source's clock."""
+    """When the signal was sent, by the sender's clock; ahead of ``received_at`` only as far as clocks differ."""
     received_at: datetime
     """When the engine received it, by its own clock."""
     leverage: Decimal | None = None

@@ -39,13 +39,14 @@ MODE = 0o600
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Made:
-    """A finished backup. ``steady``: the journal was not written meanwhile, so that all files are consistent."""
+    """A finished backup."""
 
     file: Path
     size: int
     files: int
     journal: bool
     steady: bool
+    """The journal was not written meanwhile, so that all files are consistent."""
 
 
 def make_backup(

@@ -27,13 +27,15 @@ FORMAT = "%Y-%m-%d %H:%M:%S.%f"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alert:
-    """One line of a log. ``at``: local time without zone. ``spelling``: the symbol as sent."""
+    """One line of a log."""
 
     symbol: str
     spelling: str
+    """The symbol as sent."""
     flat: bool
     depth: Decimal
     at: datetime
+    """Local time without zone."""
     where: str
     line: int
     leverage: Decimal | None = None
@@ -186,11 +188,12 @@ def _precedes(one: Alert, other: Alert) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opinion:
-    """The miners' last depth for a symbol. ``at``: milliseconds since 1970."""
+    """The miners' last depth for a symbol."""
 
     symbol: str
     depth: Decimal
     at: int
+    """Milliseconds since 1970."""
     where: str
     price: Decimal | None = None
 

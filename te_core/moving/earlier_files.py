@@ -28,12 +28,13 @@ SOURCES = (TRADINGVIEW, BITTENSOR)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewSection:
-    """A section to write. ``hidden``: keys that belong in ``.secrets.toml``."""
+    """A section to write."""
 
     group: str
     name: str
     values: Mapping[str, Any]
     hidden: Mapping[str, str] = field(default_factory=dict)
+    """Keys that belong in ``.secrets.toml``."""
 
 
 @dataclass(slots=True)

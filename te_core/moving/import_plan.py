@@ -41,13 +41,15 @@ MASK = "********"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImportPlan:
-    """What an import writes. ``notes``: what was left out, and why. ``held``: the last depths of the accounts."""
+    """What an import writes."""
 
     files: Sequence[Path]
     sections: Sequence[NewSection]
     signals: Sequence[Signal]
     held: Sequence[Held]
+    """The last depths of the accounts."""
     notes: Sequence[str]
+    """What was left out, and why."""
 
     def adoptable(self) -> dict[str, bool]:
         """Return the accounts that held positions; True where each matches what the imported signals ask for."""

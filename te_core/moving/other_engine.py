@@ -38,11 +38,13 @@ STEPS = 2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """The answer of one exchange. ``traded``: evidence of trading. ``reason``: why it gave no answer."""
+    """The answer of one exchange."""
 
     account: str
     traded: Sequence[str] = ()
+    """Evidence of trading."""
     reason: str = ""
+    """Why it gave no answer."""
 
 
 def next_ids(
@@ -130,7 +132,7 @@ async def ask_exchange(
     folder: Path,
     clock: Clock,
 ) -> Answer:
-    """Look up orders and positions at an exchange. ``folder``: where the account may store files. Changes nothing."""
+    """Read orders and positions from an exchange. ``folder``: where the account may store files. Changes nothing."""
     if not spec.capabilities_of(options).order_lookup:
         return Answer(account=name, reason="the exchange cannot look up orders by our ids")
     try:

@@ -7,10 +7,8 @@ after that, any `te` command completes the remaining renames before it reads any
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import stat
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
@@ -23,7 +21,7 @@ from te_core.journal.copies import CopyFacts, check_copy, set_identity
 from te_core.journal.lock import JournalLock
 from te_core.moving.archive import JOURNAL, SECRETS, SETTINGS, STATE, BackupError, Manifest, unpack
 from te_core.moving.backup import FILES, FOLDERS
-from te_core.settings.files import replace_file
+from te_core.settings.files import replace_file, sync_folder
 from te_core.settings.layers import SECRETS_FILE, Texts
 
 WORK = ".restore"
@@ -35,12 +33,13 @@ _LOGS = ("-wal", "-shm")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Staged:
-    """An unpacked and checked backup. ``facts``: of its journal; None if it has none."""
+    """An unpacked and checked backup."""
 
     paths: Paths
     folder: Path
     manifest: Manifest
     facts: CopyFacts | None
+    """Of its journal; None if it has none."""
 
     @property
     def journal(self) -> Path:
@@ -59,16 +58,15 @@ class Staged:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Decision:
-    """A committed restore. Names are relative to the state folder. ``kept``: folder for the previous state.
-
-    ``entries``: what the backup contains.
-    """
+    """A committed restore. Names are relative to the state folder."""
 
     settings: str
     journal: str
     former_journal: str
     kept: str
+    """Folder for the previous state."""
     entries: Sequence[str]
+    """What the backup contains."""
 
 
 def stage(stream: IO[bytes], paths: Paths) -> Staged:
@@ -133,7 +131,7 @@ def apply(staged: Staged, *, former_journal: Path, stamp: str, new_identity: str
             _sync(staged.folder)
             text = json.dumps(asdict(decision))
             replace_file(paths.state / WORK / DECIDED, text, mode=0o600)
-            _sync_folder(paths.state / WORK)
+            sync_folder(paths.state / WORK)
             _finish(paths, decision)
     except OSError as error:
         raise BackupError(f"{error.filename}: {error.strerror}; run any te command to continue") from None
@@ -193,16 +191,16 @@ def _finish(paths: Paths, decision: _Decision) -> None:
             if (state / name).exists() and not (old / name).exists() and not placed:
                 (old / name).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
                 (state / name).replace(old / name)
-        _sync_folder(old)
+        sync_folder(old)
     for name in _former(decision):
         if (staged := new / _staged_name(name, decision)).exists():
             (state / name).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             staged.replace(state / name)
-    _sync_folder(state)
+    sync_folder(state)
     _put_settings(new, settings)
     if old.exists():
         old.replace(kept)
-    _sync_folder(state)
+    sync_folder(state)
     (work / DECIDED).unlink(missing_ok=True)
     shutil.rmtree(work, ignore_errors=True)
     if not any(kept.iterdir()):
@@ -245,14 +243,4 @@ def _put_settings(new: Path, settings: Path) -> None:
 def _sync(folder: Path) -> None:
     """Sync the directory entries of all files below a folder to disk."""
     for each in (folder, *(path for path in folder.rglob("*") if path.is_dir())):
-        _sync_folder(each)
-
-
-def _sync_folder(folder: Path) -> None:
-    if sys.platform == "win32":  # folders cannot be opened there
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+        sync_folder(each)

@@ -14,8 +14,9 @@ from te_core.errors import CommandRefused
 from te_core.page.actions import Action, Actions, Progress
 from te_core.page.planning import Planner
 from te_core.page.plans import ALL, Plan, Wanted
-from te_core.web.facade import EngineFacade
+from te_core.reporting.queries import Queries
 from te_core.web.responses import answer, refuse
+from te_core.web.validation import first_problem
 
 _ID = r"[\w-]{8,64}"
 _HANDLED = "/api/v1/actions"
@@ -23,7 +24,7 @@ Text = Annotated[str, Field(max_length=200)]
 
 
 class Body(BaseModel):
-    """A request. ``preview``: return the plan and change nothing. ``mark``: the mark of the plan being confirmed."""
+    """A request."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -37,16 +38,18 @@ class Body(BaseModel):
     reason: Text = ""
     id: Annotated[str, Field(pattern=f"^{_ID}$")] | None = None
     mark: Text = ""
+    """The mark of the plan being confirmed."""
     preview: bool = False
+    """Return the plan and change nothing."""
 
 
 class ActionRoutes:
     """The request handlers."""
 
     def __init__(
-        self, engine: EngineFacade, planner: Planner, actions: Actions, new_id: Callable[[], str]
+        self, queries: Queries, planner: Planner, actions: Actions, new_id: Callable[[], str]
     ) -> None:
-        self._engine = engine
+        self._queries = queries
         self._planner = planner
         self._actions = actions
         self._new_id = new_id
@@ -58,7 +61,7 @@ class ActionRoutes:
         site.router.add_get(f"{_HANDLED}/{{id}}", self._show)
 
     async def _list(self, _request: web.Request) -> web.Response:
-        state = self._engine.state()
+        state = self._queries.state()
         found = [progress_json(self._actions.progress(one, state)) for one in self._actions.newest()]
         return answer(200, {"actions": found})
 
@@ -66,7 +69,9 @@ class ActionRoutes:
         key = request.match_info["id"]
         action = self._actions.find(key) if re.fullmatch(_ID, key) else None
         if action is None:
-            return refuse(404, "this run of the engine has no such action; the journal has its event")
+            return refuse(
+                404, "no such action since the engine started; the journal keeps the events of earlier ones"
+            )
         return self._answered(action)
 
     async def _start(self, request: web.Request) -> web.Response:
@@ -83,8 +88,8 @@ class ActionRoutes:
                 flat=said.flat,
             )
         except ValidationError as error:
-            first = error.errors(include_input=False, include_url=False)[0]
-            return refuse(400, f"{'.'.join(map(str, first['loc']))}: {first['msg']}")
+            field, problem = first_problem(error)
+            return refuse(400, f"{field}: {problem}")
         except LookupError as error:
             return refuse(404, str(error.args[0]))
         if said.id is not None and (known := self._actions.find(said.id)) is not None:
@@ -113,7 +118,7 @@ class ActionRoutes:
         return self._answered(made)
 
     def _answered(self, action: Action) -> web.Response:
-        progress = self._actions.progress(action, self._engine.state())
+        progress = self._actions.progress(action, self._queries.state())
         return answer(409 if action.refused else 200, progress_json(progress))
 
 

@@ -14,7 +14,7 @@ from te_core.errors import CommandRefused, JournalError
 from te_core.model.control import Action as ControlAction
 from te_core.model.control import Command
 from te_core.page.plans import ALL, OF_SOURCES, Plan, Verb, Wanted
-from te_core.web.facade import EngineFacade
+from te_core.web.interfaces import EngineCommands
 
 MOST = 100
 """Maximum number of stored actions."""
@@ -24,7 +24,7 @@ LATE = timedelta(seconds=60)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Action:
-    """One command. ``before``: positions by account when it was confirmed. ``refused``: why nothing was done."""
+    """One command."""
 
     id: str
     verb: str
@@ -38,18 +38,22 @@ class Action:
     path: str = ""
     """The page of its plan; empty if it was not sent from the page."""
     before: Mapping[str, int] = field(default_factory=dict)
+    """Positions by account when it was confirmed."""
     orders: int = 0
     texts: tuple[str, ...] = ()
     refused: str = ""
+    """Why nothing was done."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """The progress of an action. ``left``: what is still open, by account. ``done``: whether nothing is left to do."""
+    """The progress of an action."""
 
     action: Action
     left: Mapping[str, tuple[str, ...]]
+    """What is still open, by account."""
     done: bool
+    """Whether nothing is left to do."""
     late: bool
     seconds: float
     took: float | None = None
@@ -70,8 +74,8 @@ class Progress:
 class Actions:
     """The actions of this run; the journal has what each changed. ``new_id``: for actions sent from elsewhere."""
 
-    def __init__(self, engine: EngineFacade, clock: Clock, new_id: Callable[[], str]) -> None:
-        self._engine = engine
+    def __init__(self, commands: EngineCommands, clock: Clock, new_id: Callable[[], str]) -> None:
+        self._commands = commands
         self._clock = clock
         self._new_id = new_id
         self._own: list[Command] = []
@@ -120,14 +124,14 @@ class Actions:
             command = wanted.command(by=by, reason=reason)
             self._own.append(command)
             try:
-                return await self._engine.command(command, preview=False)
+                return await self._commands.command(command, preview=False)
             finally:
                 self._own.remove(command)
         why = f" ({reason})" if reason else ""
         where = f"{wanted.who} {wanted.symbol}" if wanted.symbol else wanted.who
         text = f"account {where}: positions changed by others are restored to their targets, by {by}{why}"
-        self._engine.report_event(str(ControlAction.RESUME), text)
-        self._engine.resume("accounts", wanted.who, wanted.symbol)
+        self._commands.report_event(str(ControlAction.RESUME), text)
+        self._commands.resume("accounts", wanted.who, wanted.symbol)
         return {"set": [{"text": text}]}
 
     def noted(self, command: Command, texts: tuple[str, ...]) -> None:

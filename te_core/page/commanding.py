@@ -14,11 +14,11 @@ from te_core.page.entrance import FORM, SESSION
 from te_core.page.planning import EVERYBODY, Planner
 from te_core.page.plans import OF_SOURCES, STOPPING, Plan, Wanted
 from te_core.page.sessions import Role, Session
-from te_core.web.facade import EngineFacade
+from te_core.reporting.queries import Queries
 
 LONGEST_REASON = 200
 _ID = re.compile(r"[\w-]{8,64}")
-FORGOTTEN = "This run of the engine has no such command. The first page shows what is active."
+FORGOTTEN = "The engine has received no such command since it started. The first page shows what is active."
 
 
 class Draws(Protocol):
@@ -42,14 +42,14 @@ class Commanding:
 
     def __init__(
         self,
-        engine: EngineFacade,
+        queries: Queries,
         planner: Planner,
         actions: Actions,
         *,
         new_secret: Callable[[], str],
         page: Draws,
     ) -> None:
-        self._engine = engine
+        self._queries = queries
         self._planner = planner
         self._actions = actions
         self._new_secret = new_secret
@@ -75,10 +75,12 @@ class Commanding:
         if plan is None:
             return await self._plan_page(request, wanted, reason=reason)
         if form.get("mark") != plan.mark:
-            problem = "Positions or orders changed since you looked. Nothing was done; this is what would happen now."
+            problem = (
+                "Positions or orders have changed since. Nothing was done; below is what would happen now."
+            )
             return await self._plan_page(request, wanted, problem=problem, reason=reason)
         if plan.opens and form.get("read") != "yes":
-            problem = "Nothing was done: tick that you have read what is opened."
+            problem = "Nothing was done: tick the box to confirm that you have checked the orders."
             return await self._plan_page(request, wanted, problem=problem, reason=reason)
         await self._actions.carry_out(
             key,
@@ -94,8 +96,8 @@ class Commanding:
         """Show the progress of a command."""
         action = self._actions.find(request.match_info["id"])
         if action is None:
-            return await self._page(request, "error.html", status=404, title="Not known", text=FORGOTTEN)
-        progress = self._actions.progress(action, self._engine.state())
+            return await self._page(request, "error.html", status=404, title="Not found", text=FORGOTTEN)
+        progress = self._actions.progress(action, self._queries.state())
         refresh = None if progress.done or action.refused else 1
         return await self._page(
             request,
@@ -124,7 +126,7 @@ class Commanding:
     async def _plan_page(
         self, request: web.Request, wanted: Wanted, *, problem: str = "", reason: str = ""
     ) -> web.Response:
-        state = self._engine.state()
+        state = self._queries.state()
         refused = ""
         plan: Plan | None = None
         try:

@@ -12,14 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from te_core.clock import Clock
 from te_core.page.turns import Turns
-from te_core.reporting.figures import THIN
-from te_core.texts import printable
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
 HERE = Path(__file__).parent
-UNBROKEN = "\N{NARROW NO-BREAK SPACE}"
 KINDS = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 
 
@@ -55,23 +52,13 @@ class Drawing:
         await asyncio.shield(self._loading)
 
     def _load(self) -> None:
-        from jinja2 import Environment, FileSystemLoader, StrictUndefined
+        from te_core.page.compiling import CompiledTemplates, compiled, environment_of
 
         self.files = {path.name: _static(path) for path in sorted((HERE / "static").iterdir())}
-        environment = Environment(
-            loader=FileSystemLoader(HERE / "templates"),
-            autoescape=True,
-            auto_reload=False,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-            finalize=_visible,
-        )
+        environment = environment_of(CompiledTemplates(compiled(tuple(self._filters))))
         environment.filters.update(self._filters)
         environment.globals.update(self._words)
         environment.globals["versions"] = {name: file.version for name, file in self.files.items()}
-        for name in environment.list_templates():
-            environment.get_template(name)
         self._environment = environment
         self._parts = environment.get_template("parts.html").module
 
@@ -87,16 +74,6 @@ class Drawing:
             pieces.append(piece)
             await turns.next()
         return "".join(pieces)
-
-
-def _visible(value: Any) -> Any:
-    """Return a printable value: non-printing characters are escaped (I22).
-
-    The thin space in numbers becomes a non-breaking one.
-    """
-    if type(value) is str and not value.isprintable():
-        return UNBROKEN.join(printable(part) for part in value.split(THIN))
-    return value
 
 
 def _static(path: Path) -> StaticFile:

@@ -13,6 +13,7 @@ from te_core.errors import JournalError, NotReady
 from te_core.page.drawing import Drawing
 from te_core.page.guards import HEADERS, came_from_own_page, cookie_name, has_form_key, local_path
 from te_core.page.sessions import Role, Session, Sessions, form_key
+from te_core.reporting.view.attention import sentence
 from te_core.web.guards import LET_IN, PAGES
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -83,7 +84,7 @@ class Entrance:
             except web.HTTPException as error:
                 response = await self.error_page(error.status, _WORDS.get(error.status, error.reason))
             except NotReady as error:
-                response = await self.error_page(503, f"{error}.".capitalize(), refresh=2)
+                response = await self.error_page(503, sentence(str(error)), refresh=2)
             except JournalError as error:
                 response = await self.error_page(
                     503, f"The journal cannot be read at the moment: {error}.", refresh=10
@@ -115,9 +116,9 @@ class Entrance:
         first = request.path.split("/", 2)[1]
         if request.method == "POST":
             if not came_from_own_page(request):
-                return await self.error_page(403, "Only pages of this engine may send this.")
+                return await self.error_page(403, "This request must come from the engine's own pages.")
             if request.content_type != "application/x-www-form-urlencoded":
-                return await self.error_page(415, "This is not a form of the page.")
+                return await self.error_page(415, "This request is not a form.")
             request[FORM] = _fields(await request.read())
         session = None if first == "static" else await self._session(request)
         if first in OPEN:
@@ -172,7 +173,7 @@ class Entrance:
         if out and not was_out:
             self._report("listener", f"page: too many wrong tokens from {address}; locked out for a minute")
         if out:
-            text = "Too many wrong tokens came from this address. Wait a minute."
+            text = "Too many wrong tokens from this address. Wait a minute."
             response = await self._form(next_path, text, status=429)
             response.headers["Retry-After"] = "60"
             return response
@@ -210,8 +211,8 @@ class Entrance:
 
     async def error_page(self, status: int, text: str, *, refresh: int | None = None) -> web.Response:
         """Return a page that shows an error."""
-        title = {403: "Not done", 404: "Not found", 503: "Not yet"}.get(status, "Not possible")
-        return await self._plain(status, title, text, href="/", link="Now", refresh=refresh)
+        title = {403: "Not allowed", 404: "Not found", 503: "Not available"}.get(status, "Invalid request")
+        return await self._plain(status, title, text, href="/", link="Back to Now", refresh=refresh)
 
     async def _plain(
         self, status: int, title: str, text: str, *, href: str, link: str, refresh: object
@@ -231,9 +232,9 @@ def _fields(body: bytes) -> dict[str, str]:
 
 
 _WORDS = {
-    404: "There is no such page.",
+    404: "This page does not exist.",
     405: "This page does not accept that method.",
-    413: "That is too long.",
+    413: "The request is too large.",
 }
 
 

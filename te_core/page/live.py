@@ -23,7 +23,9 @@ from te_core.page.turns import Turns
 from te_core.web.encoding import encode
 
 PAUSE = 1.0
-"""Seconds between two refreshes while there are viewers; each sends at most one patch."""
+"""Minimum seconds between two refreshes while there are viewers; each sends at most one patch."""
+SLOWEST = 3
+"""Number of pauses after which there is a refresh although the journal was not written: reads are not in it."""
 BEAT = 4.0
 """Seconds without an event after which a viewer is sent a heartbeat."""
 MOST_WAITING = 30
@@ -146,8 +148,30 @@ class _Viewer:
         return found
 
 
+class Pace:
+    """Decides whether a refresh is due: after each write to the journal, otherwise at every ``SLOWEST``-th pause."""
+
+    def __init__(self, writes: Callable[[], int]) -> None:
+        self._writes = writes
+        self._written = -1
+        self._skipped = 0
+
+    def is_due(self) -> bool:
+        """Return whether to refresh after this pause."""
+        before, self._written = self._written, self._writes()
+        self._skipped += 1
+        if before == self._written and self._skipped < SLOWEST:
+            return False
+        self._skipped = 0
+        return True
+
+
 class Live:
-    """Serves ``/live``. ``aged``: fills the ages into HTML before it is sent."""
+    """Serves ``/live``. ``aged``: fills the ages into HTML before it is sent.
+
+    ``writes``: a number that grows with every write to the journal. Building the page costs milliseconds, so it is
+    built less often while nothing happens.
+    """
 
     def __init__(
         self,
@@ -156,8 +180,10 @@ class Live:
         *,
         is_open: Callable[[Session], bool],
         aged: Callable[[str], str],
+        writes: Callable[[], int],
     ) -> None:
         self._parts = parts
+        self._pace = Pace(writes)
         self._clock = clock
         self._is_open = is_open
         self._aged = aged
@@ -215,6 +241,8 @@ class Live:
                     viewer.end()
             if not self._viewers:
                 return
+            if not self._pace.is_due():
+                continue
             try:
                 await self._parts.refresh()
             except NotReady:

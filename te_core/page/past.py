@@ -18,10 +18,9 @@ from te_core.model.order import IntentState
 from te_core.page.charts import Point, Series, bars, line, spark
 from te_core.page.shown import NO_EQUITY_CURVE, EquityCurve
 from te_core.reporting.figures import figure, percent
-from te_core.reporting.results import SUMS, Grouping, ResultsWanted
+from te_core.reporting.history import JournalHistory
+from te_core.reporting.results import SUMS, CurveWanted, Grouping, ResultsWanted
 from te_core.reporting.view import Item, Severity
-from te_core.web.facade import History
-from te_core.web.queries import CurveQuery
 
 ORDERS = 5
 """Orders shown with the explanation of a position."""
@@ -59,13 +58,14 @@ class Period(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Picture:
-    """One chart with its table. ``keys``: the names of its lines."""
+    """One chart with its table."""
 
     title: str
     svg: str
     heads: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     keys: tuple[str, ...] = ()
+    """The names of its lines."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +95,7 @@ class News:
 class Past:
     """Reads history. Reads for the first page are cached until the journal is written to, or for a minute."""
 
-    def __init__(self, history: History, clock: Clock) -> None:
+    def __init__(self, history: JournalHistory, clock: Clock) -> None:
         self._history = history
         self._clock = clock
         self._version = -1
@@ -144,7 +144,7 @@ class Past:
                 severity=Severity.WARNING,
                 kind="refused",
                 title=f"{_count(len(found), 'alert')} refused in 24 h",
-                text=f"The last by {newest['source']}: {newest['field']}: {newest['reason']}",
+                text=f"Latest from {newest['source']}: {newest['field']}: {newest['reason']}",
                 since=datetime.fromisoformat(newest["received_at"]),
             )
 
@@ -158,7 +158,7 @@ class Past:
                 severity=Severity.WARNING,
                 kind="rejected",
                 title=f"{_count(len(rejected), 'order')} rejected in 24 h",
-                text=f"The last on {newest['account']}, {newest['symbol']}: {newest['reason']}",
+                text=f"Latest on {newest['account']}, {newest['symbol']}: {newest['reason']}",
                 since=datetime.fromisoformat(newest["created_at"]),
             )
 
@@ -176,7 +176,7 @@ class Past:
     def _read_equity_curve(self, now: datetime) -> EquityCurve:
         since = now - DAY
         self._rejected = tuple(self._read_rejected(since))
-        curve = self._history.history(CurveQuery(since=since, points=96))["accounts"]
+        curve = self._history.history(CurveWanted(since=since, points=96))["accounts"]
         results = self._history.pnl(ResultsWanted(since=since))
         changes = {row["key"]: _number(row["result"]) for row in results["rows"]}
         totals = sorted(results["totals"], key=_kind)
@@ -222,7 +222,7 @@ class Past:
             for grouping in (Grouping.ACCOUNT, Grouping.SYMBOL, Grouping.SOURCE, Grouping.DAY)
         }
         points = 720 if period is Period.DAY else 240
-        curve = self._history.history(CurveQuery(since=since, points=points))["accounts"]
+        curve = self._history.history(CurveWanted(since=since, points=points))["accounts"]
         kinds = sorted(set(map(_kind, curve.values())))
         return tuple(_money(kind, by, curve, period) for kind in kinds)
 
@@ -262,7 +262,7 @@ def _money(
 def _missing(accounts: Mapping[str, Sequence[Any]]) -> Iterator[str]:
     """Yield a note on accounts that are missing from sums over time, because nothing was recorded."""
     if names := [name for name, points in accounts.items() if not points]:
-        yield f"the equity of {', '.join(names)}, which was not recorded in this period"
+        yield f"no equity of {', '.join(names)} was recorded in this period"
 
 
 def _pictures(
@@ -277,14 +277,14 @@ def _pictures(
     changes = {
         name: _percent_since(with_gaps(_points(points, "total"), step)) for name, points in accounts.items()
     }
-    yield _lines("Each account, % since the beginning", changes)
+    yield _lines("Change of each account, %", changes)
     exposure = {
         name: with_gaps(summed([_points(points, name) for points in accounts.values()]), step)
         for name in ("gross", "net")
     }
     yield _lines("Exposure", exposure)
     for grouping, title in ((Grouping.SYMBOL, "Result by symbol"), (Grouping.SOURCE, "Result by source")):
-        found = [(row["key"] or "unexplained", row["result"]) for row in rows[grouping]]
+        found = [(row["key"] or "no source", row["result"]) for row in rows[grouping]]
         found.sort(key=lambda one: -abs(one[1] or ZERO))
         yield _bars(f"{title}, after fees", title.rpartition(" ")[2].capitalize(), found[:12])
 

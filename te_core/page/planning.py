@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from te_core.page.plans import (
@@ -21,7 +21,9 @@ from te_core.page.plans import (
     plan_to_stop,
 )
 from te_core.page.shown import Shown
-from te_core.web.facade import EngineFacade
+from te_core.reporting.queries import Queries
+from te_core.reporting.view import view
+from te_core.web.interfaces import EngineCommands
 
 READING = 3.0
 """Seconds for which a plan waits for the accounts to be read."""
@@ -33,11 +35,11 @@ _SYMBOL = re.compile(r"[A-Z0-9]{2,32}")
 
 
 class Planner:
-    """Makes plans. ``shown``: returns the current state of the engine."""
+    """Makes plans by the current state of the engine."""
 
-    def __init__(self, engine: EngineFacade, shown: Callable[[], Shown]) -> None:
-        self._engine = engine
-        self._shown = shown
+    def __init__(self, queries: Queries, commands: EngineCommands) -> None:
+        self._queries = queries
+        self._commands = commands
         self._previews: dict[Wanted, asyncio.Task[Mapping[str, Any]]] = {}
 
     def wanted(
@@ -55,7 +57,7 @@ class Planner:
             known = Verb(verb)
         except ValueError:
             raise LookupError(f"unknown command {verb}") from None
-        state = self._engine.state()
+        state = self._queries.state()
         names = state["sources"] if known in OF_SOURCES else state["accounts"]
         if not (who == ALL and known in EVERYBODY) and who not in names:
             kind = "source" if known in OF_SOURCES else "account"
@@ -80,7 +82,7 @@ class Planner:
         if preview is None:
             # Lifting a breaker may require a reason; the operator enters it with the confirmation.
             command = wanted.command(by="the page", reason="preview")
-            preview = asyncio.ensure_future(self._engine.command(command, preview=True))
+            preview = asyncio.ensure_future(self._commands.command(command, preview=True))
             self._previews[wanted] = preview
         await asyncio.wait([preview], timeout=READING)
         if not preview.done():
@@ -97,3 +99,6 @@ class Planner:
     def forget(self) -> None:
         """Drop unfinished previews, because something changed."""
         self._previews.clear()
+
+    def _shown(self) -> Shown:
+        return Shown(view(self._queries.state()))

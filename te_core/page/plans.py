@@ -41,11 +41,13 @@ STOPPING = (Verb.HALT, Verb.FLATTEN)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """A chosen command. ``who``: an account, a source, or ``all``. ``symbol``: empty for all."""
+    """A chosen command."""
 
     verb: Verb
     who: str = ALL
+    """An account, a source, or ``all``."""
     symbol: str = ""
+    """Empty for all."""
     close: bool = False
     """Whether a pause closes the share of the source instead of holding it."""
     next_signal: bool = False
@@ -62,7 +64,7 @@ class Wanted:
             Verb.RESUME: "Resume",
             Verb.PAUSE: "Pause",
             Verb.UNPAUSE: "Resume",
-            Verb.GO: "Let trade",
+            Verb.GO: "Allow trading",
             Verb.HEAL: "Restore",
             Verb.ACCEPT: "Accept",
         }[self.verb]
@@ -108,17 +110,18 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Held:
-    """A position at the last successful read of the account. ``worth``: None if unknown."""
+    """A position at the last successful read of the account."""
 
     account: str
     symbol: str
     size: Decimal
     worth: Decimal | None
+    """None if unknown."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountRow:
-    """One account in a plan. ``read_at``: ISO 8601; None if it has not been read yet."""
+    """One account in a plan."""
 
     name: str
     paper: bool
@@ -126,6 +129,7 @@ class AccountRow:
     positions: int
     worth: Decimal | None
     read_at: str | None
+    """ISO 8601; None if it has not been read yet."""
     note: str = ""
 
 
@@ -146,11 +150,12 @@ class Changed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderRow:
-    """One order of a plan. ``text``: such as ``buy 0.5``."""
+    """One order of a plan."""
 
     account: str
     symbol: str
     text: str
+    """Such as ``buy 0.5``."""
     opens: bool
     worth: Decimal | None = None
     """Unsigned, at the last price; None if not known."""
@@ -201,7 +206,7 @@ def plan_to_stop(wanted: Wanted, accounts: Iterable[AccountRow], held: Iterable[
     unread = [row.name for row in rows if row.note.startswith("■")]
     if wanted.verb is Verb.HALT:
         sentences = [f"{count}{worth} {'stays' if len(positions) == 1 else 'stay'} as {_they(positions)}."]
-        sentences.append("From now on, only orders that reduce are sent.")
+        sentences.append("From now on, only reducing orders are sent.")
         button = f"■ Halt {_who(wanted)}"
     else:
         sentences = [
@@ -210,13 +215,13 @@ def plan_to_stop(wanted: Wanted, accounts: Iterable[AccountRow], held: Iterable[
         sentences[0] += "with market orders that can only reduce."
         if unread:
             sentences.append(
-                f"{', '.join(unread)} cannot be read: marked to be closed, and closed as soon as it answers."
+                f"{', '.join(unread)} cannot be read: marked to be closed, and closed as soon as it responds."
             )
         sentences.append("Then nothing is opened until you resume.")
         button = f"■ Close {count}, then halt"
     sentences += [
-        "Alerts are still accepted and recorded: after resuming, the newest of them count.",
-        "It holds across restarts. The notifiers are told.",
+        "Alerts are still accepted and recorded; after a resume, the latest ones apply.",
+        "This persists across restarts and is sent to the notifiers.",
     ]
     orders = tuple(
         OrderRow(
@@ -254,11 +259,11 @@ def plan_to_heal(wanted: Wanted, accounts: Iterable[AccountRow], changed: Iterab
         if one.to_do
     )
     sentences = [
-        f"{one.symbol}: held {figure(one.size)}, target {figure(one.target)}, sized again at the current price."
+        f"{one.symbol}: held {figure(one.size)}, target {figure(one.target)}, resized at the current price."
         for one in found
     ]
     if not wanted.symbol:
-        sentences.append("What is held back on this account is tried again at once.")
+        sentences.append("Everything that is held back on this account is retried at once.")
     return Plan(
         wanted=wanted,
         sentences=tuple(sentences),
@@ -275,9 +280,9 @@ def plan_to_accept(wanted: Wanted, accounts: Iterable[AccountRow], changed: Iter
     """Plan to accept the positions of an account, or the one of a symbol, that others changed."""
     found = list(_changed(wanted, changed))
     sentences = [
-        f"{one.symbol}: {figure(one.size)} stays, in place of {figure(one.target)}." for one in found
+        f"{one.symbol}: {figure(one.size)} is kept instead of {figure(one.target)}." for one in found
     ]
-    sentences.append("The engine keeps it until a source sends a signal for the symbol. Nothing is ordered.")
+    sentences.append("It is kept until a source sends a signal for the symbol. No order is sent.")
     return Plan(
         wanted=wanted,
         sentences=tuple(sentences),
@@ -322,10 +327,10 @@ def plan_to_go_on(
     if wanted.verb is Verb.RESUME and wanted.next_signal:
         sentences.append("Nothing is opened until a source sends a new signal for the symbol.")
     if wanted.verb is Verb.GO:
-        sentences.insert(0, f"From now on {wanted.who} trades: what was only shown until now is sent.")
+        sentences.insert(0, f"From now on {wanted.who} trades: orders that were only shown so far are sent.")
     nothing = ""
     if wanted.verb in (Verb.RESUME, Verb.UNPAUSE) and not answer.get("lifted") and not answer.get("breakers"):
-        nothing = "Nothing is halted, paused or set by hand there."
+        nothing = "Nothing there is halted, paused or set by hand."
     return Plan(
         wanted=wanted,
         sentences=tuple(sentences),
@@ -357,7 +362,7 @@ def _previewed(answer: Mapping[str, Any], known: Mapping[tuple[str, str], Sizing
 
 def _lifted(answer: Mapping[str, Any]) -> Iterator[str]:
     for text in answer.get("breakers", ()):
-        yield f"Arms again: {text.partition(';')[0]}."
+        yield f"Re-arms: {text.partition(';')[0]}."
     for row in answer.get("lifted", ()):
         yield f"Lifts: {row['text']}."
 
@@ -366,12 +371,12 @@ def _ordered(
     orders: tuple[OrderRow, ...], opening: list[OrderRow], accounts: tuple[AccountRow, ...]
 ) -> Iterator[str]:
     if not orders:
-        yield "No order is due now."
+        yield "No orders are due now."
         return
     where = len({order.account for order in orders})
     yield (
         f"{_count(len(orders), 'order')} on {_count(where, 'account')}: {len(opening)} of them "
-        f"open{'s' if len(opening) == 1 else ''} or enlarge{'s' if len(opening) == 1 else ''} a position"
+        f"open{'s' if len(opening) == 1 else ''} or increase{'s' if len(opening) == 1 else ''} a position"
         f"{_worth(opening, accounts)}."
     )
 
@@ -386,7 +391,7 @@ def _button(wanted: Wanted, orders: int) -> str:
         case Verb.PAUSE:
             return f"Pause {wanted.who}, {'close' if wanted.close else 'hold'} its share"
         case Verb.GO:
-            return f"Let {wanted.who} trade"
+            return f"Allow {wanted.who} to trade"
         case _:
             return f"Resume {_who(wanted)}" + (f", {_count(orders, 'order')}" if orders else "")
 

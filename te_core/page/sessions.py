@@ -46,9 +46,10 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
-    """One signed-in browser. ``key``: digest of its cookie."""
+    """One signed-in browser."""
 
     key: str
+    """Digest of its cookie."""
     role: Role
     until: datetime
 

@@ -104,11 +104,12 @@ class Account:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One symbol's line. ``sources``: the columns, in the order of the settings."""
+    """One symbol's line."""
 
     kind: ClassVar[str] = "row"
     row: SymbolRow
     sources: tuple[str, ...]
+    """The columns, in the order of the settings."""
     opinions: Mapping[str, Opinion]
 
 
@@ -239,11 +240,11 @@ def _ground(view: View) -> str:
     if not view.ground:
         return ""
     held, wanted = sum(one.at_target for one in view.totals), sum(one.targets for one in view.totals)
-    why = "notes say why not all are" if view.attention else "orders are under way"
+    why = "see the notes" if view.attention else "orders in flight"
     left = "" if held == wanted else f" ({why})"
     accounts, sources = len(view.accounts), len(view.sources)
     return (
-        f"{held} of {wanted} targets are held{left}, {_all(accounts, 'account')} read, "
+        f"{held} of {wanted} targets reached{left}, {_all(accounts, 'account')} readable, "
         f"{_all(sources, 'source')} working."
     )
 

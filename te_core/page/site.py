@@ -29,12 +29,13 @@ from te_core.page.shown import ALARM, ATTENTION, Shown, Timestamps, parts_of, sl
 from te_core.page.turns import Turns
 from te_core.reporting.activity import REJECTED, ActivityKind
 from te_core.reporting.figures import compact, figure, percent
-from te_core.reporting.view import Mark, View, view, view_steps
+from te_core.reporting.queries import Queries
+from te_core.reporting.view import Mark, View, view_steps
 from te_core.reporting.view.values import Sign
 from te_core.secrets import Redactor
 from te_core.settings.page import PageSettings
-from te_core.web.facade import EngineFacade, History
 from te_core.web.guards import Handler
+from te_core.web.interfaces import EngineCommands
 from te_core.web.responses import answer, refuse
 
 QUOTES = ("USDT", "USDC", "USD")
@@ -60,8 +61,8 @@ class Page:
 
     def __init__(
         self,
-        engine: EngineFacade,
-        history: History,
+        queries: Queries,
+        commands: EngineCommands,
         settings: PageSettings,
         *,
         actions: Actions,
@@ -70,8 +71,8 @@ class Page:
         new_secret: Callable[[], str],
         state: Path,
     ) -> None:
-        self._engine = engine
-        self._past = Past(history, clock)
+        self._queries = queries
+        self._past = Past(queries.history, clock)
         self._settings = settings
         self._clock = clock
         self._new_secret = new_secret
@@ -84,15 +85,17 @@ class Page:
             self._drawing,
             host=self.host,
             lasts=settings.session.total_seconds(),
-            report=engine.report_event,
+            report=commands.report_event,
         )
         self._view: View
         self._timestamps = Timestamps()
         self._parts = Parts(self._build, self._drawing.part, clock, new_secret())
-        self._live = Live(self._parts, clock, is_open=self._sessions.is_open, aged=self._aged)
-        planner = Planner(engine, self._shown)
-        self._commanding = Commanding(engine, planner, actions, new_secret=new_secret, page=self._page)
-        self._routes = ActionRoutes(engine, planner, actions, new_secret)
+        self._live = Live(
+            self._parts, clock, is_open=self._sessions.is_open, aged=self._aged, writes=queries.history.writes
+        )
+        planner = Planner(queries, commands)
+        self._commanding = Commanding(queries, planner, actions, new_secret=new_secret, page=self._page)
+        self._routes = ActionRoutes(queries, planner, actions, new_secret)
 
     # -- what the private listener needs
 
@@ -133,15 +136,12 @@ class Page:
     # -- parts
 
     async def _build(self, turns: Turns) -> Mapping[str, Any]:
-        state = await turns.through(self._engine.state_steps())
+        state = await turns.through(self._queries.state_steps())
         self._view = await turns.through(view_steps(state))
         await turns.next()
         equity_curve, news = await self._past.equity_curve(), await self._past.news()
         self._view = with_items(self._view, news.items)
         return await parts_of(self._view, equity_curve, news.entries, self._timestamps, turns)
-
-    def _shown(self) -> Shown:
-        return Shown(view(self._engine.state()))
 
     def _aged(self, html: str) -> str:
         return aged(html, self._clock.now())
@@ -193,7 +193,7 @@ class Page:
         return await self._live.serve(request, request[SESSION])
 
     async def _signed_in(self, _request: web.Request) -> web.Response:
-        self._engine.state()  # raises NotReady while the engine starts
+        self._queries.state()  # raises NotReady while the engine starts
         return web.Response(status=204)
 
     async def _static(self, request: web.Request) -> web.Response:
@@ -237,7 +237,7 @@ class Page:
             symbols=[row.symbol for row in found.symbols],
             sources=[row.name for row in found.sources],
             left=found.left,
-            currency=found.totals[0].currency if found.totals else "Worth",
+            currency=found.totals[0].currency if found.totals else "Value",
             signs=_signs(found),
         )
 
@@ -260,12 +260,12 @@ class Page:
         symbol, account = request.match_info["symbol"], request.query.get("account", "")
         shown = Shown(await self._current(request))
         try:
-            explained = self._engine.explain(symbol)
+            explained = self._queries.explain(symbol)
         except KeyError:
             explained = {"accounts": {}, "signals": {}}
         cells = shown.cells(symbol=symbol, account=account)
         if not cells:
-            return await self._missing(request, f"No account holds or wants {symbol}.")
+            return await self._missing(request, f"No account has a position or a target in {symbol}.")
         if not account and len(cells) == 1:
             account = cells[0].account
         values: dict[str, Any] = {
@@ -339,9 +339,11 @@ class NoPage:
 
     host = ""
 
-    def __init__(self, engine: EngineFacade, actions: Actions, new_secret: Callable[[], str]) -> None:
-        planner = Planner(engine, lambda: Shown(view(engine.state())))
-        self._routes = ActionRoutes(engine, planner, actions, new_secret)
+    def __init__(
+        self, queries: Queries, commands: EngineCommands, actions: Actions, new_secret: Callable[[], str]
+    ) -> None:
+        planner = Planner(queries, commands)
+        self._routes = ActionRoutes(queries, planner, actions, new_secret)
 
     @property
     def guard(self) -> Any:
@@ -362,8 +364,8 @@ async def _pass_on(request: web.Request, handler: Handler) -> web.StreamResponse
 
 
 def page_of(
-    engine: EngineFacade,
-    history: History,
+    queries: Queries,
+    commands: EngineCommands,
     settings: PageSettings,
     *,
     actions: Actions,
@@ -375,14 +377,14 @@ def page_of(
 ) -> Page | NoPage:
     """Build the page from the settings. ``token`` signs in with the control role."""
     if not settings.enabled:
-        return NoPage(engine, actions, new_secret)
+        return NoPage(queries, commands, actions, new_secret)
     tokens = {Role.CONTROL: token}
     if settings.view_token is not None:
         tokens[Role.VIEW] = settings.view_token.get_secret_value()
         redactor.add((tokens[Role.VIEW],))
     return Page(
-        engine,
-        history,
+        queries,
+        commands,
         settings,
         actions=actions,
         tokens=tokens,

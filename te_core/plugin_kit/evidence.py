@@ -22,30 +22,36 @@ TAIL = 15
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What became of one test. ``reason``: why it was skipped."""
+    """What became of one test."""
 
     outcome: str
     reason: str
-    conformance: bool
+    """Why it was skipped."""
+    suite: str
+    """The kind of plugin whose conformance suite has it; empty for any other."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolRun:
-    """A program that has ended. ``outcomes``: of tests, by their ids."""
+    """A program that has ended."""
 
     passed: bool
     output: Sequence[str]
     outcomes: Mapping[str, Outcome]
+    """Of tests, by their ids."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """``loaded``: the report of each entry point. ``typing`` and ``tests`` are None where they did not run."""
+    """The results of loading, type-checking and testing a plugin."""
 
     project: PluginProject
     loaded: Mapping[str, Mapping[str, Any]]
+    """The report of each entry point."""
     typing: ToolRun | None = None
+    """None if it did not run."""
     tests: ToolRun | None = None
+    """None if they did not run."""
 
     @property
     def loads(self) -> bool:

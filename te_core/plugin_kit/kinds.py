@@ -16,13 +16,15 @@ _AUTHOR = re.compile(r"[^\"\\\x00-\x1f\x7f]{1,80}")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kind:
-    """``layers``: folders of templates, the later over the earlier. ``needs``: requirements next to te-core."""
+    """A kind of plugin that can be generated."""
 
     name: str
     prefix: str
     description: str
     layers: tuple[str, ...]
+    """Folders of templates; later ones override earlier ones."""
     needs: tuple[str, ...]
+    """Requirements besides te-core."""
 
 
 def core_bounds(version: str = __version__) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
@@ -13,12 +13,13 @@ from packaging.version import Version
 
 from te_core import __version__
 from te_core.plugin_kit.evidence import TAIL, Evidence, Outcome
+from te_core.plugin_kit.recorder import SUITES
 from te_core.plugin_kit.traces import shorten
 
 CORE = "te-core"
 FAR = Version("9999")
 """A version of the core that nobody has tried a plugin with."""
-EMULATOR_LACKS = "the venue cannot"
+EMULATOR_LACKS = "the emulator cannot"
 """How the suite's reason begins where a case is skipped for what the emulator cannot do."""
 WORKFLOWS = (".github/workflows/*.y*ml", ".gitlab-ci.yml", ".forgejo/workflows/*.y*ml", ".woodpecker.y*ml")
 
@@ -45,11 +46,14 @@ MEANING = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """``met``: None where it could not be checked. ``detail``: why not, a line each; ``remedy``: what to do."""
+    """Whether a requirement is met."""
 
     met: bool | None
+    """None if it could not be checked."""
     detail: Sequence[str] = ()
+    """Why not, one line each."""
     remedy: str = ""
+    """What to do."""
 
 
 MET = Verdict(met=True)
@@ -58,13 +62,14 @@ NOT_LOADED = Verdict(met=None, detail=["not checked, since the plugin does not l
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Need:
-    """One thing that a level needs. ``kinds``: of plugins that need it; empty: all."""
+    """One thing that a level needs."""
 
     name: str
     level: Level
     text: str
     check: Callable[[Evidence], Verdict]
     kinds: frozenset[str] = frozenset()
+    """Of plugins that need it; empty: all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,19 +207,21 @@ def _tests(evidence: Evidence) -> Verdict:
     return MET
 
 
-def _cases(evidence: Evidence) -> dict[str, Outcome]:
+def _cases(evidence: Evidence, kinds: Iterable[str]) -> dict[str, Outcome]:
     found = evidence.tests.outcomes if evidence.tests else {}
-    return {name: outcome for name, outcome in found.items() if outcome.conformance}
+    return {name: outcome for name, outcome in found.items() if outcome.suite in kinds}
 
 
 def _conformance(evidence: Evidence) -> Verdict:
     if evidence.tests is None:
         return Verdict(met=None, detail=["the tests did not run"])
-    cases = _cases(evidence)
-    if not cases:
-        missing = "no test class is an ExchangeConformance of te_core.testing.conformance"
-        return Verdict(met=False, detail=[missing], remedy="te plugin new exchange NAME shows one")
-    failed = [name for name, case in cases.items() if case.outcome == "failed"]
+    kinds = sorted(evidence.kinds & TESTED)
+    without = [kind for kind in kinds if not _cases(evidence, {kind})]
+    if without:
+        names = {kind: f"{name} of {module}" for (module, name), kind in SUITES.items()}
+        missing = [f"no test class is a {names[kind]}" for kind in without]
+        return Verdict(met=False, detail=missing, remedy=f"te plugin new {without[0]} NAME shows one")
+    failed = [name for name, case in _cases(evidence, kinds).items() if case.outcome == "failed"]
     return Verdict(met=False, detail=failed, remedy="pytest -k conformance") if failed else MET
 
 
@@ -244,7 +251,7 @@ def _licence(evidence: Evidence) -> Verdict:
 
 
 def _tried_failures(evidence: Evidence) -> Verdict:
-    cases = _cases(evidence)
+    cases = _cases(evidence, TESTED)
     if not cases:
         return Verdict(met=None, detail=["the conformance suite did not run"])
     lacking = {
@@ -256,7 +263,7 @@ def _tried_failures(evidence: Evidence) -> Verdict:
         return Verdict(
             met=False,
             detail=sorted(lacking),
-            remedy="add it to the abilities of the emulator's ExchangeHarness",
+            remedy="add it to the abilities of the harness",
         )
     return MET
 
@@ -287,7 +294,8 @@ def _tail(output: Sequence[str]) -> Sequence[str]:
     return [line for line in output if line.strip()][-TAIL:]
 
 
-EXCHANGE = frozenset({"exchange"})
+TESTED = frozenset(SUITES.values())
+"""The kinds of plugin that have a conformance suite."""
 NEEDS = (
     Need(
         name="metadata",
@@ -323,9 +331,10 @@ NEEDS = (
     Need(
         name="conformance",
         level=Level.SILVER,
-        text="the suite `ExchangeConformance` runs, and no case fails",
+        text="the suite of its kind runs (`ExchangeConformance`, `SourceConformance`, `NotifierConformance`), and no "
+        "case fails",
         check=_conformance,
-        kinds=EXCHANGE,
+        kinds=TESTED,
     ),
     Need(name="readme", level=Level.SILVER, text="its README describes every setting", check=_readme),
     Need(
@@ -335,9 +344,9 @@ NEEDS = (
         name="troubles",
         level=Level.GOLD,
         text="no case of the suite is skipped because the emulator lacks an ability: lost responses, bad keys, "
-        "rate limits, partial fills, failing reads, manual trades",
+        "outages, rate limits, partial fills, failing reads, manual trades",
         check=_tried_failures,
-        kinds=EXCHANGE,
+        kinds=TESTED,
     ),
     Need(name="ci", level=Level.GOLD, text="a workflow checks every change", check=_ci),
     Need(name="changes", level=Level.GOLD, text="a CHANGELOG lists user-visible changes", check=_changes),

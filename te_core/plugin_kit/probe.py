@@ -5,11 +5,12 @@ A process of its own: the plugin's modules are imported as they are now, and not
 
 from __future__ import annotations
 
+import inspect
 import json
 import sys
 from typing import Any
 
-from pydantic import SecretStr
+from pydantic import BaseModel, SecretStr
 
 from te_core.contracts.command import CommandSpec
 from te_core.plugins.discovery import discover
@@ -42,11 +43,18 @@ def described(spec: InstanceSpec) -> dict[str, Any]:
                 "required": field.is_required(),
                 "secret": "SecretStr" in str(field.annotation) or field.annotation is SecretStr,
                 "meaning": meaning_of(model, name)
+                or _of_table(field.annotation)
                 or (f"see {model.__name__}" if f"``{name}``" in summary else ""),
             }
             for name, field in model.model_fields.items()
         ],
     }
+
+
+def _of_table(annotation: object) -> str:
+    """Return the first sentence about a table that has a model of its own; empty for any other field."""
+    model = annotation if inspect.isclass(annotation) and issubclass(annotation, BaseModel) else None
+    return ((model and model.__doc__) or "").partition("\n")[0]
 
 
 if __name__ == "__main__":

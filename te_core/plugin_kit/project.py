@@ -21,11 +21,13 @@ OWN_PREFIX = "TE_"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PluginProject:
-    """``metadata``: the table ``[project]``. ``points``: the entry points, names to modules."""
+    """The project of a plugin."""
 
     folder: Path
     metadata: Mapping[str, Any]
+    """The table ``[project]``."""
     points: Mapping[str, str]
+    """The entry points: names to modules."""
 
     @property
     def name(self) -> str:

@@ -10,7 +10,12 @@ if TYPE_CHECKING:
     import pytest
 
 OPTION = "--te-record"
-SUITE = ("te_core.testing.conformance", "ExchangeConformance")
+SUITES = {
+    ("te_core.testing.conformance", "ExchangeConformance"): "exchange",
+    ("te_core.testing.source_conformance", "SourceConformance"): "source",
+    ("te_core.testing.notifier_conformance", "NotifierConformance"): "notifier",
+}
+"""Module and class of each conformance suite, and the kind of plugin that it is for."""
 _MARK = "te_conformance"
 
 
@@ -28,8 +33,9 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_itemcollected(item: pytest.Item) -> None:
     """Mark the cases of the conformance suite; what stands in ``user_properties`` reaches every report."""
     cls = getattr(item, "cls", None)
-    if cls is not None and any((base.__module__, base.__name__) == SUITE for base in cls.__mro__):
-        item.user_properties.append((_MARK, True))
+    for base in () if cls is None else cls.__mro__:
+        if kind := SUITES.get((base.__module__, base.__name__)):
+            item.user_properties.append((_MARK, kind))
 
 
 class _Recorder:
@@ -45,7 +51,7 @@ class _Recorder:
         self._outcomes[report.nodeid] = {
             "outcome": report.outcome,
             "reason": reason.removeprefix("Skipped: "),
-            "conformance": (_MARK, True) in [tuple(pair) for pair in report.user_properties],
+            "suite": next((str(kind) for mark, kind in report.user_properties if mark == _MARK), ""),
         }
 
     def pytest_sessionfinish(self) -> None:

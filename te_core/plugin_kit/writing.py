@@ -13,7 +13,7 @@ from te_core.errors import CommandFailed
 from te_core.plugin_kit.kinds import Naming, core_bounds
 
 SUFFIX = ".tmpl"
-"""How templates end: nothing in this package is taken for a module of ours, or a test."""
+"""Suffix of templates, so that no file in this package counts as a module of ours, or a test."""
 
 
 def files(naming: Naming, *, author: str, year: int, exchange_id: str = "") -> Mapping[PurePosixPath, str]:

@@ -97,7 +97,7 @@ class Registry:
         return "" if entry is None else entry.level
 
     def _installed(self, name: str) -> PluginEntry | None:
-        """Return the plugin that a name stands for; None if there is none, or if several packages claim it."""
+        """Return the plugin of a name; None if there is none, or if several packages claim it."""
         entries = self._entries.get(name, [])
         try:
             return self._chosen(entries) if entries else None

@@ -39,19 +39,17 @@ REJECTED = "rejected"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Activity:
-    """One thing that happened, with the orders it led to, oldest first.
-
-    ``number``: the number of its oldest entry in the journal. ``cause``, ``at``: for orders, what made them necessary,
-    and when that happened.
-    """
+    """One thing that happened, with the orders it led to, oldest first."""
 
     number: int
+    """The number of its oldest entry in the journal."""
     at: datetime
     kind: ActivityKind
     signal: Signal | None = None
     refused: QuarantinedInput | None = None
     event: Event | None = None
     cause: Cause | None = None
+    """For orders, what made them necessary, and when that happened."""
     orders: tuple[Numbered, ...] = ()
 
     def is_of(self, kind: str) -> bool:
@@ -166,7 +164,7 @@ def title(activity: Activity, names: Mapping[str, str]) -> str:
     """Return a title of what happened. ``names``: the names of accounts, by book."""
     if (signal := activity.signal) is not None:
         price = f" @ {text(signal.price)}" if signal.price is not None else ""
-        late = "" if signal.current else " (came after a newer one: not followed)"
+        late = "" if signal.current else " (arrived after a newer one: not followed)"
         return f"{signal.source} {signal.symbol} {stated_position(signal)}{price}{late}"
     if (refused := activity.refused) is not None:
         return f"{refused.source}: refused: {refused.field}: {refused.reason}"

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, replace
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 from te_core.accounts.beliefs import Beliefs
@@ -15,7 +16,7 @@ from te_core.contracts.exchange import ExchangeAccount, Finding, Severity
 from te_core.errors import NotReady, TradeEngineError
 from te_core.model.reading import Unknown
 from te_core.rules.sizing import smallest_quantity
-from te_core.runtime.guard import within
+from te_core.runtime.guard import Apart, within
 from te_core.runtime.instances import AccountRunner
 from te_core.runtime.result_checks import findings
 from te_core.runtime.supervisor import Running
@@ -64,7 +65,8 @@ async def examine(
 async def _diagnose(account: ExchangeAccount) -> list[Finding]:
     """Return the plugin's own findings. An error or an invalid result becomes one finding."""
     try:
-        return list(findings(await within(DIAGNOSE_TIMEOUT, "diagnose()", account.diagnose)))
+        asked = partial(Apart().call, "diagnose()", account.diagnose)
+        return list(findings(await within(DIAGNOSE_TIMEOUT, "diagnose()", asked)))
     except TradeEngineError as error:
         return [failed("diagnose", error)]
 

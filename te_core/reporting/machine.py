@@ -31,13 +31,14 @@ PROXY_VARIABLES = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Machine:
-    """The engine's files, and what it was started with. ``uid``: None on systems without user ids."""
+    """The engine's files, and what it was started with."""
 
     settings: Path
     state: Path
     env: Mapping[str, str]
     now: datetime
     uid: int | None
+    """None on systems without user ids."""
 
     @classmethod
     def here(cls, *, settings: Path, state: Path, env: Mapping[str, str], now: datetime) -> Machine:

@@ -21,22 +21,25 @@ _BAR = 120
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Section:
-    """A table. ``rows``: without the total, which is the last line if there is one."""
+    """A table."""
 
     title: str
     head: Row
     rows: tuple[Row, ...]
+    """Without the total, which is the last line if there is one."""
     total: Row | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MonthReport:
-    """One kind of money in one month. ``facts``: the first lines; ``days``: each day's profit."""
+    """One kind of money in one month."""
 
     title: str
     facts: tuple[str, ...]
+    """The first lines."""
     sections: tuple[Section, ...]
     days: tuple[tuple[str, Decimal], ...]
+    """Each day's profit."""
 
 
 def month_reports(month: str, answers: Mapping[str, Any], *, complete: bool) -> list[MonthReport]:
@@ -88,14 +91,14 @@ def _facts(total: Any, days: Sequence[Any], left_out: Sequence[str]) -> Iterator
             f"worst: {worst['key']} ({_signed(worst['result'])})"
         )
     if left_out:
-        yield f"Left out of the sums: {'; '.join(left_out)}"
+        yield f"Incomplete: {'; '.join(left_out)}"
 
 
 def _section(by: str, rows: Sequence[Any], total: Any) -> Section:
     return Section(
         title=f"By {by}",
         head=(by, *_HEAD),
-        rows=tuple(_row(row, row["key"] or "nobody") for row in rows),
+        rows=tuple(_row(row, row["key"] or "no source") for row in rows),
         total=_row(total, "total"),
     )
 

@@ -43,6 +43,17 @@ class Grouping(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CurveWanted:
+    """The requested equity over time. None: no restriction."""
+
+    account: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    points: int = 240
+    """Maximum number per account."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ResultsWanted:
     """The requested results. None: no restriction.
 
@@ -205,21 +216,14 @@ def _total(samples: Collection[EquitySample], accounts: int) -> str | None:
     )
 
 
-def read_curve(
-    connection: Connection,
-    *,
-    account: str | None,
-    since: datetime | None,
-    until: datetime | None,
-    points: int,
-) -> dict[str, Any]:
+def read_curve(connection: Connection, wanted: CurveWanted) -> dict[str, Any]:
     """Return the accounts' equity over time, oldest first; of each part of the period the last, least and most."""
-    chosen = [one for one in records(connection) if account in (None, one.name, one.book)]
+    chosen = [one for one in records(connection) if wanted.account in (None, one.name, one.book)]
     books = {one.book: one for one in chosen}
     found: dict[str, dict[str, Any]] = {
         one.name: {"paper": one.paper, "currency": one.currency, "points": []} for one in chosen
     }
-    for bucket in curve(connection, books, since=since, until=until, points=points):
+    for bucket in curve(connection, books, since=wanted.since, until=wanted.until, points=wanted.points):
         point = dict(zip(AMOUNTS, map(_digits, bucket.amounts), strict=True))
         found[books[bucket.account].name]["points"].append(
             {"at": text(bucket.at), "low": bucket.low, "high": bucket.high, **point}

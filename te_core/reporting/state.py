@@ -14,7 +14,7 @@ from te_core.reporting.command_view import Scopes, shown_rows, standing_commands
 from te_core.reporting.explain import show_signal, text
 from te_core.reporting.limit_view import show_limits
 from te_core.reporting.readiness import engine_problems, source_unready
-from te_core.reporting.steps import Steps, at_once
+from te_core.reporting.steps import Steps
 from te_core.rules.controls import described
 from te_core.rules.decision import Decision
 from te_core.rules.plan import LeverageStep, MarginModeStep, OrderStep, Step
@@ -31,17 +31,13 @@ from te_core.texts import bounded_values
 Shown = Callable[[dict[str, Any]], dict[str, Any]]
 
 
-def engine_state(
-    engine: Engine, settings: Settings, *, pid: int, readiness: Mapping[str, Any]
-) -> dict[str, Any]:
-    """Return the state of everything. ``readiness``: the answer of ``/readyz``."""
-    return at_once(engine_state_steps(engine, settings, pid=pid, readiness=readiness, shown=dict))
-
-
 def engine_state_steps(
     engine: Engine, settings: Settings, *, pid: int, readiness: Mapping[str, Any], shown: Shown
 ) -> Steps[dict[str, Any]]:
-    """Return the same in steps of half an account. ``shown``: applied to each part before it is added to the answer."""
+    """Return the state of everything, in steps of half an account.
+
+    ``readiness``: the answer of ``/readyz``. ``shown``: applied to each part before it is added to the answer.
+    """
     accounts: dict[str, Any] = {}
     for name, runner in list(engine.accounts.items()):
         if name in settings.accounts:

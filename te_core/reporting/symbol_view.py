@@ -125,7 +125,7 @@ def doing(target: Mapping[str, Any]) -> str:
     words = status.replace("_", " ")
     if phase == "held" and status != UNREADABLE:
         retry_in = target.get("retry_in")
-        words += f", again in {duration(retry_in)}" if retry_in else ""
+        words += f", retry in {duration(retry_in)}" if retry_in else ""
     return f"{words}, limited" if target.get("limited") and status == "at_target" else words
 
 

@@ -19,6 +19,7 @@ from te_core.model.position import Equity, Position
 from te_core.model.reading import Unknown
 
 NEVER = float("-inf")
+ORDER_OF_OTHERS = "another party's order was filled and its effect has not been read yet"
 
 POSITION_AGE = 10.0
 """Seconds for which a position read counts if no stream reports changes: as long as one read may take."""
@@ -60,6 +61,17 @@ class FeedState:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OthersOrders:
+    """Orders that are not ours, were pushed, and may have effects that no observation has shown yet."""
+
+    since: float
+    """When the first was pushed."""
+    until: float
+    """When a read that shows no further change accounts for them all."""
+    count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PositionEvidence:
     """The evidence about one symbol's position."""
 
@@ -84,6 +96,8 @@ class PositionEvidence:
     """Why the newest observation contradicts ``end`` without disproving it."""
     early: tuple[Position, float] | None = None
     """What was pushed while one of our orders had no outcome yet."""
+    others: OthersOrders | None = None
+    """Orders of others that are not accounted for; None if there are none."""
     disturbed: bool = False
     """Whether others changed the position since ``undisturbed`` was last called."""
     foreign_changes: int = 0
@@ -134,14 +148,16 @@ def order_filled(
     return moved
 
 
-def order_of_others(evidence: PositionEvidence, *, at: float, number: int) -> PositionEvidence:
-    """Record that an order which is not ours was filled: only what is requested from now on shows its effect."""
-    return replace(
-        evidence,
-        own_at=at,
-        own_number=number,
-        doubt="another party's order was filled and its effect has not been read yet",
-    )
+def order_of_others(evidence: PositionEvidence, *, at: float, number: int, window: float) -> PositionEvidence:
+    """Record that an order which is not ours was filled: only what is requested from now on shows its effect.
+
+    A read that shows no change may lag until the window has passed. Orders that follow extend that time once at
+    most: others who trade without pause must not keep the position unknown.
+    """
+    before = evidence.others or OthersOrders(since=at, until=at, count=0)
+    until = max(before.until, min(at, before.since + window) + window)
+    others = replace(before, until=until, count=before.count + 1)
+    return replace(evidence, own_at=at, own_number=number, others=others, doubt=ORDER_OF_OTHERS)
 
 
 def outcome_unresolved(evidence: PositionEvidence, *, at: float) -> PositionEvidence:
@@ -188,7 +204,7 @@ def observe(
     if seen.asked_at < evidence.seen_at and not seen.pushed and quantity != evidence.end:
         return evidence  # requested before something newer was seen: it disproves nothing
     if quantity == evidence.end:
-        return _agreed(evidence, seen)
+        return _confirmed(evidence, seen)
     if may_be_stale(evidence, quantity, seen.asked_at, window):
         return replace(evidence, doubt=_contradiction(evidence, seen))
     return _changed(evidence, seen, window=window)
@@ -199,7 +215,7 @@ def shows_end(evidence: PositionEvidence, seen: Observation[Position]) -> Positi
 
     It counts if it shows where they led: then it confirms what the exchange reported about them.
     """
-    return _agreed(evidence, seen) if seen.value.quantity == evidence.end else evidence
+    return _confirmed(evidence, seen) if seen.value.quantity == evidence.end else evidence
 
 
 def _contradiction(evidence: PositionEvidence, seen: Observation[Position]) -> str:
@@ -209,13 +225,17 @@ def _contradiction(evidence: PositionEvidence, seen: Observation[Position]) -> s
     return f"{how} shows {seen.value.quantity:f}, but {evidence.end:f} was observed earlier; one of them is stale"
 
 
-def _agreed(evidence: PositionEvidence, seen: Observation[Position]) -> PositionEvidence:
+def _confirmed(evidence: PositionEvidence, seen: Observation[Position]) -> PositionEvidence:
+    """Accept what shows ``end``, unless it is a read that may lack the effect of others' orders."""
+    if not seen.pushed and evidence.others is not None and seen.asked_at < evidence.others.until:
+        return evidence
     return replace(
         evidence,
         position=seen.value,
         seen_at=max(evidence.seen_at, seen.asked_at),
         read_at=evidence.read_at if seen.pushed else max(evidence.read_at, seen.asked_at),
         doubt="",
+        others=None,
     )
 
 
@@ -224,6 +244,9 @@ def _changed(evidence: PositionEvidence, seen: Observation[Position], *, window:
     quantity, at = seen.value.quantity, seen.arrived_at
     low, high = _bounds(evidence, at=at, window=window)
     first = evidence.end is None
+    others = evidence.others
+    if others is not None and (seen.pushed or others.count == 1 or seen.asked_at >= others.until):
+        others = None  # of several orders, a read may show the first only
     return replace(
         evidence,
         position=seen.value,
@@ -233,7 +256,8 @@ def _changed(evidence: PositionEvidence, seen: Observation[Position], *, window:
         changed_at=evidence.changed_at if first else at,
         seen_at=seen.asked_at,
         read_at=evidence.read_at if seen.pushed else seen.asked_at,
-        doubt="",
+        doubt=ORDER_OF_OTHERS if others is not None else "",
+        others=others,
         disturbed=evidence.disturbed or not first,
         foreign_changes=evidence.foreign_changes + (not first),
     )

@@ -7,17 +7,15 @@ nothing is sized.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 
-from te_core.model.instrument import Instrument
-from te_core.model.policy import AccountPolicy, Limits
-from te_core.model.position import Equity, Position
+from te_core.model.policy import Limits
+from te_core.model.position import Position
 from te_core.model.reading import Unknown
-from te_core.model.review import Allowance
 from te_core.model.target import Confirmation, Goal, Target
 from te_core.rules.drift import corrected, without_excess
+from te_core.rules.facts import Facts
 from te_core.rules.limits import Ceiling, Held, halted, hold_back, stricter
 from te_core.rules.liquidation import liquidation_ceiling
 from te_core.rules.plan import OrderStep, Plan, at_target, in_words, plan
@@ -42,47 +40,6 @@ class Status(StrEnum):
     DRIFT = "drift"
     LIMITED = "limited"
     OBSERVING = "observing"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
-    """Everything that a decision is based on."""
-
-    target: Target
-    goal: Goal | None
-    """The latest of any revision; None if the engine never acted here."""
-    confirmation: Confirmation | None
-    position: Position | Unknown
-    equity: Equity | Unknown
-    price: Decimal | None
-    """In quote currency; None if none is recent enough."""
-    instrument: Instrument | None
-    policy: AccountPolicy
-    limits: Limits
-    leverage_in_order: bool
-    ceiling: Ceiling | None
-    """What limits allow for the symbol now; None if nothing limits it."""
-    now: datetime
-    others: Decimal = ZERO
-    """Notional of the account's other positions, in quote currency."""
-    leverage_tries: int = 0
-    """How often the leverage has been set since a read last showed it."""
-    disturbed: bool = False
-    """Others have changed the position since the goal was sized."""
-    liquidated: bool = False
-    """Since the goal was confirmed, the exchange has closed the position because its margin was used up."""
-    goal_expired: bool = False
-    """The goal was sized by a decision that became too old before any of its orders was sent."""
-    may_correct: bool = True
-    """False after too many corrections of drift: someone else trades here."""
-    halt: str = ""
-    """Why only reductions are allowed now; empty if increases are allowed, too."""
-    foreign: bool = False
-    """Positions that the engine never opened must be closed, too."""
-    accepted: Decimal | None = None
-    """The position that the operator accepted as it is, in signed base units; None if none was."""
-    allowance: Allowance | None = None
-    """What risk checks allow of the position; None while none objects."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -220,9 +177,6 @@ def _not_offered(target: Target) -> Unknown:
     )
 
 
-# -- goals that no read has shown yet
-
-
 def _unreached(facts: Facts, position: Position, kept: Goal) -> Decision:
     decision = _towards(facts, position, kept)
     impossible = _too_much_leverage(facts, kept)
@@ -257,9 +211,6 @@ def _above_minimum(facts: Facts, goal: Goal) -> bool:
     if facts.price is None or facts.instrument is None:
         return True
     return abs(goal.quantity) >= smallest_quantity(facts.instrument, facts.price)
-
-
-# -- goals that a read has shown
 
 
 def _reached(facts: Facts, position: Position, goal: Goal, confirmed: Confirmation) -> Decision:
@@ -406,9 +357,6 @@ def _out_of_band(facts: Facts, goal: Goal) -> bool:
     if isinstance(fresh, Unknown):
         return False
     return abs(fresh.quantity - goal.quantity) > facts.policy.band * abs(goal.quantity)
-
-
-# -- the way there
 
 
 def _towards(

@@ -20,6 +20,8 @@ MOST = 500
 """Maximum number of gathered events; beyond it, the oldest are dropped."""
 LINES = 12
 """Maximum lines of one notice."""
+MOMENT = 1e-6
+"""Seconds that count as none: a clock that has run for hours cannot show the end of a shorter wait."""
 WHOLE = ""
 """The account or source as a whole, as opposed to its symbols."""
 
@@ -172,10 +174,12 @@ def _wait(outbox: Outbox, policy: NoticePolicy, now: float, wall: datetime) -> t
     hours = quiet(policy.quiet, wall)
     if hours is not None:
         return (hours.until - wall).total_seconds(), True
-    if (left := outbox.since + policy.gather - now) > 0:
+    if (left := outbox.since + policy.gather - now) > MOMENT:
         return left, False
-    if policy.per_hour and (over := _spent(outbox, policy, now) + 1 - policy.burst) > 0:
-        return over * 3600 / policy.per_hour, True
+    if policy.per_hour:
+        over = _spent(outbox, policy, now) + 1 - policy.burst
+        if (left := over * 3600 / policy.per_hour) > MOMENT:
+            return left, True
     return None, False
 
 
@@ -226,7 +230,7 @@ def _ends(outbox: Outbox, policy: NoticePolicy, now: float) -> tuple[Outbox, flo
     for whom, known in outbox.failing.items():
         if known.ended is None:
             continue
-        if (left := known.ended_at + ONE_FAILURE - now) > 0:
+        if (left := known.ended_at + ONE_FAILURE - now) > MOMENT:
             waits.append(left)
             continue
         still = ", ".join(sorted(known.parts))

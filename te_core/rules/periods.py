@@ -22,12 +22,10 @@ class Kind(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Span:
-    """The tally at the end of a period, and the one from before it.
-
-    ``kind``: of the money; paper money is separate from real money, and so is each currency.
-    """
+    """The tally at the end of a period, and the one from before it."""
 
     kind: Kind
+    """Of the money; paper money is separate from real money, and so is each currency."""
     end: Tally
     start: Tally | None = None
 
@@ -72,7 +70,7 @@ class Result:
 TOTAL = "total"
 LEAST = Decimal("1E-6")
 """Smaller amounts are rounding errors."""
-UNTOLD = "not told apart"
+UNTOLD = "unattributed"
 """The key of changes of an account's value beyond what fills, fees and funding explain."""
 
 
@@ -109,7 +107,7 @@ def totals(results: Iterable[Result]) -> list[Result]:
 
 
 def left_out(results: Iterable[Result]) -> list[str]:
-    """Return as texts what is missing in the sums."""
+    """Return as texts what the sums lack or estimate."""
     total = list(results)
     words = []
     for name, one, several in _MISSING:
@@ -121,11 +119,11 @@ def left_out(results: Iterable[Result]) -> list[str]:
 
 _MISSING = (
     ("unpriced", "fill without a price", "fills without a price"),
-    ("unknown_fees", "fill whose fee is not known", "fills whose fees are not known"),
+    ("unknown_fees", "fill with an unknown fee", "fills with unknown fees"),
     (
         "others",
-        "change of a position by others, at the price seen before it",
-        "changes of positions by others, at the prices seen before them",
+        "position change by others, valued at the last price before it",
+        "position changes by others, valued at the last prices before them",
     ),
 )
 

@@ -11,7 +11,7 @@ from typing import ClassVar
 
 from pydantic import BaseModel
 
-from te_core.accounts.bookkeeping import Counted
+from te_core.accounts.books import Counted
 from te_core.accounts.dispatch import dating
 from te_core.accounts.exposure import ExposureLedger, count_journaled
 from te_core.accounts.reviews import Reviewer

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
-from te_core.accounts.bookkeeping import Books, Counted
+from te_core.accounts.books import Books, Counted
 from te_core.clock import Clock
 from te_core.journal.entries import Entry
 from te_core.journal.journal import Journal
@@ -57,9 +57,10 @@ Enforce = Callable[[str | None, Trip], tuple[Control, ...]]
 
 @dataclass(slots=True)
 class Scope:
-    """One scope: a book, or all books. ``name``: the section that trades it now."""
+    """One scope: a book, or all books."""
 
     name: str = ""
+    """The section that trades it now."""
     sums: Sums = field(default_factory=Sums)
     money: Money | None = None
     at: datetime | None = None
@@ -70,9 +71,10 @@ class Scope:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shown:
-    """The state of a breaker: ``trip`` if it has tripped, otherwise its ``level``. ``account``: empty for all."""
+    """The state of a breaker: ``trip`` if it has tripped, otherwise its ``level``."""
 
     account: str
+    """Empty for all."""
     trip: Trip | None = None
     level: Level | None = None
     as_of: datetime | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
@@ -18,8 +18,8 @@ LONGEST_BY = 100
 LONGEST_REASON = 200
 
 
-class ControlFacade(Protocol):
-    """The engine's interface for control from outside."""
+class ControlQueries(Protocol):
+    """What plugins may query. `te_core.reporting.queries.Queries` answers it."""
 
     def state(self) -> Mapping[str, Any]:
         """Return what ``te status`` shows."""
@@ -33,16 +33,28 @@ class ControlFacade(Protocol):
         """Return the results of each account since then."""
         ...
 
+
+class CommandExecutor(Protocol):
+    """Executes commands for plugins."""
+
     async def command(self, command: Command, *, preview: bool) -> Mapping[str, Any]:
         """Execute a command, or return what it would do."""
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ControlAccess:
+    """What plugins may control the engine with, if the settings allow it."""
+
+    queries: ControlQueries
+    commands: CommandExecutor
+
+
 class Control:
     """Implements ``ControlContext`` for one instance."""
 
-    def __init__(self, facade: ControlFacade, plugin: str, clock: Clock) -> None:
-        self._facade = facade
+    def __init__(self, access: ControlAccess, plugin: str, clock: Clock) -> None:
+        self._access = access
         self._plugin = plugin
         self._clock = clock
         self._revoked = False
@@ -54,36 +66,36 @@ class Control:
     def state(self) -> Mapping[str, Any]:
         """See ``ControlContext``."""
         with own_arithmetic():
-            return self._engine.state()
+            return self._allowed.queries.state()
 
     def explain(self, symbol: str) -> Mapping[str, Any]:
         """See ``ControlContext``."""
         try:
             with own_arithmetic():
-                return self._engine.explain(symbol)
+                return self._allowed.queries.explain(symbol)
         except KeyError:
             raise CommandRefused(f"no account has a target for {printable(bounded(symbol, 40))}") from None
 
     async def summary(self, last: timedelta) -> Mapping[str, Any]:
         """See ``ControlContext``."""
         with own_arithmetic():
-            return await self._engine.summary(self._clock.now() - last)
+            return await self._allowed.queries.summary(self._clock.now() - last)
 
     async def preview(self, command: Command) -> Mapping[str, Any]:
         """See ``ControlContext``."""
         with own_arithmetic():
-            return await self._engine.command(self._signed(command), preview=True)
+            return await self._allowed.commands.command(self._signed(command), preview=True)
 
     async def execute(self, command: Command) -> Mapping[str, Any]:
         """See ``ControlContext``."""
         with own_arithmetic():
-            return await self._engine.command(self._signed(command), preview=False)
+            return await self._allowed.commands.command(self._signed(command), preview=False)
 
     @property
-    def _engine(self) -> ControlFacade:
+    def _allowed(self) -> ControlAccess:
         if self._revoked:
             raise NotReady("this instance was stopped and can no longer control the engine")
-        return self._facade
+        return self._access
 
     def _signed(self, command: Command) -> Command:
         if type(command) is not Command or command.action not in CONTROLS:

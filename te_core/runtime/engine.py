@@ -15,7 +15,6 @@ from te_core.contracts.webhook import WebhookRequest, WebhookResponse
 from te_core.errors import NotReady
 from te_core.http_session import http_session
 from te_core.journal.journal import Journal
-from te_core.journal.redaction import Redact
 from te_core.metrics import Metrics
 from te_core.model.control import Control
 from te_core.model.event import Event
@@ -26,7 +25,7 @@ from te_core.plugins.registry import Registry
 from te_core.runtime.accounts import Accounts
 from te_core.runtime.breakers import CircuitBreakers
 from te_core.runtime.commands import Commands
-from te_core.runtime.control import ControlFacade
+from te_core.runtime.control import ControlAccess
 from te_core.runtime.facilities import Facilities
 from te_core.runtime.instances import AccountRunner, Runner, SourceRunner
 from te_core.runtime.notifiers import Notifiers
@@ -35,6 +34,7 @@ from te_core.runtime.reconciler import Instances
 from te_core.runtime.refusals import Refusals
 from te_core.runtime.risk_checks import RiskChecks
 from te_core.runtime.sources import Sources
+from te_core.secrets import Redact
 from te_core.settings.difference import difference
 from te_core.settings.resolution import Kind, Resolved
 from te_core.settings.schema import EngineSettings
@@ -74,7 +74,7 @@ class Engine:
         redact: Redact = str,
         only: Collection[str] | None = None,
         observe: str = "",
-        control: ControlFacade | None = None,
+        control: ControlAccess | None = None,
         tracer: Tracer = OFF,
     ) -> None:
         self.started_at = clock.now()
@@ -115,7 +115,7 @@ class Engine:
         }
 
     def _make_facilities(
-        self, log: Logger, state_dir: Path, redact: Redact, control: ControlFacade | None
+        self, log: Logger, state_dir: Path, redact: Redact, control: ControlAccess | None
     ) -> Facilities:
         return Facilities(
             clock=self.clock,
@@ -213,7 +213,7 @@ class Engine:
             await asyncio.gather(*(kind.carry_out(changes, resolved) for kind in self._kinds.values()))
 
     def resume(self, kind: Kind, name: str, symbol: str = "") -> Runner:
-        """Retry a waiting instance immediately. Raise `KeyError` if there is no such instance.
+        """Retry a waiting instance without further delay. Raise `KeyError` if there is no such instance.
 
         ``symbol``: the only one of an account that is retried; empty for all.
         """

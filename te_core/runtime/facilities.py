@@ -13,7 +13,7 @@ from te_core.metrics import Metrics
 from te_core.model.event import Event
 from te_core.outage import Outages
 from te_core.plugins.registry import Registry
-from te_core.runtime.control import ControlFacade
+from te_core.runtime.control import ControlAccess
 from te_core.secrets import Redact
 from te_core.settings.schema import EngineSettings
 from te_core.tracing import OFF, Tracer
@@ -42,8 +42,8 @@ class Facilities:
     metrics: Metrics
     time: Callable[[], datetime]
     """Returns the time by which signals and depths by hand expire."""
-    control: ControlFacade | None = None
-    """The interface to control the engine from outside; None if that is not allowed."""
+    control: ControlAccess | None = None
+    """What plugins may control the engine with; None if that is not allowed."""
     tracer: Tracer = OFF
     redact: Redact = str
     """Redacts every text that comes from a plugin."""

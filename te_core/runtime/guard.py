@@ -7,6 +7,7 @@ import math
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import suppress
 from decimal import Decimal
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from te_core.arithmetic import own_arithmetic
@@ -30,6 +31,9 @@ T = TypeVar("T")
 
 CLOSE_TIMEOUT = 10.0
 """Seconds that a plugin's ``close`` may take."""
+
+CANCEL_TIMEOUT = 1.0
+"""Seconds that a cancelled call is waited for."""
 
 DEEPEST, LARGEST = 12, 20_000
 """Maximum levels and values of a plugin's ``status`` or ``report``."""
@@ -68,6 +72,44 @@ async def call(what: str, work: Callable[[], Awaitable[T]], redact: Redact = str
         record_call(error, what)
         raise
     return answer
+
+
+class Apart:
+    """Calls a plugin's methods in tasks of their own, and abandons what does not end when it is cancelled.
+
+    A method is not called again while an earlier call is abandoned, so their number is bounded.
+    """
+
+    def __init__(self, redact: Redact = str) -> None:
+        self._redact = redact
+        self._left: dict[str, set[asyncio.Task[Any]]] = {}
+
+    async def call(self, what: str, work: Callable[[], Awaitable[T]]) -> T:
+        """Like `call`. Raise `NotReady` if an earlier call was abandoned and still runs."""
+        left = self._left.setdefault(what, set())
+        if left:
+            raise NotReady(f"{what} was cancelled and still runs; it is called again once it has ended")
+        running = asyncio.create_task(call(what, work, self._redact))
+        try:
+            await asyncio.wait([running])
+        except asyncio.CancelledError:
+            running.add_done_callback(partial(_forget, left))
+            running.cancel()
+            try:
+                await asyncio.wait([running], timeout=CANCEL_TIMEOUT)
+            finally:
+                if not running.done():
+                    left.add(running)
+            raise
+        if running.cancelled():
+            raise PluginDefect(f"{what} cancelled its own task{defined_at(work)}")
+        return running.result()
+
+
+def _forget(left: set[asyncio.Task[Any]], ended: asyncio.Task[Any]) -> None:
+    left.discard(ended)
+    if not ended.cancelled():
+        ended.exception()  # nobody waits for it
 
 
 def redact_error(error: BaseException, redact: Redact) -> None:
@@ -120,10 +162,10 @@ def attempt(question: Callable[[], T]) -> T | None:
 
 
 async def within(seconds: float, what: str, work: Callable[[], Awaitable[T]]) -> T:
-    """Call a plugin's method with a timeout. Raise `NotReady` for any failure but a `TradeEngineError`."""
+    """Await a guarded call with a timeout. Raise `NotReady` for any failure but a `TradeEngineError`."""
     try:
         async with asyncio.timeout(seconds):
-            return await call(what, work)
+            return await work()
     except TimeoutError:
         raise NotReady(f"{what}: no answer within {seconds:g} s") from None
     except TradeEngineError:
@@ -136,7 +178,7 @@ async def close(what: str, closing: Callable[[], Awaitable[None]], log: Logger) 
     """Release an instance. Errors and timeouts are logged; only the engine's own cancellation is raised."""
     try:
         async with asyncio.timeout(CLOSE_TIMEOUT):
-            await call(what, closing)
+            await Apart().call(what, closing)
     except TimeoutError:
         log.warning("{} did not return within {:g} s; its resources may leak", what, CLOSE_TIMEOUT)
     except Exception as error:  # noqa: BLE001 - a plugin's defect ends here: the instance is stopped all the same

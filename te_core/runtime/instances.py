@@ -15,7 +15,7 @@ from pydantic import BaseModel
 
 from te_core.accounts.worker import AccountWorker
 from te_core.clock import Clock
-from te_core.contracts.exchange import AccountContext, AccountStream, ExchangeAccount, ExchangeSpec
+from te_core.contracts.exchange import AccountContext, ExchangeAccount, ExchangeSpec
 from te_core.contracts.source import SignalSource, SignalSourceSpec, SourceContext
 from te_core.contracts.webhook import WebhookRequest, WebhookResponse
 from te_core.errors import JournalError, NotReady, PluginDefect, defined_at, described
@@ -57,6 +57,7 @@ class Runner:
     ) -> None:
         self.outages = outages
         self._redact = redact
+        self._apart = guard.Apart(redact)
         self._health = Health(clock)
         self._log = log
         self._supervisor = Supervisor(
@@ -113,6 +114,9 @@ class Runner:
 
 CONNECT_TIMEOUT = 60.0
 """Seconds within which an account must be connected and identified."""
+
+UNANSWERED = 10.0
+"""Seconds after which an unanswered alert is reported; TradingView gives up after 3 s."""
 
 
 def make_folder(folder: Path) -> None:
@@ -187,13 +191,21 @@ class SourceRunner(Runner):
         return self.instance
 
     async def _answer(self, instance: SignalSource, request: WebhookRequest) -> WebhookResponse:
-        response: object = await guard.call(
-            "on_webhook()", partial(instance.on_webhook, request), self._redact
-        )
+        # Not cancelled when it takes long: the alert may be in the journal, but not applied yet.
+        late = asyncio.get_running_loop().call_later(UNANSWERED, self._report_unanswered)
+        try:
+            response: object = await guard.call(
+                "on_webhook()", partial(instance.on_webhook, request), self._redact
+            )
+        finally:
+            late.cancel()
         if not isinstance(response, WebhookResponse):
             found = wrong("on_webhook()", response, "WebhookResponse")
             raise PluginDefect(f"{found}{defined_at(instance.on_webhook)}")
         return response
+
+    def _report_unanswered(self) -> None:
+        self.outages.failing("webhook", f"on_webhook() has not answered an alert for {UNANSWERED:g} s")
 
     def counters(self) -> dict[str, Any]:
         """Return the source's counters, for ``te status``."""
@@ -286,7 +298,7 @@ class AccountRunner(Runner):
             self._health.set(Running.RUNNING)
             up()
             if capabilities.private_stream:
-                stream = asyncio.create_task(self._follow(account.watch))
+                stream = asyncio.create_task(self._follow(account))
             await self.worker.run(account, capabilities)
         finally:
             self.account = None
@@ -295,12 +307,11 @@ class AccountRunner(Runner):
                 await asyncio.gather(stream, return_exceptions=True)
             await guard.close("close()", account.close, self._log)
 
-    async def _follow(self, watch: Callable[[AccountStream], Awaitable[None]]) -> None:
+    async def _follow(self, account: GuardedAccount) -> None:
         """Follow the private stream; while it is down the periodic resync still finds everything."""
 
         async def following(up: Up) -> None:
-            up()
-            await watch(self.worker.stream)
+            await account.watch(self.worker.stream, up)
 
         common = {**self._common, "what": "stream"}
         await Supervisor(health=Health(self._common["clock"]), **common).keep_running(following)

@@ -14,7 +14,6 @@ from pydantic import BaseModel
 
 from te_core.contracts.notifier import Notifier, NotifierContext, NotifierSpec
 from te_core.errors import NoticeRefused, NotReady
-from te_core.journal.redaction import Redact, redacted
 from te_core.model.event import Event
 from te_core.outage import Outages
 from te_core.rules.backoff import backoff
@@ -26,6 +25,7 @@ from te_core.runtime.facilities import Facilities
 from te_core.runtime.instances import Runner, make_folder
 from te_core.runtime.reconciler import Instances
 from te_core.runtime.supervisor import Running, Up
+from te_core.secrets import Redact, redacted
 from te_core.settings.policies import notice_policy
 from te_core.settings.resolution import Kind, Resolved
 from te_core.settings.schema import NotifierSettings
@@ -155,7 +155,7 @@ class NotifierRunner(Runner):
         """Send the oldest notice. If that fails it remains the next one, unless it was refused for good."""
         try:
             async with asyncio.timeout(NOTIFY_TIMEOUT):
-                await guard.call("notify()", partial(instance.notify, event))
+                await self._apart.call("notify()", partial(instance.notify, event))
         except TimeoutError:
             raise NotReady(f"notify() did not return within {NOTIFY_TIMEOUT:g} s") from None
         except NotReady as error:
@@ -234,8 +234,8 @@ class Notifiers(Instances[NotifierRunner]):
             state_dir=self._facilities.folder("notifiers", name),
             http=self._facilities.http,
         )
-        spec, facade = self._facilities.registry.notifiers[plugin], self._facilities.control
+        spec, access = self._facilities.registry.notifiers[plugin], self._facilities.control
         control = None
-        if facade is not None and spec.answers and resolved.settings.notifiers[name].control:
-            control = Control(facade, plugin, self._facilities.clock)
+        if access is not None and spec.answers and resolved.settings.notifiers[name].control:
+            control = Control(access, plugin, self._facilities.clock)
         runner.start(spec, context, control)

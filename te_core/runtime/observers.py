@@ -13,7 +13,6 @@ from pydantic import BaseModel
 
 from te_core.contracts.observer import FinishedOrder, Observer, ObserverContext, ObserverSpec, PositionChange
 from te_core.errors import NotReady
-from te_core.journal.redaction import Redact, redacted
 from te_core.model.event import Event
 from te_core.outage import Outages
 from te_core.runtime import guard
@@ -21,6 +20,7 @@ from te_core.runtime.facilities import Facilities
 from te_core.runtime.instances import Runner, make_folder
 from te_core.runtime.reconciler import Instances
 from te_core.runtime.supervisor import Running, Up
+from te_core.secrets import Redact, redacted
 from te_core.settings.resolution import Kind, Resolved
 
 Happening = Event | FinishedOrder | PositionChange
@@ -92,7 +92,7 @@ class ObserverRunner(Runner):
         self.lost += 1  # until it has been seen
         try:
             async with asyncio.timeout(TIMEOUT):
-                await guard.call(what, partial(method, happening), self._redact)
+                await self._apart.call(what, partial(method, happening))
         except TimeoutError:
             self._news.set()
             raise NotReady(f"{what} took longer than {TIMEOUT:g} s") from None

@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar
 
 from te_core.contracts.exchange import AccountIdentity, Finding, TradingTerms
 from te_core.errors import NotReady, OutcomeUnknown, a_kind
@@ -21,6 +21,8 @@ from te_core.model.order import OrderReport, OrderStatus, RestingStop
 from te_core.model.position import Equity, Position
 from te_core.model.reading import Known
 from te_core.texts import plain
+
+T = TypeVar("T")
 
 MOST_BUDGETS, LONGEST_NAME = 50, 60
 """Maximum number of request limits per account, and characters of their names: each is a series of the metrics."""
@@ -119,31 +121,21 @@ def budgets(result: Any) -> Mapping[str, float]:
 
 def cash_flows(result: Any) -> Sequence[CashFlow]:
     """Check what ``cash_flows`` returned."""
-    _expect("cash_flows()", result, Sequence, "a sequence of CashFlow")
-    for flow in result:
-        _expect("cash_flows()", flow, CashFlow, "a sequence of CashFlow")
+    found = _sequence("cash_flows()", result, CashFlow)
+    for flow in found:
         _expect("cash_flows().at", flow.at, datetime, "an aware datetime")
         _numbers("cash_flows()", flow, "amount")
-    found: Sequence[CashFlow] = result
     return found
 
 
 def stops(result: Any) -> Sequence[RestingStop]:
     """Check what ``stops`` returned."""
-    _expect("stops()", result, Sequence, "a sequence of RestingStop")
-    for stop in result:
-        _expect("stops()", stop, RestingStop, "a sequence of RestingStop")
-    found: Sequence[RestingStop] = result
-    return found
+    return _sequence("stops()", result, RestingStop)
 
 
 def findings(result: Any) -> Sequence[Finding]:
     """Check what ``diagnose`` returned."""
-    _expect("diagnose()", result, Sequence, "a sequence of Finding")
-    for finding in result:
-        _expect("diagnose()", finding, Finding, "a sequence of Finding")
-    found: Sequence[Finding] = result
-    return found
+    return _sequence("diagnose()", result, Finding)
 
 
 def terms(result: Any) -> TradingTerms:
@@ -192,6 +184,15 @@ def _aware(where: str, time: Any) -> None:
     _expect(where, time, datetime, "an aware datetime")
     if time.tzinfo is None:
         raise NotReady(wrong(where, time, "an aware datetime"))
+
+
+def _sequence(method: str, result: Any, kind: type[T]) -> Sequence[T]:
+    expected = f"a sequence of {kind.__name__}"
+    _expect(method, result, Sequence, expected)
+    for one in result:
+        _expect(method, one, kind, expected)
+    found: Sequence[T] = result
+    return found
 
 
 def _expect(where: str, result: Any, kind: type, expected: str) -> None:

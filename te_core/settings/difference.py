@@ -19,12 +19,13 @@ PARTS = ("limits", "engine", "logs", "notices")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Changes:
-    """Names of instances of one kind. ``update``: the instance keeps running, only the core's use of it changes."""
+    """Names of instances of one kind."""
 
     start: Names = ()
     stop: Names = ()
     rebuild: Names = ()
     update: Names = ()
+    """The instance keeps running, only the core's use of it changes."""
 
     def __bool__(self) -> bool:
         return bool(self.start or self.stop or self.rebuild or self.update)
@@ -32,10 +33,7 @@ class Changes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
-    """What an edit changes; false if it changes nothing.
-
-    ``symbols``: those that were added, removed or edited. ``restart``: keys that apply only from the next start.
-    """
+    """What an edit changes; false if it changes nothing."""
 
     sources: Changes = Changes()
     accounts: Changes = Changes()
@@ -43,11 +41,13 @@ class Difference:
     risk_checks: Changes = Changes()
     observers: Changes = Changes()
     symbols: Names = ()
+    """Those that were added, removed or edited."""
     limits: bool = False
     engine: bool = False
     logs: bool = False
     notices: bool = False
     restart: Names = ()
+    """Keys that apply only from the next start."""
 
     def __bool__(self) -> bool:
         return any(getattr(self, part.name) for part in fields(self))
@@ -90,10 +90,12 @@ def difference(old: Resolved | None, new: Resolved) -> Difference:
 
 @dataclass(frozen=True, slots=True)
 class _Instance:
-    """``built``: the settings that the instance was built from. ``steered``: those that only the core uses."""
+    """The settings of an instance, by what a change of them requires."""
 
     built: tuple[Any, ...]
+    """The settings that the instance was built from."""
     steered: dict[str, Any]
+    """The settings that only the core uses."""
 
 
 def _instances(resolved: Resolved | None, kind: Kind) -> dict[str, _Instance]:

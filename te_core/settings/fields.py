@@ -17,10 +17,11 @@ ANYTHING: Shape = (Any,)
 
 
 class Node(NamedTuple):
-    """A value below a model. ``shape``: its possible types, or None if the model has no such key."""
+    """A value below a model."""
 
     path: Path
     shape: Shape | None
+    """Its possible types, or None if the model has no such key."""
     value: Any
 
 

@@ -1,13 +1,17 @@
-"""Replace a file in one step, so that a reader sees the old or the new content, never a part."""
+"""Writes that survive a power cut: of a file, in one step, and of the entries of a folder."""
 
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 
 def replace_file(path: Path, text: str, *, mode: int) -> None:
-    """Replace a file's content and mode, whatever the old mode was. Raise `OSError` if nothing could be changed."""
+    """Replace a file's content and mode in one step, so that a reader sees the old or the new content, never a part.
+
+    Raise `OSError` if nothing could be changed.
+    """
     fresh = path.with_name(f"{path.name}.{os.getpid()}")
     fresh.unlink(missing_ok=True)
     descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
@@ -21,3 +25,14 @@ def replace_file(path: Path, text: str, *, mode: int) -> None:
     except BaseException:
         fresh.unlink(missing_ok=True)
         raise
+
+
+def sync_folder(folder: Path) -> None:
+    """Sync the entries of a folder to disk: which files it has, not their content."""
+    if sys.platform == "win32":  # folders cannot be opened there
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

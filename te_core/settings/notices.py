@@ -6,12 +6,11 @@ import re
 from datetime import timedelta
 from typing import Annotated
 from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, Field, SecretStr, field_validator
 
 from te_core.contracts.options import Duration
-from te_core.settings.section import Section
+from te_core.settings.section import Section, Zone
 
 
 def _time_of_day(text: str) -> str:
@@ -25,7 +24,7 @@ class NoticesSettings(Section):
 
     summary_at: Annotated[str, AfterValidator(_time_of_day)] | None = None
     """time of day at which notifiers get a summary: equity, profit, exposure, what needs attention"""
-    zone: str = "UTC"
+    zone: Zone = "UTC"
     """time zone of summary_at, such as Europe/Berlin"""
     heartbeat_url: SecretStr | None = None
     """address requested (GET) only while the engine is ready, of a service that alerts you when the requests stop"""
@@ -33,15 +32,6 @@ class NoticesSettings(Section):
         minutes=1
     )
     """time between two such requests"""
-
-    @field_validator("zone")
-    @classmethod
-    def _known_zone(cls, zone: str) -> str:
-        try:
-            ZoneInfo(zone)
-        except (ZoneInfoNotFoundError, ValueError, OSError):
-            raise ValueError(f"unknown time zone {zone}: write UTC, or a name like Europe/Berlin") from None
-        return zone
 
     @field_validator("heartbeat_url")
     @classmethod

@@ -26,16 +26,15 @@ class SourceLocation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
-    """Where each key of a ``Settings`` came from. Never compared: a moved line changes nothing.
-
-    ``warnings``: what the operator should know although nothing is refused. ``secrets``: strings that must never
-    be shown, wherever they were defined. ``fetch``: functions that fetch secrets stored elsewhere, see ``references``.
-    """
+    """Where each key of a ``Settings`` came from. Never compared: a moved line changes nothing."""
 
     locations: Mapping[Path, SourceLocation] = field(default_factory=dict, compare=False, repr=False)
     warnings: tuple[str, ...] = field(default=(), compare=False)
+    """What the operator should know although nothing is refused."""
     secrets: tuple[SecretStr, ...] = field(default=(), compare=False, repr=False)
+    """Strings that must never be shown, wherever they were defined."""
     fetch: Mapping[str, Callable[[str], str]] = field(default_factory=dict, compare=False, repr=False)
+    """Functions that fetch secrets stored elsewhere, see ``references``."""
 
     def location(self, path: Path) -> SourceLocation:
         """Return a key's location, or that of the nearest table around it."""

@@ -31,9 +31,7 @@ class Resolved:
     """Settings that can be applied.
 
     ``account_options`` has every account (a disabled one still closes what the engine opened), the others every one
-    that must run (a disabled source with a webhook still listens). ``unavailable``: why an instance that must run
-    cannot, by its section's key (``accounts.bybit-main``). ``secrets``: for the redactor. ``warnings``: what the
-    operator should know although nothing is refused.
+    that must run (a disabled source with a webhook still listens).
     """
 
     settings: Settings
@@ -43,8 +41,11 @@ class Resolved:
     risk_check_options: Mapping[str, BaseModel] = field(default_factory=dict)
     observer_options: Mapping[str, BaseModel] = field(default_factory=dict)
     unavailable: Mapping[str, str] = field(default_factory=dict)
+    """Why an instance that must run cannot, by its section's key (``accounts.bybit-main``)."""
     secrets: tuple[SecretStr, ...] = field(default=(), repr=False, compare=False)
+    """For the redactor."""
     warnings: tuple[str, ...] = field(default=(), compare=False)
+    """What the operator should know although nothing is refused."""
 
     def sections(self, kind: Kind) -> Mapping[str, PluginSection]:
         """Return all sections of a kind, by name."""
@@ -152,7 +153,7 @@ class _Resolution:
                 yield ConfigError(reason, key=dotted(path), file=location.file, line=location.line)
 
     def without_answers(self) -> Iterator[ConfigError]:
-        """Refuse control by a plugin that only sends: the operator would wait for answers in vain."""
+        """Refuse control by a plugin that only sends: the operator would never get an answer."""
         for name, section in self._settings.notifiers.items():
             spec = self._registry.notifiers.get(section.plugin)
             if section.control and spec is not None and not spec.answers:

@@ -6,22 +6,13 @@ model validates them.
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Sequence
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path as FilePath
 from typing import Annotated, Literal, Self
 
-from pydantic import (
-    AfterValidator,
-    BeforeValidator,
-    Field,
-    PrivateAttr,
-    SecretStr,
-    field_validator,
-    model_validator,
-)
+from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, field_validator, model_validator
 
 from te_core.contracts.options import Duration, Positive, Share
 from te_core.errors import SignalRejected, nearest
@@ -30,6 +21,7 @@ from te_core.model.position import MarginMode
 from te_core.settings.attachments import ObserverSettings, RiskCheckSettings
 from te_core.settings.breakers import BreakerSettings, GlobalBreakerSettings
 from te_core.settings.hours import parse_hours
+from te_core.settings.listeners import ListenSettings
 from te_core.settings.notices import NoticesSettings
 from te_core.settings.origin import Origin, Path, dotted
 from te_core.settings.page import PageSettings
@@ -45,7 +37,6 @@ def _checked_hours(text: str) -> str:
 
 HoursText = Annotated[str, AfterValidator(_checked_hours)]
 """Hours of the week: ``"22:00-06:00"``, ``"sat-sun"``, ``"mon-fri 14:25-14:40 America/New_York"``."""
-Port = Annotated[int, Field(ge=0, le=65535)]
 
 
 class Contradiction(ValueError):
@@ -117,79 +108,6 @@ class EngineSettings(Section):
     """longest pause after a failure"""
 
 
-class ListenerSettings(Section):
-    """Where a listener binds, and its TLS. Files are PEM; names are relative to the folder of ``settings.toml``."""
-
-    host: str = "127.0.0.1"
-    """address of the public listener, which accepts webhooks and nothing else"""
-    port: Port = 8787
-    """its port; 0 lets the operating system choose"""
-    trusted_proxies: tuple[str, ...] = ()
-    """addresses or networks of your reverse proxy, whose X-Forwarded-For is trusted"""
-    certificate: str | None = None
-    """PEM file; with it the listener serves TLS itself"""
-    key: str | None = None
-    """PEM file with the private key, unless the certificate's file contains it"""
-    client_certificate: Literal["tradingview"] | None = None
-    """require TradingView's client certificate from senders, in addition to the token"""
-    client_ca: str | None = None
-    """PEM file with the authority that signed it; unset, the system's authorities are used"""
-
-    @model_validator(mode="after")
-    def _networks(self) -> Self:
-        for proxy in self.trusted_proxies:
-            ipaddress.ip_network(proxy, strict=False)
-        return self
-
-    @model_validator(mode="after")
-    def _certified(self) -> Self:
-        for name in ("key", "client_certificate", "client_ca"):
-            if getattr(self, name) is not None and self.certificate is None:
-                raise ValueError(f"{name} has no effect without certificate: set certificate, or remove it")
-        return self
-
-
-def is_loopback(host: str) -> bool:
-    """Return whether a listening address can only be reached from this machine."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-class PrivateListenerSettings(Section):
-    """The listener for the API that ``te status`` and other commands call."""
-
-    host: str = "127.0.0.1"
-    """address of the private listener, which serves state, health and the API that te uses"""
-    port: Port = 8788
-    """its port; 0 lets the operating system choose"""
-    token: SecretStr | None = None
-    """required by everything but health; the first start creates one. Outside loopback 24 characters or more"""
-    socket: str | None = None
-    """name of a Unix socket in the state folder, used instead of host and port"""
-
-    @model_validator(mode="after")
-    def _guarded(self) -> Self:
-        if is_loopback(self.host) or self.socket is not None:
-            return self
-        if self.token is None or len(self.token.get_secret_value()) < 24:
-            raise ValueError(
-                f"host {self.host} can be reached from outside: set listen.private.token "
-                "(24 characters or more) in .secrets.toml, or listen on 127.0.0.1"
-            )
-        return self
-
-
-class ListenSettings(Section):
-    """The public listener accepts webhooks only; the private one serves the API and health."""
-
-    public: ListenerSettings = ListenerSettings()
-    private: PrivateListenerSettings = PrivateListenerSettings()
-
-
 class LogSettings(Section):
     """What is logged, and where."""
 
@@ -222,38 +140,39 @@ class JournalSettings(Section):
 
 
 class PluginSwitch(Section):
-    """``enabled = false`` stops every instance of the plugin. ``distribution``: the package that it must come from."""
+    """``enabled = false`` stops every instance of the plugin."""
 
     enabled: bool = True
     distribution: str | None = None
+    """The package that it must come from."""
 
 
 class SourceSettings(PluginSection):
-    """A signal source. ``symbols`` maps its spellings to the engine's.
-
-    ``max_age``: age at which a signal expires (None: never). ``on_expiry``: keep its depth, shrink it to zero over
-    another ``max_age``, or treat it as flat. ``expect_every``: a source without any message for this long is silent,
-    and its signals have expired. ``price_factor``: a signal is refused if its price is further than this factor from
-    the last known price of its symbol; a flat signal never is.
-    """
+    """A signal source. ``symbols`` maps its spellings to the engine's."""
 
     symbols: dict[str, SymbolName] = Field(
         default_factory=dict, description="the source's spellings of symbols, and the engine's"
     )
     max_age: Duration | None = Field(default=None, description="age at which a signal expires")
+    """Age at which a signal expires (None: never)."""
     on_expiry: Literal["hold", "decay", "flat"] = Field(
         default="hold",
         description="depth of an expired signal: unchanged, shrinking to zero over another max_age, or flat",
     )
+    """Keep its depth, shrink it to zero over another ``max_age``, or treat it as flat."""
     expect_every: Annotated[Duration, Field(gt=timedelta(0))] | None = Field(
         default=None,
         description="a source without any message for this long is silent, and its signals have expired",
     )
+    """A source without any message for this long is silent, and its signals have expired."""
     price_factor: Annotated[Decimal, Field(gt=1, allow_inf_nan=False)] = Field(
         default=Decimal(10),
         description="a signal is refused if its price is more than this many times the last known price of its symbol, "
         "or less than that fraction of it",
     )
+    """A signal is refused if its price is further than this factor from the last known price of its symbol; a flat
+    signal never is.
+    """
 
 
 class NotifierSettings(PluginSection):
@@ -376,16 +295,16 @@ class AccountSettings(PluginSection):
 
 
 class SymbolSettings(Section):
-    """``weights``: the largest share of an account that each source may steer here; together at most 1.
-
-    ``leverage`` applies if no source states one. ``no_increases``: hours of the week in which it is not increased.
-    ``stop``: where its positions are closed; takes precedence over the account's.
-    """
+    """One symbol, in the engine's spelling."""
 
     leverage: Annotated[int, Field(ge=1)] = 1
+    """Applies if no source states one."""
     no_increases: tuple[HoursText, ...] = ()
+    """Hours of the week in which it is not increased."""
     stop: StopSettings | None = None
+    """Where its positions are closed; takes precedence over the account's."""
     weights: dict[str, Share] = Field(default_factory=dict)
+    """The largest share of an account that each source may steer here; together at most 1."""
 
     @field_validator("weights")
     @classmethod

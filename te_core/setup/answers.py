@@ -29,20 +29,22 @@ class Instance:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewSource(Instance):
-    """A source's section. ``spellings``: the source's spelling -> the engine's symbol."""
+    """A source's section."""
 
     spellings: Mapping[str, str]
+    """The source's spelling -> the engine's symbol."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answers:
-    """All answers. ``weight``: share of an account that each source may steer per symbol, 0 … 1."""
+    """All answers."""
 
     sources: Sequence[NewSource]
     accounts: Sequence[Instance]
     symbols: Sequence[str]
     leverage: int
     weight: Decimal
+    """Share of an account that each source may steer per symbol, 0 … 1."""
 
 
 def words(text: str) -> list[str]:

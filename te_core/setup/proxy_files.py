@@ -11,10 +11,11 @@ DOMAIN = re.compile(r"(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hook:
-    """A source with a webhook. ``senders``: the only allowed sender addresses; empty: any."""
+    """A source with a webhook."""
 
     source: str
     senders: Sequence[str] = ()
+    """The only allowed sender addresses; empty: any."""
 
 
 def caddy_file(domain: str, upstream: str, hooks: Iterable[Hook]) -> str:

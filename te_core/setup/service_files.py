@@ -17,15 +17,15 @@ STOPS_WITHIN = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Service:
-    """What to run, with absolute paths.
-
-    ``program``: the `te` to start. ``home``: the folder that holds the state. ``memory``: such as ``1G`` or ``512M``.
-    """
+    """What to run, with absolute paths."""
 
     program: Path
+    """The `te` to start."""
     settings: Path
     home: Path
+    """The folder that holds the state."""
     memory: str = "1G"
+    """Such as ``1G`` or ``512M``."""
 
     @property
     def arguments(self) -> tuple[str, ...]:

@@ -40,13 +40,15 @@ leverage = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alert:
-    """``at``: when it is sent, as a share of the demonstration, 0 … 1. ``why``: what it shows."""
+    """One alert of the demonstration."""
 
     at: float
+    """When it is sent, as a share of the demonstration, 0 … 1."""
     symbol: str
     direction: str
     price: str
     why: str
+    """What it demonstrates."""
     size: str = ""
     event_id: str
 

@@ -44,6 +44,8 @@ class SourceRecorder:
         self.durable_after = durable_after
         self.failure: Exception | None = None
         """Set it to make every call of ``publish`` raise this error and store nothing."""
+        self.attempts = 0
+        """The number of calls of ``publish``, including those that failed."""
         self.published: list[Signal] = []
         """Every signal that was stored, in order."""
         self.quarantined: list[QuarantinedInput] = []
@@ -79,6 +81,7 @@ class SourceRecorder:
 
     def publish(self, signal: Signal, *, dedupe_for: timedelta | None = None) -> Awaitable[Publication]:
         """Accept a signal as the engine does; the result resolves once the signal is durable."""
+        self.attempts += 1
         if self.failure is not None:
             return asyncio.ensure_future(self._fail(self.failure))
         return asyncio.ensure_future(self._durable(self._accept(signal, dedupe_for)))

@@ -8,9 +8,10 @@ docs/emulators.md has a complete example.
 from __future__ import annotations
 
 import asyncio
+import socket
 import threading
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -41,6 +42,8 @@ class HttpFault:
     status: int | None = None
     """Status sent with ``body`` instead of the emulator's own response; None: the own response is sent."""
     body: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Headers sent with ``body``, such as its ``Content-Type``."""
     dropped: bool = False
     """The connection is aborted instead of a response."""
     executed: bool = False
@@ -53,11 +56,12 @@ class HttpFault:
 
 @dataclass(frozen=True, slots=True)
 class HttpRequest:
-    """A request that arrived. ``status``: of its response; 0 if the connection was aborted."""
+    """A request that arrived."""
 
     method: str
     path: str
     status: int
+    """Of its response; 0 if the connection was aborted."""
 
 
 class LoopThread:
@@ -92,6 +96,16 @@ class LoopThread:
         self.loop.call_soon_threadsafe(self.loop.stop)
         self._thread.join(TIMEOUT)
         self.loop.close()
+
+
+async def _stop_accepting(listening: socket.socket) -> None:
+    """Accept no more connections. Call it before closing a server.
+
+    asyncio forgets a connection, unclosed, that is accepted in the iteration in which its server is closed.
+    """
+    asyncio.get_running_loop().remove_reader(listening)
+    for _ in range(2):  # until a connection that has just been accepted is known
+        await asyncio.sleep(0)
 
 
 async def _called(function: Callable[[], T]) -> T:
@@ -147,13 +161,19 @@ class HttpEmulator:
         application.middlewares.insert(0, self._meet)
         self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1)
         await self._runner.setup()
-        await web.TCPSite(self._runner, HOST, 0).start()
-        self.port = self._runner.addresses[0][1]
+        self._listening = socket.create_server((HOST, 0))
+        self._listening.settimeout(0)
+        await web.SockSite(self._runner, self._listening).start()
+        self.port = self._listening.getsockname()[1]
+
+    async def _close(self) -> None:
+        await _stop_accepting(self._listening)
+        await self._runner.cleanup()
 
     def stop(self) -> None:
         """Close all connections and end the thread; a second call changes nothing."""
         if self._thread is not None:
-            self._thread.run(self._runner.cleanup())
+            self._thread.run(self._close())
             self._thread.stop()
             self._thread = None
 
@@ -165,6 +185,16 @@ class HttpEmulator:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
+
+    async def __aenter__(self) -> Self:
+        """Serve on the running loop instead: for tests marked ``wired_clock``."""
+        await self._listen()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._close()
 
     def add(self, *faults: HttpFault) -> None:
         """Arm faults, after those that are already armed."""
@@ -195,7 +225,7 @@ class HttpEmulator:
                 response = web.Response(status=error.status, text=error.text, headers=_plain(error))
         await asyncio.sleep(self.latency / 2 + fault.delay)
         if fault.status is not None:
-            response = web.Response(status=fault.status, body=fault.body)
+            response = web.Response(status=fault.status, body=fault.body, headers=fault.headers)
         self.requests.append(
             HttpRequest(request.method, request.path, 0 if fault.dropped else response.status)
         )
@@ -209,13 +239,17 @@ def _plain(error: web.HTTPException) -> Mapping[str, str]:
 
 
 class HttpHarness(ExchangeHarness):
-    """A harness whose exchange is an aiohttp application. A subclass adds ``connect``, ``position`` and ``executed``.
+    """A harness whose exchange is an aiohttp application.
 
-    ``faults``: the HTTP fault for each ability. Its keys are added to ``abilities``; if a fault has ``times``, the
-    suite's own count replaces it. ``SLOW_ANSWERS`` needs no entry.
+    A subclass adds ``connect``, ``position`` and ``executed``.
     """
 
     faults: Mapping[Ability, HttpFault] = {}
+    """The HTTP fault for each ability.
+
+    Its keys are added to ``abilities``; if a fault has ``times``, the suite's own count replaces it. ``SLOW_ANSWERS``
+    needs no entry.
+    """
 
     def __init__(self, application: Callable[[], web.Application], *, latency: float = 0) -> None:
         self.clock = SystemClock()

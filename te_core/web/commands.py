@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from te_core.model.control import Action, Command
 from te_core.settings.schema import SymbolSettings
 from te_core.settings.section import SymbolName
+from te_core.web.validation import first_problem
 
 Name = Annotated[str, Field(min_length=1, max_length=100)]
 Text = Annotated[str, Field(max_length=200)]
@@ -22,7 +23,7 @@ class BadCommand(ValueError):
 
 
 class Body(BaseModel):
-    """One command. ``lasts`` in seconds; ``depth``: target exposure, -1 … 1; ``preview``: change nothing."""
+    """One command."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -35,9 +36,12 @@ class Body(BaseModel):
     from_next_signal: bool = False
     close: bool = False
     depth: Annotated[Decimal, Field(ge=-1, le=1)] | None = None
+    """Target exposure, -1 … 1."""
     lasts: Annotated[float, Field(gt=0, le=366 * 86_400)] | None = None
+    """Seconds."""
     leave_flat: Annotated[tuple[SymbolName, ...], Field(max_length=1000)] = ()
     preview: bool = False
+    """Change nothing."""
 
 
 class Sections(BaseModel):
@@ -94,6 +98,5 @@ def parse_command(action: str, body: bytes) -> tuple[Command, bool]:
 
 
 def _bad(error: ValidationError) -> BadCommand:
-    first = error.errors(include_input=False, include_url=False)[0]
-    field = ".".join(map(str, first["loc"]))
-    return BadCommand(f"{field}: {first['msg']}" if field else first["msg"])
+    field, problem = first_problem(error)
+    return BadCommand(f"{field}: {problem}" if field else problem)

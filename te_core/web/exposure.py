@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from te_core.contracts.exchange import Finding, Severity
-from te_core.settings.schema import ListenSettings, is_loopback
+from te_core.settings.listeners import ListenSettings, is_loopback
 
 _PROXY = "put a reverse proxy with TLS in front and name it in trusted_proxies, or set certificate and key"
 

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from aiohttp import web
 
 from te_core.errors import JournalError, NotReady
-from te_core.settings.schema import PrivateListenerSettings, is_loopback
+from te_core.settings.listeners import PrivateListenerSettings, is_loopback
 from te_core.web.responses import refuse
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]

@@ -12,19 +12,26 @@ from aiohttp import web
 from te_core.clock import Clock
 from te_core.errors import CommandRefused
 from te_core.journal.order_lookup import NoSuchOrder
-from te_core.settings.schema import PrivateListenerSettings
+from te_core.reporting.queries import Queries
+from te_core.settings.listeners import PrivateListenerSettings
 from te_core.web.commands import BadCommand, parse_command, parse_sections, parse_symbols
-from te_core.web.facade import EngineFacade, History, Pages
 from te_core.web.guards import Tokens, errors_as_json, no_other_site, only_this_host
 from te_core.web.identity import proof
-from te_core.web.queries import BadQuery, parse_curve_query, parse_next, parse_result_query, parse_wanted
+from te_core.web.interfaces import EngineCommands, Pages
+from te_core.web.query_parameters import (
+    BadQuery,
+    parse_curve_query,
+    parse_next,
+    parse_result_query,
+    parse_wanted,
+)
 from te_core.web.responses import answer, refuse
 from te_core.web.shared_result import SharedResult
 
 
 def private_site(
-    engine: EngineFacade,
-    history: History,
+    queries: Queries,
+    commands: EngineCommands,
     settings: PrivateListenerSettings,
     *,
     clock: Clock,
@@ -36,7 +43,7 @@ def private_site(
 
     ``pages``: what browsers are served, and how they are authenticated.
     """
-    api = _Api(engine, history, clock, nonce)
+    api = _Api(queries, commands, clock, nonce)
     hosts = only_this_host(settings, also=pages.host if pages is not None else "")
     page_guards = [pages.guard] if pages is not None else []
     site = web.Application(middlewares=[errors_as_json, *hosts, *page_guards, no_other_site, tokens.guard])
@@ -67,12 +74,13 @@ def private_site(
 
 
 class _Api:
-    def __init__(self, engine: EngineFacade, history: History, clock: Clock, nonce: str) -> None:
-        self._engine = engine
-        self._history = history
+    def __init__(self, queries: Queries, commands: EngineCommands, clock: Clock, nonce: str) -> None:
+        self._queries = queries
+        self._history = queries.history
+        self._commands = commands
         self._nonce = nonce
-        self._plan = SharedResult(engine.plan, clock)
-        self._doctor = SharedResult(engine.doctor, clock)
+        self._plan = SharedResult(queries.plan, clock)
+        self._doctor = SharedResult(queries.doctor, clock)
 
     async def health(self, request: web.Request) -> web.Response:
         challenge = request.query.get("challenge", "")
@@ -80,15 +88,15 @@ class _Api:
         return answer(200, {"status": "alive", **proven})
 
     async def ready(self, _request: web.Request) -> web.Response:
-        readiness = self._engine.readiness()
+        readiness = self._queries.readiness()
         return answer(200 if readiness["ready"] else 503, readiness)
 
     async def metrics(self, request: web.Request) -> web.Response:
-        body, content_type = await self._engine.metrics(request.headers.get("Accept", ""))
+        body, content_type = await self._queries.metrics(request.headers.get("Accept", ""))
         return web.Response(body=body, headers={"Content-Type": content_type, "Cache-Control": "no-store"})
 
     async def state(self, _request: web.Request) -> web.Response:
-        return answer(200, self._engine.state())
+        return answer(200, self._queries.state())
 
     async def plan(self, _request: web.Request) -> web.Response:
         return answer(200, await self._plan.get())
@@ -97,7 +105,7 @@ class _Api:
         if request.content_type != "application/json":
             return refuse(415, "send 'Content-Type: application/json'")
         try:
-            return answer(200, await self._engine.plan(parse_sections(await request.read())))
+            return answer(200, await self._queries.plan(parse_sections(await request.read())))
         except BadCommand as error:
             return refuse(400, str(error))
 
@@ -106,7 +114,7 @@ class _Api:
             symbols = parse_symbols(request.query.get("symbols", ""))
         except BadCommand as error:
             return refuse(400, str(error))
-        return answer(200, await self._engine.instruments(symbols))
+        return answer(200, await self._queries.instruments(symbols))
 
     async def doctor(self, _request: web.Request) -> web.Response:
         return answer(200, await self._doctor.get())
@@ -114,18 +122,18 @@ class _Api:
     async def explain(self, request: web.Request) -> web.Response:
         symbol = request.match_info["symbol"]
         try:
-            return answer(200, self._engine.explain(symbol))
+            return answer(200, self._queries.explain(symbol))
         except KeyError:
-            known = ", ".join(self._engine.state()["symbols"]) or "none"
+            known = ", ".join(self._queries.state()["symbols"]) or "none"
             return refuse(404, f"no account has a target for {symbol} (symbols in the settings: {known})")
 
     async def source(self, request: web.Request) -> web.Response:
         name = request.match_info["name"]
         try:
-            return answer(200, self._engine.report(name))
+            return answer(200, self._queries.report(name))
         except KeyError:
             running = [
-                name for name, one in self._engine.state()["sources"].items() if one["status"] == "running"
+                name for name, one in self._queries.state()["sources"].items() if one["status"] == "running"
             ]
             return refuse(
                 404, f"no source {name} is running (those that are: {', '.join(running) or 'none'})"
@@ -181,23 +189,23 @@ class _Api:
             return refuse(415, "send 'Content-Type: application/json'")
         kind, name = request.match_info["kind"], request.match_info["name"]
         try:
-            return answer(200, self._engine.resume(kind, name))
+            return answer(200, self._commands.resume(kind, name))
         except KeyError:
             return refuse(404, f"there is no [{kind}.{name}] in the settings")
 
     async def commands(self, _request: web.Request) -> web.Response:
-        return answer(200, {"commands": self._engine.state()["commands"]})
+        return answer(200, {"commands": self._queries.state()["commands"]})
 
     async def command(self, request: web.Request) -> web.Response:
         if request.content_type != "application/json":
             return refuse(415, "send 'Content-Type: application/json'")
         try:
             command, preview = parse_command(request.match_info["action"], await request.read())
-            return answer(200, await self._engine.command(command, preview=preview))
+            return answer(200, await self._commands.command(command, preview=preview))
         except BadCommand as error:
             return refuse(400, str(error))
         except CommandRefused as error:
             return refuse(404, str(error))
 
     async def plugins(self, _request: web.Request) -> web.Response:
-        return answer(200, {"plugins": self._engine.state()["plugins"]})
+        return answer(200, {"plugins": self._queries.state()["plugins"]})

@@ -13,7 +13,7 @@ from te_core.clock import Clock
 from te_core.contracts.webhook import WebhookRequest, WebhookResponse
 from te_core.errors import JournalError, NotReady
 from te_core.web.client_address import Senders
-from te_core.web.facade import EngineFacade
+from te_core.web.interfaces import AlertReceiver
 from te_core.web.responses import accept, answer, dismiss, refuse
 from te_core.web.tls import is_tradingview
 
@@ -33,20 +33,26 @@ _DISCONNECTING = frozenset({401, 403, 429})
 
 
 class Webhooks:
-    """Turns requests into ``WebhookRequest`` values. While ``closed`` has a reason, all get a 503.
+    """Turns requests into ``WebhookRequest`` values for the engine. Until it is opened, and once closed, all get a 503.
 
     What can be refused by the head of a request is refused before its body has arrived: path, source, address and token
     in the address. ``certified``: only requests with TradingView's client certificate are accepted.
     """
 
-    def __init__(
-        self, engine: EngineFacade, clock: Clock, senders: Senders | None = None, *, certified: bool = False
-    ) -> None:
-        self._engine = engine
+    def __init__(self, clock: Clock, senders: Senders | None = None, *, certified: bool = False) -> None:
+        self._engine: AlertReceiver | None = None
         self._clock = clock
         self._sender = senders or Senders(())
         self._certified = certified
-        self.closed = "the engine is starting"
+        self._closed = "the engine is starting"
+
+    def open(self, engine: AlertReceiver) -> None:
+        """Pass alerts to the engine from now on."""
+        self._engine = engine
+
+    def close(self, reason: str) -> None:
+        """Refuse alerts from now on, so that their senders retry."""
+        self._engine, self._closed = None, reason
 
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
         """Respond to one request."""
@@ -54,8 +60,9 @@ class Webhooks:
             _, *path = request.rel_url.raw_path.split("/")
             if len(path) < 2 or path[0] != "hooks" or not path[1]:
                 return refuse(404, "not found")
-            if self.closed:
-                raise NotReady(self.closed)
+            engine = self._engine
+            if engine is None:
+                raise NotReady(self._closed)
             if self._certified and not is_tradingview(request.get_extra_info("peercert")):
                 raise NotReady("the client certificate is not TradingView's")
             source = _text(path[1])
@@ -63,12 +70,12 @@ class Webhooks:
                 webhook = self._webhook(request, path[2:], _body(request))
             else:
                 webhook = self._webhook(request, path[2:])
-                refused = self._engine.screen(source, webhook)
+                refused = engine.screen(source, webhook)
                 if refused is not None:
                     return self._answer(request, webhook, refused, disconnect=True)
                 body = await _arriving_body(request)
                 webhook = replace(webhook, body=body, received_at=self._clock.now())
-            response = await self._engine.on_webhook(source, webhook)
+            response = await engine.on_webhook(source, webhook)
             return self._answer(request, webhook, response, disconnect=response.status in _DISCONNECTING)
         except _Refused as refused:
             return refused.response

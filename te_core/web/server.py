@@ -12,11 +12,12 @@ from aiohttp import web
 
 from te_core.clock import Clock
 from te_core.contracts.exchange import Finding
-from te_core.settings.schema import ListenSettings
+from te_core.reporting.queries import Queries
+from te_core.settings.listeners import ListenSettings
 from te_core.web.client_address import Senders
 from te_core.web.exposure import exposure, forwarded_by
-from te_core.web.facade import EngineFacade, History, Pages
 from te_core.web.guards import Tokens
+from te_core.web.interfaces import AlertReceiver, EngineCommands, Pages
 from te_core.web.listener import Listener
 from te_core.web.private import private_site
 from te_core.web.public import Webhooks
@@ -46,8 +47,8 @@ class Servers:
 
     def __init__(
         self,
-        engine: EngineFacade,
-        history: History,
+        queries: Queries,
+        commands: EngineCommands,
         clock: Clock,
         settings: ListenSettings,
         *,
@@ -59,13 +60,13 @@ class Servers:
         self._settings = settings
         self._pages = pages
         self._files = files
-        self._engine = engine
+        self._commands = commands
         self._forwarder = ""
-        public, report = settings.public, partial(engine.report_event, _EVENT)
+        public, report = settings.public, partial(commands.report_event, _EVENT)
         senders = Senders(public.trusted_proxies, self._forwarded)
         certificate = Certificate(public, files.settings) if public.certificate is not None else None
         certified = public.client_certificate is not None
-        self._webhooks = Webhooks(engine, clock, senders, certified=certified)
+        self._webhooks = Webhooks(clock, senders, certified=certified)
         self.public = Listener(
             "public",
             web.Server(self._webhooks),
@@ -75,7 +76,7 @@ class Servers:
         )
         self.tokens = Tokens(token, report)
         site = private_site(
-            engine, history, settings.private, clock=clock, tokens=self.tokens, nonce=nonce, pages=pages
+            queries, commands, settings.private, clock=clock, tokens=self.tokens, nonce=nonce, pages=pages
         )
         self.private = Listener("private", site, report=lambda text: report(f"private listener: {text}"))
 
@@ -92,15 +93,16 @@ class Servers:
             await self.public.stop()
             raise
 
-    def open(self) -> None:
-        """Accept alerts from now on."""
-        self._webhooks.closed = ""
+    def open(self, engine: AlertReceiver) -> None:
+        """Accept alerts for the engine from now on."""
+        self._webhooks.open(engine)
 
     def drain(self) -> None:
         """Respond to alerts with 503 from now on, so that their senders retry."""
-        self._webhooks.closed = "the engine is stopping"
+        reason = "the engine is stopping"
+        self._webhooks.close(reason)
         if self._pages is not None:
-            self._pages.leave("the engine is stopping")
+            self._pages.leave(reason)
 
     async def stop(self) -> None:
         """Close both addresses and every connection."""
@@ -116,4 +118,4 @@ class Servers:
         if not self._forwarder:
             self._forwarder = peer
             found = forwarded_by(peer)
-            self._engine.report_event(_EVENT, f"{found.text}; {found.remedy}")
+            self._commands.report_event(_EVENT, f"{found.text}; {found.remedy}")

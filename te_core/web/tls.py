@@ -10,7 +10,7 @@ from typing import Any
 from loguru import logger
 
 from te_core.errors import ConfigError
-from te_core.settings.schema import ListenerSettings
+from te_core.settings.listeners import ListenerSettings
 
 TRADINGVIEW = {
     "countryName": "US",

@@ -22,10 +22,11 @@ _QUARANTINED = 1000
 
 @dataclass(slots=True)
 class Sheet:
-    """The mapping of one source while it is edited. ``before``: the mapping in the settings."""
+    """The mapping of one source while it is edited."""
 
     source: str
     before: Mapping[str, str]
+    """The mapping in the settings."""
     now: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -255,7 +256,7 @@ def _of_the_journal(paths: Paths) -> list[Mapping[str, Any]]:
     from te_core.cli.client import setting
     from te_core.journal.journal import Journal
     from te_core.journal.pages import Wanted
-    from te_core.web.history import JournalHistory
+    from te_core.reporting.history import JournalHistory
 
     file = paths.state / setting(paths, "journal", "file")
     if not file.exists():

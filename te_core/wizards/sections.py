@@ -22,13 +22,15 @@ GROUPS = ("sources", "accounts", "notifiers", "risk_checks", "observers")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """The section that a name refers to. ``section``: the core's model. ``new``: whether it does not exist yet."""
+    """The section that a name refers to."""
 
     group: str
     name: str
     section: type[PluginSection]
+    """The core's model."""
     spec: InstanceSpec
     new: bool
+    """Whether it does not exist yet."""
 
 
 def find(settings: Settings, name: str, new: str, used: Mapping[str, str]) -> Found:

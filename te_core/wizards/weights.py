@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING
@@ -182,31 +182,35 @@ def _ask(row: Row, sources: list[str], *, force: bool) -> bool:
 
 def ask_leverage(row: Row, *, force: bool) -> None:
     """Prompt until the answer is valid; Enter keeps the current leverage."""
-    while True:
+
+    def ask() -> None:
         answer = prompt(f"  leverage, 1 to {LARGEST_LEVERAGE} [{row.leverage}]")
-        try:
-            row.set_leverage(answer or str(row.leverage), force=force or not answer)
-        except ValueError as error:
-            complain(f"  {error}")
-        else:
-            return
+        row.set_leverage(answer or str(row.leverage), force=force or not answer)
+
+    _until_valid(ask)
 
 
 def ask_weight(row: Row, source: str) -> None:
     """Prompt until the answer is valid; Enter keeps the current weight."""
-    while True:
+
+    def ask() -> None:
         now = row.weights.get(source)
         answer = prompt(
             f"  weight of {source}, {row.left(source):.2f} of 1.00 left [{0 if now is None else f'{now:f}'}]"
         )
-        if not answer:
-            return
-        try:
+        if answer:
             row.set_weight(source, answer)
+
+    _until_valid(ask)
+
+
+def _until_valid(ask: Callable[[], None]) -> None:
+    """Prompt again as long as the answer raises ``ValueError``, showing why."""
+    while True:
+        try:
+            return ask()
         except ValueError as error:
             complain(f"  {error}")
-        else:
-            return
 
 
 def _summarise(rows: Iterable[Row], sources: list[str]) -> None:

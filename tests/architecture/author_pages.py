@@ -1,6 +1,6 @@
-"""What the pages for authors copy from the code: whole files, and tables of the contract and the test kit.
+"""Copy code into the pages for authors: whole files, and tables of the contract and the test kit.
 
-``python -m tests.architecture.author_pages`` copies it again; a test fails while a page differs.
+``python -m tests.architecture.author_pages`` updates the copies; a test fails while a page differs.
 """
 
 from __future__ import annotations
@@ -9,11 +9,17 @@ import inspect
 import re
 import textwrap
 from collections.abc import Callable, Iterator, Mapping
+from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from te_core.api import ExchangeAccount
+from te_core.api import ExchangeAccount, Notifier, SignalSource
 from te_core.testing.exchange_harness import Ability, ExchangeHarness
+from te_core.testing.notifier_conformance import NotifierConformance
+from te_core.testing.notifier_harness import NotifierAbility, NotifierHarness
+from te_core.testing.source_conformance import SourceConformance
+from te_core.testing.source_harness import SourceAbility, SourceHarness
 
 ROOT = Path(__file__).parents[2]
 PAGES = ROOT / "docs" / "authors"
@@ -25,11 +31,14 @@ ORDER = f"{CHANGE} (`InsufficientMargin`, `DuplicateClientOrderId`), `OutcomeUnk
 
 
 class Row(NamedTuple):
-    """``called``: when. ``raises``: what may be raised. ``cases``: numbers of the suite's cases that check it."""
+    """A method in the table of the contract."""
 
     called: str
+    """When it is called."""
     raises: str
+    """What it may raise."""
     cases: str
+    """Numbers of the suite's cases that check it."""
 
 
 METHODS: Mapping[str, Row] = {
@@ -80,16 +89,46 @@ METHODS: Mapping[str, Row] = {
     "request_budgets": Row("at every scrape of the metrics", "nothing; it is not `async`", "E65"),
     "watch": Row("after `open`, and again whenever it ended; with `private_stream`", READ, "E30"),
 }
-"""Methods of ``ExchangeAccount``. Without a case, only the types of what is returned are checked."""
+"""Methods of ``ExchangeAccount``. Without a case, only the type of the result is checked."""
+SOURCE_METHODS: Mapping[str, Row] = {
+    "run": Row(
+        "once, after the factory; again on a new instance after each failure, with growing pauses",
+        "`NotReady`, `AuthError`; what `context.publish` raises",
+        "S01 S02 S03 S04 S05 S06 S07 S08 S10 S20 S21 S31 S33 S34 S35 S40 S41 S42",
+    ),
+    "screen": Row("for a request whose body is slow to arrive", "nothing; it is not `async`", "S52"),
+    "on_webhook": Row(
+        "for each request to `/hooks/<name>`, concurrently",
+        "`NotReady` and `JournalError`, which are answered 503",
+        "S01 S02 S03 S04 S05 S06 S07 S08 S10 S11 S20 S21 S34 S50 S51 S52 S53 S54",
+    ),
+    "close": Row("last, once, also if `run` never began", "nothing", "S32"),
+    "status": Row("at any time, for `te status` and the page", "nothing; it is not `async`", "S21 S30"),
+    "report": Row("at any time, for the plugin's commands", "nothing; it is not `async`", "S21 S30"),
+}
+"""Methods of ``SignalSource``."""
+NOTIFIER_METHODS: Mapping[str, Row] = {
+    "notify": Row(
+        "for one event after the other",
+        "`NotReady`, `AuthError`, `NoticeRefused`",
+        "N01 N02 N03 N04 N05 N06 N07 N08 N09 N10 N12",
+    ),
+    "answer": Row(
+        "on a second instance, if the settings have `control = true`", "`NotReady`, `AuthError`", ""
+    ),
+    "status": Row("at any time, of the instance that answers", "nothing; it is not `async`", "N09"),
+    "close": Row("last, once", "nothing", "N11"),
+}
+"""Methods of ``Notifier``."""
 
 
 def files() -> Mapping[Path, str]:
-    """Return each page as it should read."""
+    """Return each page with up-to-date copies."""
     return {page: filled(page.read_text(encoding="utf-8")) for page in sorted(PAGES.glob("*.md"))}
 
 
 def filled(page: str) -> str:
-    """Return a page with the present text of every file and table."""
+    """Return a page with the current text of every file and table."""
     page = FILE.sub(
         lambda found: f"{found['head']}\n{(ROOT / found['file']).read_text(encoding='utf-8')}```", page
     )
@@ -99,7 +138,7 @@ def filled(page: str) -> str:
 
 
 def public_methods(kind: type) -> Iterator[tuple[str, Callable[..., object]]]:
-    """Return the methods that a class defines for others, in the order of its source."""
+    """Return the public methods of a class, in the order of its source."""
     for name, found in vars(kind).items():
         if inspect.isfunction(found) and not name.startswith("_"):
             yield name, found
@@ -127,28 +166,59 @@ def table(head: tuple[str, ...], rows: Iterator[tuple[str, ...]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def methods_table() -> str:
-    """Return every method of an account: when it is called, what it may raise, which cases check it."""
+def methods_table(kind: type, methods: Mapping[str, Row]) -> str:
+    """Return every method of a contract: when it is called, what it may raise, which cases check it."""
     rows = (
-        (signature(found), METHODS[name].called, METHODS[name].raises, METHODS[name].cases or "none")
-        for name, found in public_methods(ExchangeAccount)
+        (signature(found), methods[name].called, methods[name].raises, methods[name].cases or "none")
+        for name, found in public_methods(kind)
     )
     return table(("method", "called", "may raise", "cases"), rows)
 
 
-def abilities_table() -> str:
+def abilities_table(kind: type[StrEnum], side: str) -> str:
     """Return every ability, with its docstring."""
-    rows = ((f"`{ability.name}`", ABILITY_TEXTS.get(ability.name, "")) for ability in Ability)
-    return table(("`Ability`", "what the exchange's side can do"), rows)
+    texts = ability_texts(kind)
+    rows = ((f"`{ability.name}`", texts.get(ability.name, "")) for ability in kind)
+    return table((f"`{kind.__name__}`", f"what the {side}'s side can do"), rows)
 
 
-def harness_table() -> str:
+def harness_table(kind: type) -> str:
     """Return every method of a harness, with its docstring's first sentence."""
     rows = (
         (signature(found), first_sentence(found.__doc__), "required" if is_required(found) else "")
-        for _, found in public_methods(ExchangeHarness)
+        for _, found in public_methods(kind)
     )
-    return table(("`ExchangeHarness`", "what it does", ""), rows)
+    return table((f"`{kind.__name__}`", "what it does", ""), rows)
+
+
+def fields_table(kind: type) -> str:
+    """Return the attributes that a subclass of a harness may set, with their docstrings."""
+    field = re.compile(r'^    (\w+): [^\n]*?(?: = ([^\n]*))?\n    """(.*?)"""', re.M | re.S)
+    rows = (
+        (f"`{name}`", " ".join(text.split()).replace("``", "`"), f"`{default}`" if default else "required")
+        for name, default, text in field.findall(inspect.getsource(kind))
+    )
+    return table(("attribute", "what it is", "default"), rows)
+
+
+def cases_of(suite: type) -> list[tuple[str, str, str]]:
+    """Return the number, the name and the docstring of every case of a suite, in the order of their numbers."""
+    found = re.compile(r"test_([a-z]\d\d)_(.*)")
+    cases = ((found.fullmatch(name), method) for name, method in inspect.getmembers(suite))
+    return sorted(
+        (case[1].upper(), case[2].replace("_", " "), " ".join((method.__doc__ or "").split()))
+        for case, method in cases
+        if case
+    )
+
+
+def cases_table(suite: type) -> str:
+    """Return every case of a suite and what it is about."""
+    rows = (
+        (number, name, text.rstrip(".").replace("``", "`").replace("|", r"\|"))
+        for number, name, text in cases_of(suite)
+    )
+    return table(("case", "name", "what it is about"), rows)
 
 
 def is_required(method: Callable[..., object]) -> bool:
@@ -156,26 +226,36 @@ def is_required(method: Callable[..., object]) -> bool:
     return bool(getattr(method, "__isabstractmethod__", False))
 
 
-def _ability_texts() -> dict[str, str]:
+def ability_texts(kind: type[StrEnum]) -> dict[str, str]:
     """Return the docstrings of the members, which Python drops; without one, the method that it needs."""
-    source = inspect.getsource(Ability)
-    found = dict(re.findall(r'^    ([A-Z_]+) = [^\n]*\n    """(.*?)"""', source, re.M | re.S))
-    methods = {
-        "TRADE_BY_HAND": ExchangeHarness.trade,
-        "LEVERAGE_BY_HAND": ExchangeHarness.set_leverage,
-        "LIQUIDATE": ExchangeHarness.liquidate,
-        "PAY_FUNDING": ExchangeHarness.pay_funding,
-        "TRANSFER": ExchangeHarness.transfer,
-    }
+    found = dict(
+        re.findall(r'^    ([A-Z_]+) = [^\n]*\n    """(.*?)"""', inspect.getsource(kind), re.M | re.S)
+    )
     texts = {name: " ".join(text.split()).replace("``", "`") for name, text in found.items()}
+    methods = NEEDED_METHODS if kind is Ability else {}
     return {name: f"`{method.__name__}` works" for name, method in methods.items()} | texts
 
 
-ABILITY_TEXTS = _ability_texts()
+NEEDED_METHODS: Mapping[str, Callable[..., object]] = {
+    "TRADE_BY_HAND": ExchangeHarness.trade,
+    "LEVERAGE_BY_HAND": ExchangeHarness.set_leverage,
+    "LIQUIDATE": ExchangeHarness.liquidate,
+    "PAY_FUNDING": ExchangeHarness.pay_funding,
+    "TRANSFER": ExchangeHarness.transfer,
+}
 TABLES: Mapping[str, Callable[[], str]] = {
-    "account-methods": methods_table,
-    "abilities": abilities_table,
-    "harness": harness_table,
+    "account-methods": partial(methods_table, ExchangeAccount, METHODS),
+    "source-methods": partial(methods_table, SignalSource, SOURCE_METHODS),
+    "notifier-methods": partial(methods_table, Notifier, NOTIFIER_METHODS),
+    "abilities": partial(abilities_table, Ability, "exchange"),
+    "source-abilities": partial(abilities_table, SourceAbility, "sender"),
+    "notifier-abilities": partial(abilities_table, NotifierAbility, "receiver"),
+    "harness": partial(harness_table, ExchangeHarness),
+    "source-harness": partial(harness_table, SourceHarness),
+    "notifier-harness": partial(harness_table, NotifierHarness),
+    "source-fields": partial(fields_table, SourceHarness),
+    "source-cases": partial(cases_table, SourceConformance),
+    "notifier-cases": partial(cases_table, NotifierConformance),
 }
 
 

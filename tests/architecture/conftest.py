@@ -1,4 +1,4 @@
-"""What the architecture tests look at: the modules of the core and of the repo's plugins, with their imports."""
+"""Fixtures of the architecture tests: the modules of the core and of the repo's plugins, with their imports."""
 
 from __future__ import annotations
 
@@ -13,6 +13,11 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
+FOLDERS = (
+    *("te_core", "plugins", "emulators", "examples"),
+    *("bench", "fuzz", "harness", "tools", "release", "tests"),
+)
+"""Every folder with source files."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +40,7 @@ class Module:
         return str(self.path.relative_to(ROOT))
 
     def imports(self) -> Iterator[tuple[str, str]]:
-        """Yield (module, name or "") of every import, wherever it stands in the file."""
+        """Yield (module, name or "") of every import, anywhere in the file."""
         package = self.name if self.path.name == "__init__.py" else self.name.rpartition(".")[0]
         for node in ast.walk(self.tree):
             if isinstance(node, ast.Import):
@@ -73,9 +78,15 @@ def plugins() -> dict[str, list[Module]]:
     return {path.name: modules_below(path.parent, path.name) for path in packages}
 
 
+@pytest.fixture(scope="session")
+def everything() -> list[Module]:
+    """Return every source file of the repository, tests and tools included."""
+    return [module for folder in FOLDERS for module in modules_below(ROOT, folder)]
+
+
 @pytest.fixture(scope="module")
 def bare_environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Make an environment that has every dependency, but nothing of ours."""
+    """Make an environment that has every dependency, but none of our packages."""
     folder = tmp_path_factory.mktemp("bare")
     venv.create(folder / "venv", with_pip=False, symlinks=True)
     library = folder / "library"

@@ -1,4 +1,4 @@
-"""What plugins may rely on, as text: ``python -m tests.architecture.public_api [--release]`` writes it down."""
+"""The API that plugins may rely on, as text: ``python -m tests.architecture.public_api [--release]`` writes it."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def described(name: str, value: Any) -> Iterator[str]:
 
 
 def signature(value: Any) -> str:
-    """Return parameters as they are written; of what has none that can be told, nothing."""
+    """Return parameters as they are written; nothing if they cannot be determined."""
     try:
         found = inspect.signature(value)
     except (TypeError, ValueError):
@@ -79,7 +79,7 @@ def signature(value: Any) -> str:
 
 @dataclasses.dataclass(repr=False)
 class Shown:
-    """A set as a default: written in the order of its members' texts, which is the same in every run."""
+    """A set as a default value: sorted by its members' texts, so that every run writes the same."""
 
     members: frozenset[Any]
 
@@ -88,27 +88,27 @@ class Shown:
 
 
 def changed(now: list[str], released: list[str]) -> list[str]:
-    """Return the names in ``te_core.api`` or a module of ``te_core.testing`` that differ, without what is in them."""
+    """Return the names in ``te_core.api`` or a module of ``te_core.testing`` that differ, without their members."""
     differing = set(now) ^ set(released)
     return sorted({name_of(line) for line in differing})
 
 
 def name_of(line: str) -> str:
-    """Return the name that a line is about: of a part of a class, the class."""
+    """Return the name that a line is about; for a member of a class, the class."""
     found = re.match(r"api\.(\w+)|testing\.\w+\.(\w+)", line)
     assert found is not None
     return found[1] or found[2]
 
 
 def unmentioned(names: list[str], changelog: str) -> list[str]:
-    """Return the names that stand nowhere in the changelog's unreleased part."""
+    """Return the names that are missing in the changelog's unreleased part."""
     unreleased = changelog.partition("\n## Unreleased\n")[2].partition("\n## ")[0]
     words = set(re.findall(r"\w+", unreleased))
     return [name for name in names if name not in words]
 
 
 def main() -> None:
-    """Write the list; with ``--release`` also as that of the newest release."""
+    """Write the list; with ``--release``, also the list of the newest release."""
     text = "\n".join(lines()) + "\n"
     NOW.write_text(text, encoding="utf-8")
     if "--release" in sys.argv[1:]:

@@ -1,36 +1,56 @@
-"""The pages for authors show what the code says: whole examples, and complete tables."""
+"""The pages for authors agree with the code: whole examples, and complete tables."""
 
 from __future__ import annotations
 
 import json
 import re
 import sys
+from collections.abc import Mapping
+from enum import StrEnum
 from pathlib import Path
 
 import pytest
 
 import te_core.api
-from te_core.api import ExchangeAccount
+from te_core.api import ExchangeAccount, Notifier, SignalSource
 from te_core.testing.conformance import ExchangeConformance
 from te_core.testing.exchange_harness import Ability
+from te_core.testing.notifier_conformance import NotifierConformance
+from te_core.testing.notifier_harness import NotifierAbility
+from te_core.testing.source_conformance import SourceConformance
+from te_core.testing.source_harness import SourceAbility
 from tests.architecture.author_pages import (
-    ABILITY_TEXTS,
     FILE,
     METHODS,
+    NOTIFIER_METHODS,
     PAGES,
+    SOURCE_METHODS,
     TABLE,
     TABLES,
+    Row,
+    ability_texts,
+    cases_of,
     files,
     filled,
     public_methods,
 )
 from tests.architecture.test_plugin_guide import run
 
-CASES = {name.split("_")[1].upper() for name in dir(ExchangeConformance) if name.startswith("test_e")}
+CONTRACTS: list[tuple[type, Mapping[str, Row], type, set[str]]] = [
+    (
+        ExchangeAccount,
+        METHODS,
+        ExchangeConformance,
+        {"E41"},
+    ),  # the engine watches prices: no method is checked
+    (SignalSource, SOURCE_METHODS, SourceConformance, set()),
+    (Notifier, NOTIFIER_METHODS, NotifierConformance, set()),
+]
+"""A contract, its table, its suite, and the cases that are not about a method of it."""
 
 
 @pytest.mark.parametrize("page", files(), ids=lambda page: page.name)
-def test_a_page_shows_what_the_code_says(page: Path) -> None:
+def test_a_page_agrees_with_the_code(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     assert text == files()[page], "run python -m tests.architecture.author_pages"
 
@@ -50,25 +70,31 @@ def test_every_example_and_every_table_is_shown(root: Path) -> None:
     assert {found["name"] for found in TABLE.finditer(pages)} == set(TABLES)
 
 
-def test_every_method_of_an_account_is_described() -> None:
-    assert [name for name, _ in public_methods(ExchangeAccount) if name not in METHODS] == []
-    assert len(METHODS) == len(list(public_methods(ExchangeAccount)))
-
-
-def test_cases_and_errors_of_the_table_exist_and_none_is_left_out() -> None:
-    named = {case for row in METHODS.values() for case in row.cases.split()}
-    assert named - CASES == set()
-    assert CASES - named == {"E41"}, "the engine watches prices: no method of the plugin is checked"
-    errors = {name for row in METHODS.values() for name in re.findall(r"`([A-Z]\w+)`", row.raises)}
+@pytest.mark.parametrize(("contract", "methods", "suite", "others"), CONTRACTS)
+def test_every_method_of_a_contract_is_described(
+    contract: type, methods: Mapping[str, Row], suite: type, others: set[str]
+) -> None:
+    assert {name for name, _ in public_methods(contract)} == methods.keys()
+    cases = {number for number, _, _ in cases_of(suite)}
+    named = {case for row in methods.values() for case in row.cases.split()}
+    assert named - cases == set()
+    assert cases - named == others
+    errors = {name for row in methods.values() for name in re.findall(r"`([A-Z]\w+)`", row.raises)}
     assert [name for name in errors if not hasattr(te_core.api, name)] == []
 
 
-def test_every_ability_is_described() -> None:
-    assert [ability.name for ability in Ability if not ABILITY_TEXTS.get(ability.name)] == []
+@pytest.mark.parametrize("kind", [Ability, SourceAbility, NotifierAbility])
+def test_every_ability_is_described(kind: type[StrEnum]) -> None:
+    assert [ability.name for ability in kind if not ability_texts(kind).get(ability.name)] == []
+
+
+@pytest.mark.parametrize("suite", [SourceConformance, NotifierConformance])
+def test_every_case_says_what_it_is_about(suite: type) -> None:
+    assert [number for number, _, text in cases_of(suite) if not text] == []
 
 
 def test_examples_install_and_are_listed(bare_environment: Path, root: Path, tmp_path: Path) -> None:
-    """Next to the core, the ccxt base and nothing else; ``te plugins`` loads each in a process of its own."""
+    """Next to the core and the ccxt base only; ``te plugins`` loads each in a process of its own."""
     folders = [root, root / "plugins" / "exchange_ccxt"]
     folders += [path.parent for path in sorted(root.glob("examples/*/pyproject.toml"))]
 

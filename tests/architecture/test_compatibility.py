@@ -1,4 +1,4 @@
-"""The promise of docs/compatibility.md: no name or signature that plugins use changes in silence."""
+"""The promise of docs/compatibility.md: no name or signature that plugins use changes unannounced."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from tests.architecture import public_api
 WRITE = "run: python -m tests.architecture.public_api"
 
 
-def test_the_list_is_what_the_code_says() -> None:
+def test_the_list_agrees_with_the_code() -> None:
     written = public_api.NOW.read_text(encoding="utf-8").splitlines()
     found = public_api.lines()
     missing = [f"- {line}" for line in written if line not in set(found)]

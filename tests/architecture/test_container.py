@@ -1,4 +1,4 @@
-"""The Dockerfile copies what there is, and starts what there is, with as little power as it can."""
+"""The Dockerfile copies existing files and starts an existing command, with as few privileges as possible."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_nothing_else_is_sent(context: list[str]) -> None:
     }  # fmt: skip
 
 
-def test_the_image_runs_unprivileged_and_writes_to_its_volumes_only(stages: list[list[Step]]) -> None:
+def test_the_image_runs_unprivileged_and_writes_to_volumes(stages: list[list[Step]]) -> None:
     said = {step.word: step.rest for step in stages[-1]}
     uid, gid = map(int, said["USER"].split(":"))
     assert min(uid, gid) >= 10_000, "a number, so that the host can tell that it is not root"
@@ -50,7 +50,7 @@ def test_the_image_runs_unprivileged_and_writes_to_its_volumes_only(stages: list
     assert [json.loads(said[word]) for word in ("ENTRYPOINT", "CMD")] == [["te"], ["run"]]
 
 
-def test_both_containers_are_read_only_and_publish_no_engine_port(root: Path) -> None:
+def test_containers_are_read_only_and_publish_no_engine_port(root: Path) -> None:
     text = (root / "compose.yaml").read_text(encoding="utf-8")
     engine, proxy = re.split(r"^  proxy:$", text.partition("services:")[2], flags=re.M)
     for service in (engine, proxy):
@@ -63,7 +63,7 @@ def test_both_containers_are_read_only_and_publish_no_engine_port(root: Path) ->
     assert f"ipv4_address: {trusted}" in proxy
 
 
-def test_a_dockerfile_is_read_as_it_stands() -> None:
+def test_a_dockerfile_is_read_as_written() -> None:
     text = "# a\nFROM x AS y\nRUN one \\\n    && two\n# b\n\nFROM z\nENV A=1 \\\n    B=2\n"
     first, last = steps(text)
     assert first == [Step("FROM", "x AS y"), Step("RUN", "one  && two")]

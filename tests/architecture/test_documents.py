@@ -1,4 +1,4 @@
-"""What the documents say exists, exists."""
+"""Everything that the documents refer to exists."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_every_hook_is_documented(root: Path) -> None:
 
 
 @pytest.mark.parametrize("number", range(1, 16))
-def test_every_invariant_says_where_it_is_kept(number: int, root: Path) -> None:
+def test_every_invariant_names_its_files(number: int, root: Path) -> None:
     rows = (root / "docs" / "architecture.md").read_text(encoding="utf-8").splitlines()
     (row,) = (row for row in rows if row.startswith(f"| I{number} |"))
     assert OWN_PATH.search(row)
@@ -108,7 +108,7 @@ def test_every_check_of_the_machine_is_documented(root: Path) -> None:
     assert not [name for name in CHECKS if f"| `{name}` |" not in guide]
 
 
-def test_no_file_names_a_package_registry_or_a_place_of_one_machine(tracked: list[Path], root: Path) -> None:
+def test_no_file_names_a_registry_or_a_path_of_one_machine(tracked: list[Path], root: Path) -> None:
     found = []
     for path in tracked:
         try:
@@ -145,7 +145,7 @@ def test_nothing_that_belongs_to_one_machine_is_part_of_the_repo(tracked: list[P
 )
 def test_git_ignores_secrets_and_what_editors_make_of_them(name: str, root: Path) -> None:
     if not (root / ".git").exists():
-        pytest.skip("this is no git checkout")
+        pytest.skip("this is not a git checkout")
     found = subprocess.run(["git", "check-ignore", "-q", "--no-index", name], cwd=root, check=False)
     assert found.returncode == 0
 

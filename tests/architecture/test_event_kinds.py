@@ -1,4 +1,4 @@
-"""The kinds of events that code records are those that ``te check`` knows and the guide explains."""
+"""The kinds of events that the code records are those that ``te check`` knows and the guide explains."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ BY_VARIABLE = {
     "recovery",
     "listener",
 }
-"""Kinds that no call spells out: of commands, of decisions, of outages, of the listeners."""
+"""Kinds that are not literals in calls: of commands, decisions, outages and listeners."""
 
 
 def recorded(module: Module) -> Iterator[str]:
-    """Yield the literal kinds in a module: of events made there, and given to functions that take a kind."""
+    """Yield the literal kinds in a module: of events created there, and passed to functions that accept a kind."""
     positions = {
         node.name: index - ("self" in names)
         for node in ast.walk(module.tree)
@@ -46,7 +46,7 @@ def recorded(module: Module) -> Iterator[str]:
 
 
 def test_every_kind_that_is_recorded_is_known(core: list[Module]) -> None:
-    outside = ("te_core.testing", "te_core.cli")  # what is sent by hand to try a notifier is no event
+    outside = ("te_core.testing", "te_core.cli")  # a notice sent by hand to try a notifier is not an event
     found = {kind for module in core if not module.name.startswith(outside) for kind in recorded(module)}
     assert len(found) > 8
     assert found | BY_VARIABLE == set(KINDS)

@@ -1,4 +1,4 @@
-"""Examples are what they show: small, on public names only, and known to everything that tests them."""
+"""Examples are exemplary: small, built on public names only, and included in every check."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ OF_TESTS = {"te_core.api", "te_core.testing", "te_emulators"}
 
 
 def lines_of_code(text: str) -> int:
-    """Count the lines that hold anything besides comments and docstrings."""
+    """Count the lines that contain code."""
     silent = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT}
     lines: set[int] = set()
     before = tokenize.NEWLINE
@@ -32,7 +32,7 @@ def lines_of_code(text: str) -> int:
 
 
 def foreign(module: Module, allowed: set[str]) -> list[str]:
-    """List the imports of this repository's code that are not allowed."""
+    """Return the imports of this repository's code that are not allowed."""
     return [
         f"{module.where} imports {base}"
         for base, _ in module.imports()
@@ -75,7 +75,7 @@ def test_every_example_is_known_to_pytest_and_mypy() -> None:
 
 @pytest.mark.parametrize("folder", EXAMPLES, ids=lambda folder: folder.name)
 def test_an_example_is_fit_to_be_built(folder: Path) -> None:
-    """It needs what it imports, and brings neither tests nor emulators to its users."""
+    """It requires what it imports, and does not install tests or emulators."""
     found = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))
     needs = {text.split(">")[0].split("[")[0].replace("-", "_") for text in found["project"]["dependencies"]}
     modules = modules_below(folder, PACKAGES[folder.name])

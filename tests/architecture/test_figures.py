@@ -1,4 +1,4 @@
-"""The figures of ``tools.figures`` count what they say."""
+"""The figures of ``tools.figures`` count what they claim to."""
 
 from __future__ import annotations
 
@@ -67,7 +67,8 @@ def test_a_repository_is_measured_by_package_path_and_test_names(tmp_path: Path)
         "plugins/exchange_x/te_exchange_x/plugin.py": SOURCE,
         "plugins/exchange_x/tests/test_x.py": f"def test_{'a' * 60}() -> None: ...\n",
         "tests/emulators/tests/test_y.py": "def test_y() -> None: ...\n\ndef helper() -> None: ...\n",
-        "docs/architecture.md": "```\nte_core/a.py: A.b\nte_core/a.py: A.c\nte_core/d.py: e\n```\n",
+        "docs/architecture.md": "```\nte_core/a.py: A.b\nte_core/a.py: A.c\nte_core/d.py: e\n```\n\n"
+        "```\nte_core/f.py: g\n```\n",
     }.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text)

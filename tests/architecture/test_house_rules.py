@@ -1,4 +1,4 @@
-"""The core stays small, and takes time, randomness and ids from outside."""
+"""The core stays small, and gets time, randomness and ids from outside."""
 
 from __future__ import annotations
 
@@ -20,28 +20,32 @@ ROOM_LINES = {
     "plugins": 640,
     "settings": 1_840,
     "journal": 2_800,
-    "accounts": 4_550,
+    "accounts": 4_570,
     "signals": 660,
     "runtime": 3_250,
-    "reporting": 3_400,
-    "web": 1_500,
-    "page": 2_650,
-    "app": 1_540,
+    "reporting": 3_600,
+    "web": 1_350,
+    "page": 2_700,
+    "app": 1_490,
     "setup": 450,
     "moving": 1_600,
-    "plugin_kit": 930,
+    "plugin_kit": 950,
     "cli": 5_400,
     "wizards": 2_060,
     "assistant": 370,
-    "testing": 2_060,
+    "testing": 3_150,
 }
-"""Lines of code that each room may have: docs/adr/0022 says what is counted and why (0100, 0101: two more kinds)."""
+"""Maximum lines of code per room: docs/adr/0022 explains what is counted and why.
+
+0100 and 0101 added two kinds of plugins, 0112 two conformance suites.
+"""
 EXCHANGE_LINES = 570
-"""BloFin has two kinds of account with different routes, and stops that become other orders; others stay far below."""
+"""BloFin has two kinds of account with different routes, and stops that become other orders; the others are far
+below."""
 ON_CCXT = "te_exchange_ccxt"
 NO_ADAPTERS = {ON_CCXT, "te_exchange_paper"}
-"""Paper is an exchange of its own, which only looks at prices through ccxt."""
-FILE_LINES = 540
+"""Paper is an exchange of its own, which only reads prices through ccxt."""
+FILE_LINES = 500
 FUNCTION_LINES = 50
 
 NOWHERE: set[str] = set()
@@ -56,7 +60,7 @@ IDS = {
 }
 BANNED = {
     "asyncio.wait_for": (NOWHERE, "it can swallow a cancellation on 3.11; use asyncio.timeout"),
-    "time.sleep": (PLAIN_PROGRAM, "it stops the event loop"),
+    "time.sleep": (PLAIN_PROGRAM | {"te_core.testing.blocking_calls"}, "it stops the event loop"),
     "time.time": (CLOCK, "take the time from a Clock"),
     "time.time_ns": (CLOCK, "take the time from a Clock"),
     "time.monotonic": (CLOCK, "take the time from a Clock"),
@@ -78,7 +82,7 @@ CATCHES_EVERYTHING = {"te_core.plugins", "te_core.runtime.guard"}
 
 
 def names_used(module: Module) -> Iterator[tuple[str, int]]:
-    """Yield (dotted name, line) of what is used from other modules, by its name there."""
+    """Yield (dotted name, line) of everything used from other modules, by its name there."""
     known: dict[str, str] = {}
     for node in ast.walk(module.tree):
         if isinstance(node, ast.Import):
@@ -101,7 +105,7 @@ def is_within(name: str, packages: set[str]) -> bool:
 
 
 def code_lines(module: Module) -> int:
-    """Count lines that hold code: no blank ones, no comments, no docstrings."""
+    """Count lines of code, without blank lines, comments and docstrings."""
     passive = {
         tokenize.COMMENT,
         tokenize.NL,
@@ -144,7 +148,7 @@ def test_an_exchange_on_ccxt_states_only_its_differences(plugins: dict[str, list
 
 
 def test_nothing_of_one_system_is_needed_to_import_the_core(core: list[Module]) -> None:
-    """``fcntl`` and the like are imported where they are used: there another system does without."""
+    """``fcntl`` and the like are imported where they are used, so that other systems can do without."""
     found = [
         f"{module.where}:{node.lineno}"
         for module in core
@@ -178,10 +182,9 @@ def test_the_core_never_uses(banned: str, core: list[Module]) -> None:
     assert not found
 
 
-def test_files_and_functions_stay_short(core: list[Module], plugins: dict[str, list[Module]]) -> None:
-    modules = core + [module for modules in plugins.values() for module in modules]
-    long = [m.where for m in modules if len(m.text.splitlines()) > FILE_LINES]
-    for module in modules:
+def test_files_and_functions_stay_short(everything: list[Module]) -> None:
+    long = [m.where for m in everything if len(m.text.splitlines()) > FILE_LINES]
+    for module in everything:
         for node in ast.walk(module.tree):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 lines = (node.end_lineno or node.lineno) - node.lineno + 1

@@ -1,4 +1,4 @@
-"""Every HTTP client of the project is known, so that a new one is tried against redirects, too."""
+"""Every HTTP client of the project is listed, so that a new one is tested against redirects, too."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ LIBRARIES = {
     "te_core.http_session.http_session",
     "te_core.api.http_session",
 }
-"""What asks a server, or makes what does."""
+"""Names that send requests, or create clients."""
 MAKES_SESSIONS = {"te_core.http_session"}
 LISTENS = {"te_core.web", "te_core.page"}
 """They use aiohttp as a server."""
 
 
 def of_types_only(tree: ast.Module) -> set[int]:
-    """Return the lines of what is only imported for type checkers."""
+    """Return the lines of imports for type checkers only."""
     blocks = [
         node
         for node in ast.walk(tree)
@@ -48,7 +48,7 @@ def of_types_only(tree: ast.Module) -> set[int]:
 
 
 def libraries_of(module: Module) -> Iterator[str]:
-    """Return what a module imports of ``LIBRARIES`` while it runs."""
+    """Return which of ``LIBRARIES`` a module imports at run time."""
     skipped = of_types_only(module.tree)
     for node in ast.walk(module.tree):
         if getattr(node, "lineno", 0) in skipped:

@@ -1,4 +1,4 @@
-"""The rules of movement between rooms, by the table in docs/architecture.md."""
+"""The rules for imports between rooms, by the table in docs/architecture.md."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def graph(core: list[Module]) -> dict[str, set[str]]:
 
 
 def upward(graph: dict[str, set[str]], ranks: dict[str, int]) -> list[str]:
-    """List the imports that point from a room to one of a higher rank, or to another room of the same row."""
+    """Return the imports from a room to one of a higher rank, or to another room of the same row."""
     return [
         f"{module} imports {target}"
         for module, targets in graph.items()
@@ -129,7 +129,7 @@ def written(node: ast.AST) -> list[ast.expr]:
 
 
 def foreign_writes(tree: ast.Module) -> list[str]:
-    """List what a module changes of a symbol's keeper: its attributes, or a collection in it."""
+    """Return what a module changes in a symbol's keeper: its attributes, or a collection in it."""
     return [
         ast.unparse(target)
         for node in ast.walk(tree)
@@ -158,7 +158,7 @@ def test_nothing_but_the_kit_and_plugins_imports_the_kit(graph: dict[str, set[st
 
 
 def cycle(graph: dict[str, set[str]]) -> str:
-    """Return an import cycle as text; empty without one."""
+    """Return an import cycle as text; empty if there is none."""
     try:
         TopologicalSorter(graph).prepare()
     except CycleError as error:
@@ -167,7 +167,7 @@ def cycle(graph: dict[str, set[str]]) -> str:
 
 
 def imports_within(modules: list[Module]) -> dict[str, set[str]]:
-    """Return what the modules of one package import from each other, wherever the import is in a file."""
+    """Return what the modules of one package import from each other, anywhere in their files."""
     names = {module.name for module in modules}
     return {
         module.name: {
@@ -226,7 +226,7 @@ def test_plugins_import_only_the_api_of_the_core(plugins: dict[str, list[Module]
     assert not found
 
 
-def test_no_plugin_imports_another_except_exchanges_built_on_ccxt(plugins: dict[str, list[Module]]) -> None:
+def test_only_exchanges_built_on_ccxt_import_another_plugin(plugins: dict[str, list[Module]]) -> None:
     found = []
     for package, modules in plugins.items():
         shared = {"te_exchange_ccxt"} if package.startswith("te_exchange_") else set()

@@ -1,4 +1,4 @@
-"""Names that a trader or a Python engineer would guess wrong are not used again."""
+"""Names that a trader or a Python engineer would misunderstand are not used."""
 
 from __future__ import annotations
 
@@ -9,19 +9,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
-PACKAGES = (
-    "te_core",
-    "plugins",
-    "emulators",
-    "examples",
-    "bench",
-    "fuzz",
-    "harness",
-    "tools",
-    "release",
-    "tests",
-)
+from tests.architecture.conftest import FOLDERS, ROOT
 
 USE_INSTEAD = {
     r"Settlement|settlement|_?settle_?|settle_after|_?settling|SETTLE_INTENT": (
@@ -45,7 +33,8 @@ USE_INSTEAD = {
     ),
     r"looks|look_at_\w+|_?LOOK|LOOK_AGAIN\w*": "diagnostics, check_key, POLL, FIRST_RETRY",
 }
-"""Whole names, as regular expressions, and what to write: classes, functions, arguments, variables, fields, modules."""
+"""Whole names, as regular expressions, and what to write instead: classes, functions, arguments, variables, fields,
+modules."""
 
 VERBS = re.compile(r"_?(take|tell|look|keep|note|say|give)")
 """Functions of the core say what they do: apply_decision, log_once, check_due, persist, print_lines."""
@@ -63,7 +52,7 @@ MEANT = {
     ("plugins/exchange_paper/te_exchange_paper/instruments.py", "settle"): "the coin that contracts pay in",
     ("plugins/exchange_paper/te_exchange_paper/options.py", "settle"): "the coin that contracts pay in",
 }
-"""Names that mean here what everybody takes them for."""
+"""Names that have their usual meaning here."""
 
 
 def defined(tree: ast.AST) -> Iterator[tuple[str, int, bool]]:
@@ -83,7 +72,7 @@ def defined(tree: ast.AST) -> Iterator[tuple[str, int, bool]]:
 
 
 def misleading(path: str, source: str) -> Iterator[str]:
-    """Return what is named wrong in a file, with the line and what to write."""
+    """Return the badly named things of a file, with the line and what to write instead."""
     found = [(Path(path).stem, 1, False), *defined(ast.parse(source))]
     for name, line, is_function in found:
         if (path, name) in MEANT:
@@ -96,7 +85,7 @@ def misleading(path: str, source: str) -> Iterator[str]:
 
 
 def test_no_name_is_a_false_friend() -> None:
-    files = sorted(file for package in PACKAGES for file in (ROOT / package).rglob("*.py"))
+    files = sorted(file for folder in FOLDERS for file in (ROOT / folder).rglob("*.py"))
     found = [
         problem
         for file in files
@@ -120,6 +109,6 @@ def test_a_misleading_name_is_found(source: str, name: str) -> None:
     assert any(f" {name}: " in problem for problem in misleading("te_core/rules/example.py", source))
 
 
-def test_a_name_that_means_what_it_says_is_not() -> None:
+def test_a_name_with_its_usual_meaning_is_not() -> None:
     source = "class OrderOutcome: ...\ndef resolve(timeout: float, settle_coin: str) -> None: ...\n"
     assert not list(misleading("te_core/rules/example.py", source))

@@ -1,4 +1,4 @@
-"""``te configure`` shows what every setting of a plugin means: none may come without a word."""
+"""``te configure`` describes every setting of a plugin: none may lack a description."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NAMES = sorted(Registry().reports)
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_option_of_a_plugin_says_what_it_means(name: str) -> None:
+def test_every_option_of_a_plugin_is_described(name: str) -> None:
     registry = Registry()
     asyncio.run(registry.ensure([name]))
     specs = [

@@ -22,9 +22,9 @@ from release.readme import LINK, for_an_index
 from te_core import __version__
 
 META = "trade-engine"
-"""The distribution that holds no code and installs the others."""
+"""The distribution without code that installs the others."""
 KIT = "te-emulators"
-"""What authors of plugins test with; no engine needs it."""
+"""What plugin authors test with; the engine does not need it."""
 
 
 @pytest.fixture(scope="session")
@@ -76,12 +76,12 @@ def metadata(wheel: zipfile.ZipFile) -> Message:
 
 
 def requirements(wheel: zipfile.ZipFile) -> dict[str, Requirement]:
-    """Return a wheel's requirements by name; those repeated for an extra come last."""
+    """Return a wheel's requirements by name; those repeated for an extra are last."""
     stated = metadata(wheel).get_all("Requires-Dist", [])
     return {requirement.name: requirement for requirement in map(Requirement, reversed(stated))}
 
 
-def test_each_plugin_wheel_asks_for_the_core_that_it_was_made_for(wheels: dict[str, zipfile.ZipFile]) -> None:
+def test_each_plugin_wheel_requires_the_core_it_was_made_for(wheels: dict[str, zipfile.ZipFile]) -> None:
     for name, wheel in wheels.items():
         if name == "te-core":
             continue
@@ -91,7 +91,7 @@ def test_each_plugin_wheel_asks_for_the_core_that_it_was_made_for(wheels: dict[s
         assert Version("99.0") not in asked, f"{name} claims to work with every future core: {asked}"
 
 
-def test_each_plugin_wheel_registers_its_name_and_ships_its_package(
+def test_each_plugin_wheel_ships_and_registers_its_package(
     wheels: dict[str, zipfile.ZipFile], projects: dict[str, Path]
 ) -> None:
     seen: dict[str, str] = {}
@@ -168,9 +168,7 @@ def test_every_plugin_is_type_checked_under_its_own_name(projects: dict[str, Pat
     assert folders >= {str(folder) for name, folder in projects.items() if name != META}
 
 
-def test_each_distribution_says_who_made_it_and_who_may_use_it(
-    wheels: dict[str, zipfile.ZipFile], root: Path
-) -> None:
+def test_each_distribution_states_authors_and_licence(wheels: dict[str, zipfile.ZipFile], root: Path) -> None:
     license_text = (root / "LICENSE").read_text(encoding="utf-8")
     assert license_text.startswith("MIT License")
     for name, wheel in wheels.items():
@@ -205,7 +203,7 @@ def test_the_one_package_brings_the_others_and_the_command(
         "otel",
     ]
     assert not [path for path in wheels[META].namelist() if path.endswith(".py")]
-    # Installers of applications (pipx, uv tool) expose the commands of the package that they were asked for only.
+    # Installers of applications (pipx, uv tool) only expose the commands of the requested package.
     assert project(projects[META])["scripts"] == project(projects["te-core"])["scripts"]
 
 

@@ -54,7 +54,7 @@ def test_an_example_passes_its_own_tests(example: str, workshop: Path) -> None:
 
 def test_the_examples_are_typed_strictly(workshop: Path, root: Path) -> None:
     examples = [str(workshop / example) for example in EXAMPLES]
-    # The repo's own cache: what `make check` has found out about the core need not be found out again.
+    # The repo's own cache: what `make check` has computed about the core need not be computed again.
     run(sys.executable, "-m", "mypy", "--strict", *examples, cwd=root, MYPYPATH=os.pathsep.join(examples))
 
 

@@ -1,10 +1,6 @@
-"""Docstrings, comments, messages, documents and names of tests are written in plain technical English.
+"""Docstrings, comments, messages, pages, documents and names of tests are written in plain technical English.
 
-Folders that were written earlier have an allowance in ``prose_allowances.toml``, which may only fall::
-
-    python -m tests.architecture.test_prose             # what is found in each folder
-    python -m tests.architecture.test_prose te_core/web # the findings in a folder, line by line
-    python -m tests.architecture.test_prose --lower     # write the lower numbers to the file
+``python -m tests.architecture.test_prose`` prints what is found, line by line.
 """
 
 from __future__ import annotations
@@ -12,30 +8,15 @@ from __future__ import annotations
 import ast
 import io
 import re
-import sys
 import tokenize
-import tomllib
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
-ALLOWANCES = Path(__file__).with_name("prose_allowances.toml")
-PACKAGES = (
-    "te_core",
-    "plugins",
-    "emulators",
-    "examples",
-    "bench",
-    "fuzz",
-    "harness",
-    "tools",
-    "release",
-    "tests",
-)
+from tests.architecture.conftest import FOLDERS, ROOT
+
 DOCUMENTS = (
     "*.md",
     "docs/**/*.md",
@@ -44,6 +25,7 @@ DOCUMENTS = (
     "examples/**/*.md",
     "tests/**/*.md",
 )
+TEMPLATES = "te_core/page/templates/*.html"
 
 OPENING_VERBS = {
     "Give": "Return, Yield, Build, Assign",
@@ -55,27 +37,31 @@ OPENING_VERBS = {
 """First word of a docstring, and what to open with."""
 
 WORDING = {
-    r"(?<!there )\bis no (?!longer|more|less|better|worse|different|use\b|good\b)": "is not a …",
+    r"(?<!there )\b(is|are|was|were|be) no (?!longer|more|less|better|worse|different|use\b|good\b)": "is not a …",
     r"\banew\b": "again",
     r"\bshall\b": "must, should, or the present tense",
     r"\bbeside\b": "next to, with",
     r"\bwell again\b": "recovered",
     r"\bcomes? to nothing\b": "has no effect",
     r"\bleft behind\b": "abandoned",
-    r"\bin force\b": "active, in effect",
+    r"(?<!time )\bin force\b": "active, in effect",
     r"\bof its own accord\b|\bby themselves\b": "automatically",
     r"\basks? for patience\b": "sends Retry-After, is rate limiting",
     r"\blook(s|ed|ing)? over\b|\blook(s|ed|ing)? the \w+ over\b": "check",
     r"\b(ha[sd]|have) (a|its|their) say\b|\bgiv\w+ (it|them) a say\b": "counts, takes part in the blend",
     r"\b(told|tells?|telling) of\b": "reported, notified about",
     r"\b(engine|exchange|plugin|program|journal|Bybit|BloFin|KuCoin|MEXC|ccxt) (tells|told)\b": "reports, returns",
-    r"\b(nowise|thereof|therein|whence|whither|lest|ere|naught|aught|betwixt|amongst|whilst)\b": "(archaic)",
+    r"\b(is|are|was|were|be|been|being) told\b(?! (apart|to)\b)": "is reported, logged, notified",
+    r"(?<!mis)taken for\b": "mistaken for, counts as",
+    r"\bin vain\b": "without success",
+    r"\b(nowise|thereof|therein|whence|whither|lest|ere|naught|seldom|unasked|amongst|whilst)\b": "(archaic)",
 }
 """Regular expressions over sentences, and what to write."""
 
 CODE = re.compile(r"(`+)(?:(?!\1).)+\1")
 PARAGRAPH = re.compile(r"^.*\S.*\n?(?:^(?! *(?:[*|#-]|\d+\.) )(?=.*\S).*\n?)*", flags=re.M)
 """A paragraph, a list item or a row of a table."""
+MARKUP = re.compile(r"\{[{%#].*?[}%#]\}|<[^>]*>")
 
 EXAMPLE = '''"""Give the sum."""
 # It shall be read anew.
@@ -85,11 +71,15 @@ def check(order):
     """Check what is no longer open: there is no other way."""
     log.warning("the stream is well again")
     raise Refused(f"{order}: what is beside it")
-    return "shall: a value, not prose"  # nor is code: ``shall``
+    return "this shall be shown", "shall"  # a single word is a value, and ``shall`` is code
+def test_one_is_told_of_it(): ...
 '''
+TEMPLATE = """<p class="anew">{% if beside %}It is shown
+beside it.{% endif %}</p>
+"""
 
 
-LONGEST_TEST_NAME = 65
+LONGEST_TEST_NAME = 60
 """Characters of a test's name: a short statement."""
 
 
@@ -113,28 +103,24 @@ class Finding(NamedTuple):
 
 
 def python_texts(path: str, source: str) -> Iterator[Text]:
-    """Yield the docstrings, comments, log messages and error messages of a module."""
-    for node in ast.walk(ast.parse(source)):
+    """Yield the docstrings, comments and other texts of a module, and what the names of its tests state."""
+    inner: set[ast.AST] = set()
+    for node in ast.walk(ast.parse(source)):  # parents come before their parts
         match node:
             case ast.Expr(value=ast.Constant(value=str(words))):
+                inner.add(node.value)
                 yield Text(path, node.lineno, words, True)
-            case ast.Raise(exc=ast.Call() as call):
-                yield from _messages(path, call)
-            case ast.Call(func=ast.Attribute(attr="debug" | "info" | "warning" | "error" | "exception")):
-                yield from _messages(path, node)
+            case ast.JoinedStr(values=parts):
+                inner.update(parts)
+                words = "".join(str(part.value) if isinstance(part, ast.Constant) else "…" for part in parts)
+                yield Text(path, node.lineno, words)
+            case ast.Constant(value=str(words)) if " " in words and node not in inner:
+                yield Text(path, node.lineno, words)
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) if name.startswith("test_"):
+                yield Text(path, node.lineno, name.removeprefix("test_").replace("_", " "))
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
         if token.type == tokenize.COMMENT:
             yield Text(path, token.start[0], token.string.lstrip("#: "))
-
-
-def _messages(path: str, call: ast.Call) -> Iterator[Text]:
-    for argument in call.args:
-        match argument:
-            case ast.Constant(value=str(words)):
-                yield Text(path, argument.lineno, words)
-            case ast.JoinedStr(values=parts):
-                words = "".join(str(p.value) if isinstance(p, ast.Constant) else "…" for p in parts)
-                yield Text(path, argument.lineno, words)
 
 
 def markdown_texts(path: str, source: str) -> Iterator[Text]:
@@ -146,14 +132,23 @@ def markdown_texts(path: str, source: str) -> Iterator[Text]:
         yield Text(path, source.count("\n", 0, paragraph.start()) + 1, paragraph[0])
 
 
+def template_texts(path: str, source: str) -> Iterator[Text]:
+    """Yield the lines of a page without their markup."""
+    for number, line in enumerate(source.splitlines(), 1):
+        yield Text(path, number, MARKUP.sub(" ", line))
+
+
 def findings(text: Text) -> Iterator[Finding]:
-    """Yield what a text words in a way that the tables above replace."""
+    """Yield the wordings of a text that the tables above replace."""
     words = re.sub(r"\s+", " ", CODE.sub("…", text.words)).strip()
-    if text.is_docstring and (verb := re.match(rf"({'|'.join(OPENING_VERBS)})s?\b", words)):
+    if text.is_docstring and (verb := re.match(rf"({'|'.join(OPENING_VERBS)})s?\b(?!-)", words)):
         yield Finding(text.path, text.line, verb[0], OPENING_VERBS[verb[1]])
     for pattern, instead in WORDING.items():
         for match in re.finditer(pattern, words, flags=re.I):
             yield Finding(text.path, text.line, words[match.start() : match.end() + 20].strip(), instead)
+
+
+TEXTS = {".py": python_texts, ".md": markdown_texts, ".html": template_texts}
 
 
 def long_names(path: str, source: str) -> Iterator[Finding]:
@@ -166,58 +161,26 @@ def long_names(path: str, source: str) -> Iterator[Finding]:
                 yield Finding(path, node.lineno, name, f"at most {LONGEST_TEST_NAME} characters")
 
 
-def folder_of(path: str) -> str:
-    """Return the room, package or folder that a file is counted with."""
-    return "/".join(Path(path).parent.parts[:2]) or "."
-
-
 def found_in_repo() -> list[Finding]:
-    """Read every source file and document of the repository."""
-    files = {file for package in PACKAGES for file in (ROOT / package).rglob("*.py")}
-    files |= {file for pattern in DOCUMENTS for file in ROOT.glob(pattern)}
+    """Read every source file, template and document of the repository, except this one."""
+    files = {file for folder in FOLDERS for file in (ROOT / folder).rglob("*.py")}
+    files |= {file for pattern in (*DOCUMENTS, TEMPLATES) for file in ROOT.glob(pattern)}
     found = []
-    for file in sorted(files):
+    for file in sorted(files - {Path(__file__)}):
         path = file.relative_to(ROOT).as_posix()
         source = file.read_text("utf-8")
-        texts = python_texts if file.suffix == ".py" else markdown_texts
-        found += [finding for text in texts(path, source) for finding in findings(text)]
+        found += [finding for text in TEXTS[file.suffix](path, source) for finding in findings(text)]
         if file.suffix == ".py":
             found += long_names(path, source)
     return found
 
 
-def allowances() -> dict[str, int]:
-    return tomllib.loads(ALLOWANCES.read_text("utf-8"))
+def test_every_text_is_plainly_worded() -> None:
+    found = found_in_repo()
+    assert not found, "\n".join(map(str, found))
 
 
-def write_allowances(table: dict[str, int]) -> None:
-    lines = [
-        "# Findings of tests/architecture/test_prose.py that each folder may still have. Lower them only.\n"
-    ]
-    lines += [f'"{folder}" = {number}\n' for folder, number in sorted(table.items()) if number]
-    ALLOWANCES.write_text("".join(lines), "utf-8")
-
-
-@pytest.fixture(scope="module")
-def found() -> list[Finding]:
-    return found_in_repo()
-
-
-def test_no_folder_has_more_than_its_allowance(found: list[Finding]) -> None:
-    allowed = allowances()
-    counts = Counter(folder_of(finding.path) for finding in found)
-    above = {folder for folder, number in counts.items() if number > allowed.get(folder, 0)}
-    listed = "\n".join(str(finding) for finding in found if folder_of(finding.path) in above)
-    assert not above, f"more findings than prose_allowances.toml allows in {sorted(above)}:\n{listed}"
-
-
-def test_an_allowance_falls_with_what_is_left(found: list[Finding]) -> None:
-    counts = Counter(folder_of(finding.path) for finding in found)
-    below = {folder: counts[folder] for folder, number in allowances().items() if counts[folder] < number}
-    assert not below, f"better than allowed; run python -m tests.architecture.test_prose --lower: {below}"
-
-
-def test_wording_is_found_in_docstrings_comments_and_messages() -> None:
+def test_wording_is_found_in_docstrings_comments_messages_and_names() -> None:
     found = [finding for text in python_texts("example.py", EXAMPLE) for finding in findings(text)]
     assert sorted((finding.line, finding.found.split()[0].rstrip(".")) for finding in found) == [
         (1, "Give"),
@@ -227,6 +190,9 @@ def test_wording_is_found_in_docstrings_comments_and_messages() -> None:
         (4, "is"),
         (7, "well"),
         (8, "beside"),
+        (9, "shall"),
+        (10, "is"),
+        (10, "told"),
     ]
 
 
@@ -243,24 +209,16 @@ def test_wording_is_found_in_documents_but_not_in_their_code(document: str, line
     assert [finding.line for finding in found] == lines
 
 
+def test_wording_is_found_in_pages_but_not_in_their_markup() -> None:
+    found = [finding for text in template_texts("example.html", TEMPLATE) for finding in findings(text)]
+    assert [finding.line for finding in found] == [2]
+
+
 @pytest.mark.parametrize(("length", "number"), [(LONGEST_TEST_NAME, 0), (LONGEST_TEST_NAME + 1, 1)])
 def test_a_long_test_name_is_found(length: int, number: int) -> None:
     name = "test_".ljust(length, "x")
     assert len(list(long_names("example.py", f"async def {name}(): ..."))) == number
 
 
-def main(*arguments: str) -> None:
-    found = found_in_repo()
-    counts = Counter(folder_of(finding.path) for finding in found)
-    allowed = allowances()
-    if "--lower" in arguments:
-        write_allowances({folder: min(number, counts[folder]) for folder, number in allowed.items()})
-    elif arguments:
-        print(*(finding for finding in found if folder_of(finding.path) in arguments), sep="\n")
-    else:
-        for folder in sorted(counts.keys() | allowed.keys()):
-            print(f"{folder:32} {counts[folder]:5} found, {allowed.get(folder, 0):5} allowed")
-
-
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    print(*found_in_repo(), sep="\n")

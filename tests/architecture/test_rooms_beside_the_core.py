@@ -1,4 +1,4 @@
-"""What stands next to the core keeps apart: the emulators are for anybody, benches and fuzz do without the tests."""
+"""Packages next to the core stay independent: the emulators are for anybody, benches and fuzz do not import tests."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.architecture.conftest import Module, modules_below
 
 EMULATORS = "te_emulators"
 OF_THE_CORE = {"te_core.api", "te_core.testing"}
-"""What the emulators may import of the core: what authors of plugins may import, too."""
+"""What the emulators may import from the core: the same as plugin authors."""
 APART = ("bench", "fuzz", "harness", "tools")
 MAY_IMPORT = {
     "bench": {"bench", "harness"},
@@ -21,7 +21,7 @@ MAY_IMPORT = {
     "harness": {"harness"},
     "tools": {"tools"},
 }
-"""Which of these folders one may import."""
+"""Which of these folders each may import."""
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,7 @@ def is_below(name: str, packages: set[str]) -> bool:
 
 
 def foreign_imports(modules: list[Module]) -> list[str]:
-    """List the imports of the repository's own code that the emulators must do without."""
+    """Return the imports of the repository's own code that the emulators must not have."""
     return [
         f"{module.where} imports {base}"
         for module in modules
@@ -78,7 +78,7 @@ def imports_across(folder: str, modules: list[Module]) -> list[str]:
 
 
 @pytest.mark.parametrize("folder", APART)
-def test_benches_fuzz_and_tools_import_no_tests_and_not_each_other(folder: str, root: Path) -> None:
+def test_benches_fuzz_and_tools_import_no_tests_nor_each_other(folder: str, root: Path) -> None:
     modules = modules_below(root, folder)
     assert modules
     assert imports_across(folder, modules) == []

@@ -37,14 +37,14 @@ def test_nothing_listens_outside_the_machine(settings: Settings) -> None:
     assert settings.listen.public.host == settings.listen.private.host == "127.0.0.1"
 
 
-def test_no_secret_stands_in_it(text: str) -> None:
+def test_it_contains_no_secret(text: str) -> None:
     assert not {"token", "secret", "password", "api_key"} & {
         key.strip() for key in _keys(tomllib.loads(text))
     }
 
 
 def test_what_is_commented_out_is_valid_too(text: str) -> None:
-    """Every line ``# key = value`` and ``# [section]`` can be used as it stands."""
+    """Every line ``# key = value`` and ``# [section]`` is valid once uncommented."""
     lines = [line.removeprefix("# ") if _is_offer(line) else line for line in text.splitlines()]
     offered = Settings.model_validate(tomllib.loads("\n".join(lines)))
     assert offered.accounts["bybit-main"].limits.order_notional == 5000

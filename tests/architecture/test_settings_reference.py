@@ -53,7 +53,7 @@ def kind(annotation: Any) -> str:
 
 
 def shown(value: object) -> str:
-    """Write a default as it would stand in the file."""
+    """Return a default as it would be written in the file."""
     match value:
         case None:
             return "none"

@@ -1,4 +1,4 @@
-"""What upstream states next to positions, in memory: for sources that are given their payloads directly."""
+"""Upstream's data other than positions, in memory: for sources that get their payloads directly."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from te_signals_bittensor.limits import Limits, PairTable
 
 
 class StatedFacts:
-    """Whatever a test puts there; by default nothing, and nothing to wait for. ``idle``: what was asked with."""
+    """Whatever a test sets; by default nothing, without waiting. ``idle``: the arguments of the calls."""
 
     def __init__(self) -> None:
         self.limits = Limits(PairTable({}, {}), {})

@@ -39,7 +39,7 @@ def order(
 def closed(
     uuid: str, factor: float, *, open_ms: int, lasts: int = 3_600_000, size: float = 0.1, **more: Any
 ) -> dict[str, Any]:
-    """Return a position that was opened and closed at one price, so that it has no drawdown by parity's rule."""
+    """Return a position that was opened and closed at one price, and so has no drawdown by parity's rule."""
     orders = [
         order(f"{uuid}-1", size, 100.0, open_ms),
         order(f"{uuid}-2", -size, 100.0, open_ms + lasts, "FLAT"),
@@ -89,7 +89,7 @@ def miner(positions: list[Any], *, recent: float = 1.2, ever: float = 1.2) -> di
 
 
 def history(name: str, factors: list[float], net: float, *, gaps: list[int]) -> dict[str, Any]:
-    """Return a miner that closed one position after the other and holds one now. ``gaps``: ms before each next."""
+    """Return a miner that closed one position after the other and now holds one. ``gaps``: ms before each next one."""
     start = NOW_MS - 10 * DAY_MS
     positions = []
     for index, factor in enumerate(factors):

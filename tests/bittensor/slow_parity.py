@@ -1,4 +1,4 @@
-"""The predecessor's rules once more, from the raw JSON, in the plainest words: for comparison only."""
+"""A second implementation of the predecessor's rules, from the raw JSON, as plain as possible: for comparison only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A settings folder of one's own, `te` in this process, and a real engine in another."""
+"""A settings folder, `te` in this process, and a real engine in another."""
 
 from __future__ import annotations
 
@@ -16,6 +16,9 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from te_core.cli.main import app
+from te_emulators.threads import served
+from tests.cli.wizard_harness import Wizards
+from tests.exchanges.trading import keys
 
 TE = Path(sys.executable).with_name("te")
 
@@ -40,7 +43,7 @@ weights = { tradingview = 0.5 }
 
 @dataclass
 class Folder:
-    """Where one engine lives."""
+    """The folder of one engine."""
 
     path: Path
 
@@ -63,7 +66,7 @@ class Folder:
         return CliRunner().invoke(app, line, env=env, input=given)
 
     def json(self, *arguments: str) -> Any:
-        """Return what a command answers. `te status` answers whatever its exit code says of the engine."""
+        """Return a command's JSON output. `te status` prints it whatever its exit code says about the engine."""
         result = self.te(*arguments, "--json")
         assert result.exit_code == 0 or arguments[0] == "status", result.stderr
         return json.loads(result.stdout)
@@ -71,11 +74,12 @@ class Folder:
 
 @dataclass
 class Process:
-    """A running `te run`. ``said``: what it printed at the start."""
+    """A running `te run`."""
 
     folder: Folder
     process: subprocess.Popen[str]
     said: str
+    """What it printed at the start."""
 
     def stop(self, number: int = signal.SIGTERM) -> int:
         self.process.send_signal(number)
@@ -108,7 +112,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Folder:
 
 
 def start(folder: Folder) -> Process:
-    """Start a real engine and wait until it has said what runs."""
+    """Start a real engine and wait until it has printed what is running."""
     env = {name: value for name, value in os.environ.items() if not name.startswith("TE_")}
     with (folder.path / "log").open("w") as log:
         process = subprocess.Popen(
@@ -125,7 +129,7 @@ def start(folder: Folder) -> Process:
 
 @pytest.fixture
 def started() -> Iterator[Callable[[Folder], Process]]:
-    """Start engines that are ended with the test, however it ends."""
+    """Start engines that are killed at the end of the test, however it ends."""
     processes: list[Process] = []
 
     def begin(folder: Folder) -> Process:
@@ -151,3 +155,22 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
     assert process.process.stdout is not None
     process.process.stdout.close()
     assert "Traceback" not in process.log
+
+
+@pytest.fixture
+def wizards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Wizards:
+    monkeypatch.setenv("TE_HOME", str(tmp_path))
+    return Wizards(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def bybit() -> Iterator[dict[str, str]]:
+    """Run an emulated Bybit in a thread of its own; return its address and the key that it accepts."""
+    with served("bybit") as found:
+        yield {key: str(text) for key, text in keys(found.servers["bybit"]).items()}
+
+
+@pytest.fixture
+def keyed(wizards: Wizards, bybit: dict[str, str]) -> Wizards:
+    wizards.add_account(bybit)
+    return wizards

@@ -1,4 +1,4 @@
-"""The whole engine in this process: started, fed over HTTP, re-set while it runs, stopped."""
+"""The whole engine in this process: started, fed over HTTP, reconfigured while it runs, stopped."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ async def _until(condition: Callable[[], Any]) -> None:
 
 
 def _target(application: Application, symbol: str = "BTCUSDT", account: str = "paper") -> dict[str, Any]:
-    state = application.state()["accounts"].get(account, {"targets": {}})
+    state = application.queries.state()["accounts"].get(account, {"targets": {}})
     found: dict[str, Any] = state["targets"].get(symbol, {})
     return found
 
@@ -71,9 +71,9 @@ async def test_an_alert_becomes_a_position(folder: Any) -> None:
     async with _running(folder) as application:
         assert await _send(application) == 200
         await _until(lambda: _target(application).get("confirmed"))
-        positions = application.state()["accounts"]["paper"]["positions"]
+        positions = application.queries.state()["accounts"]["paper"]["positions"]
         assert positions["BTCUSDT"]["size"] == "0.15"
-        assert application.readiness() == {"ready": True, "reasons": [], "halts": [], "observing": []}
+        assert application.queries.readiness() == {"ready": True, "reasons": [], "halts": [], "observing": []}
 
 
 async def test_edits_apply_at_run_time_and_refused_ones_change_nothing(folder: Any) -> None:
@@ -83,12 +83,12 @@ async def test_edits_apply_at_run_time_and_refused_ones_change_nothing(folder: A
         folder.edit(
             "leverage = 3\nweights = { tradingview = 0.5 }", "leverage = 3\nweights = { tradingview = 5 }"
         )
-        await _until(lambda: application.state()["settings"]["refused"])
-        assert "weights" in application.state()["settings"]["refused"][0]
+        await _until(lambda: application.queries.state()["settings"]["refused"])
+        assert "weights" in application.queries.state()["settings"]["refused"][0]
         assert _target(application)["depth"] == "0.25"
         folder.edit("weights = { tradingview = 5 }", "weights = { tradingview = 0.4 }")
         await _until(lambda: _target(application).get("depth") == "0.2")
-        assert application.state()["settings"]["refused"] == []
+        assert application.queries.state()["settings"]["refused"] == []
         folder.edit("[symbols.BTCUSDT]", '[accounts.second]\nplugin = "paper"\n[symbols.BTCUSDT]')
         await _until(lambda: _target(application, account="second").get("confirmed"))
         folder.edit(
@@ -108,8 +108,8 @@ async def test_a_second_engine_is_refused_and_leaves_the_first_alone(folder: Any
 async def test_strict_refuses_to_start_without_a_plugin(folder: Any) -> None:
     folder.edit('plugin = "paper"', 'plugin = "papper"')
     async with _running(folder) as application:
-        assert application.state()["accounts"]["paper"]["status"] == "unavailable"
-        assert not application.readiness()["ready"]
+        assert application.queries.state()["accounts"]["paper"]["status"] == "unavailable"
+        assert not application.queries.readiness()["ready"]
         assert await _send(application) == 200
     folder.settings.write_text("[engine]\nstrict = true\n" + folder.settings.read_text())
     with pytest.raises(ConfigError, match=r"accounts\.paper.*\n.*engine\.strict"):
@@ -128,7 +128,7 @@ async def test_after_a_stop_it_can_be_started_again(folder: Any) -> None:
         assert Announcement.read(folder.state) is None
 
 
-async def test_what_is_asked_before_the_engine_runs_is_told_to_wait(folder: Any) -> None:
+async def test_a_request_before_the_engine_runs_is_told_to_wait(folder: Any) -> None:
     application = _application(folder)
     folder.edit('plugin = "paper"', 'plugin = "slow"')
     reached = asyncio.Event()

@@ -1,4 +1,4 @@
-"""``te configure``: what is asked, what is refused, and what ends up in the files."""
+"""``te configure``: what it asks, what it refuses, and what it writes."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Harness:
         return tomllib.loads(self.settings.read_text())
 
     def answers(self, **given: str) -> str:
-        """Return what is typed when everything else is kept: one line for every key, in the order of asking."""
+        """Return the input that keeps everything else: one line for every key, in the order of the prompts."""
         from te_core.settings.schema import SourceSettings
         from te_core.wizards.draft import Draft
         from te_signals_bittensor.plugin import te_signal_sources
@@ -201,7 +201,7 @@ def test_values_are_written_as_what_they_are(harness: Harness) -> None:
     assert harness.te("check").exit_code == 0
 
 
-def test_a_plugin_gets_a_new_instance_under_a_name_that_is_asked_for(harness: Harness) -> None:
+def test_a_plugin_gets_a_new_instance_under_a_chosen_name(harness: Harness) -> None:
     harness.settings.write_text(SETTINGS.replace("[sources.sn8]", "[sources.other]").replace("sn8", "other"))
     result = harness.te(
         "configure", "bittensor", "--new", "sn9", "--set", "url=https://w.example.org/miner-positions"
@@ -230,7 +230,7 @@ def test_the_first_instance_of_a_plugin(harness: Harness) -> None:
     assert "-of-mine" not in result.output
 
 
-def test_an_account_that_still_lacks_keys_is_written_and_says_so(harness: Harness) -> None:
+def test_an_account_that_still_lacks_keys_is_written_with_a_note(harness: Harness) -> None:
     result = harness.te("configure", "blofin", "--new", "main", "--set", "api_key=a-of-mine")
     assert result.exit_code == 0, result.output
     assert "accounts.main" in result.stderr
@@ -411,15 +411,15 @@ def test_answers_that_do_not_fit_together_are_asked_for_again(harness: Harness) 
     assert harness.tree()["limits"] == {"leverage": 5}
 
 
-def test_a_list_takes_words_or_phrases(harness: Harness) -> None:
+def test_a_list_accepts_words_or_phrases(harness: Harness) -> None:
     hours = "Mon 13:00-15:00, Fri 21:00-23:00"
     done = harness.te("configure", "paper", "--set", f"no_increases={hours}")
     assert done.exit_code == 0, done.output
     assert harness.tree()["accounts"]["paper"]["no_increases"] == hours.split(", ")
 
 
-def test_every_key_of_the_core_says_what_it_means(harness: Harness) -> None:
-    """The texts stand under the fields of the schema."""
+def test_every_key_of_the_core_is_described(harness: Harness) -> None:
+    """The texts are the docstrings under the schema's fields."""
     from te_core.settings.schema import AccountSettings, NotifierSettings, Settings, SourceSettings
     from te_core.wizards.parameters import parameters
 
@@ -481,12 +481,12 @@ def test_a_change_of_a_text_changes_nothing_else(tree: dict[str, Any], path: lis
     import tomlkit
 
     before = value_at(tree, tuple(path))
-    if isinstance(before, dict):  # tables stay tables, and lose no tables, as no setting does
+    if isinstance(before, dict):  # tables stay tables, and lose no tables, which no setting does
         assume(isinstance(value, dict) and not any(isinstance(inner, dict) for inner in before.values()))
     text = "# top\n" + tomlkit.dumps(tree) + "\n# bottom\n"
     try:
         made = changed(text, tuple(path), value)
-    except (Failure, TypeError, AttributeError):  # a value stands where a table would have to
+    except (Failure, TypeError, AttributeError):  # a value is where a table should be
         return
     assert tomllib.loads(made) == with_value(tree, tuple(path), value)
     assert made.startswith("# top\n")

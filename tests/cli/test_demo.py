@@ -1,4 +1,4 @@
-"""`te demo`: everything at once, on this machine only, and nothing of it stays."""
+"""`te demo`: everything at once, on this machine only, without leaving anything."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ connected: list[Any] = []
 
 
 class WatchedSocket(socket.socket):
-    """Notes where it connects to."""
+    """Records the addresses that it connects to."""
 
     def connect(self, address: Any) -> None:
         connected.append(address)
@@ -29,7 +29,7 @@ class WatchedSocket(socket.socket):
 
 @pytest.fixture(scope="module")
 def shown(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Return what a demonstration without pauses prints, and check that its folder is gone."""
+    """Return the output of a demonstration without pauses, and check that its folder is gone."""
     scratch = tmp_path_factory.mktemp("temporary")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tempfile, "tempdir", str(scratch))
@@ -54,12 +54,12 @@ def test_the_first_position_is_explained(shown: str) -> None:
     assert "equity 2000 x depth 0.15 x leverage 3 / price 65000" in shown
 
 
-def test_repetitions_change_nothing_and_unmapped_symbols_are_refused(shown: str) -> None:
+def test_repetitions_change_nothing_and_unmapped_are_refused(shown: str) -> None:
     assert "answered 200, duplicate" in shown
     assert 'answered 422: "DOGEUSDT.P" is not mapped' in shown
 
 
-def test_at_the_end_nothing_is_held_and_the_next_command_is_named(shown: str) -> None:
+def test_the_demo_ends_flat_and_names_the_next_command(shown: str) -> None:
     rows = [line.split() for line in shown.splitlines() if line.endswith("nothing")]
     assert [row[0] for row in rows] == ["small", "large"]
     assert all(Decimal(row[1]) > 1500 for row in rows)
@@ -67,7 +67,7 @@ def test_at_the_end_nothing_is_held_and_the_next_command_is_named(shown: str) ->
 
 
 @pytest.mark.usefixtures("shown")
-def test_nobody_but_this_machine_is_connected_to() -> None:
+def test_it_connects_only_to_this_machine() -> None:
     there = {address[0] for address in connected if isinstance(address, tuple)}
     assert there == {"127.0.0.1"}
 
@@ -78,7 +78,9 @@ def test_the_tape_runs_forward_and_ends_in_time() -> None:
 
 
 def test_a_demonstration_needs_its_plugins(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    listen = "listen = {public = {port = 0}, private = {port = 0}}"  # whatever else runs on this machine
+    listen = (
+        "listen = {public = {port = 0}, private = {port = 0}}"  # regardless of other programs on this machine
+    )
     settings = f'{listen}\n[accounts.small]\nplugin = "pape"\n'
     monkeypatch.setattr("te_core.cli.performance.SETTINGS", settings)
     result = CliRunner().invoke(app, ["--settings", str(tmp_path / "x.toml"), "demo", "--seconds", "0"])

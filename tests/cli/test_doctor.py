@@ -39,7 +39,7 @@ def test_an_unknown_account_names_the_known_ones(folder: Any) -> None:
     assert "paper" in result.stderr
 
 
-def test_an_account_that_cannot_be_used_is_an_error_with_its_reason(folder: Any) -> None:
+def test_an_unusable_account_is_an_error_with_its_reason(folder: Any) -> None:
     folder.edit('plugin = "paper"', 'plugin = "papyrus"')
     result = folder.te("doctor")
     assert result.exit_code == 1

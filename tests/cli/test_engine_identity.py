@@ -1,4 +1,4 @@
-"""`te` shows its token to its own engine, and to nobody who has taken the engine's place."""
+"""`te` sends its token to its own engine only, not to a program that has taken its place."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Start = Callable[[Folder], Process]
 
 
 class Stranger:
-    """Listens where an engine did, and answers whatever it is told to."""
+    """Listens where an engine did, and answers as configured."""
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, dict[str, str]]] = []
@@ -68,7 +68,7 @@ def stranger(folder: Folder) -> Iterator[Stranger]:
 
 
 def make_certificate(file: Path) -> None:
-    """Write a certificate that is its own authority, and its key, into one file."""
+    """Write a self-signed certificate and its key into one file."""
     subject = ["-subj", "/CN=alerts.example", "-days", "2"]
     command = [
         "openssl",
@@ -89,8 +89,8 @@ def paths(folder: Folder) -> Paths:
     return Paths(folder.settings, folder.state)
 
 
-def test_without_the_journals_lock_nobody_is_asked(folder: Folder, stranger: Stranger) -> None:
-    """A crashed engine leaves its file behind, and its port to whoever comes first."""
+def test_without_the_journals_lock_no_request_is_sent(folder: Folder, stranger: Stranger) -> None:
+    """A crashed engine leaves its file, and its port to whoever comes first."""
     with pytest.raises(EngineDown):
         ask(paths(folder), "/api/v1/state")
     assert stranger.asked == []
@@ -167,7 +167,7 @@ def test_the_first_start_makes_a_token_that_te_uses(folder: Folder, started: Sta
 
 
 def _edit_breaks_nothing(folder: Folder) -> None:
-    """An engine runs on with its last good settings, and can still be asked."""
+    """An engine runs on with its last good settings, and can still be queried."""
     good = folder.settings.read_text()
     for broken in (good + "\n[nonsense", good + '\n[engine]\nresync = "x"\n'):
         folder.settings.write_text(broken)
@@ -186,5 +186,5 @@ def test_a_socket_instead_of_a_port(folder: Folder, started: Start) -> None:
     assert folder.json("status")["engine"]["pid"] == engine.process.pid
     assert folder.te("plan").exit_code == 0
     engine.stop(9)
-    again = started(folder)  # what a killed engine left behind is in nobody's way
+    again = started(folder)  # the files of a killed engine do not prevent a start
     assert folder.json("status")["engine"]["pid"] == again.process.pid

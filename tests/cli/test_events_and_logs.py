@@ -1,4 +1,4 @@
-"""What happened, read at the terminal: events as they come, and the engine's own log, rotated or not."""
+"""History at the terminal: events as they come, and the engine's own log, rotated or not."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ TEXT = """\
     Traceback
     ValueError: no
 2026-03-01T15:00:00.000Z DEBUG   nothing: about=nobody
-garbage that is no line of the log
+garbage that is not a line of the log
 """
 
 
@@ -104,7 +104,7 @@ def in_json(*lines: dict[str, Any]) -> str:
 
 @pytest.fixture
 def logged(folder: Any) -> Any:
-    """A log in four files: two were rotated away, one of them compressed, and the format was changed once."""
+    """A log in four files: two were rotated, one of them compressed, and the format was changed once."""
     folder.edit("[listen.public]", '[logs]\nfile = "log/engine.log"\n[listen.public]')
     scratch = folder.state / "log"
     scratch.mkdir(parents=True)
@@ -162,7 +162,7 @@ def test_a_file_that_ended_before_is_not_opened(logged: Any) -> None:
     assert messages(logged, "--since", "2026-03-01T11:00Z")[0] == "held back"
 
 
-def test_without_a_log_file_it_is_said_where_the_log_is(folder: Any) -> None:
+def test_without_a_log_file_the_message_says_where_the_log_is(folder: Any) -> None:
     refused = folder.te("logs")
     assert refused.exit_code == 1
     assert "journalctl" in refused.stderr

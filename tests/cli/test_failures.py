@@ -13,7 +13,7 @@ from te_core.app.paths import Paths
 from te_core.cli import main
 
 
-def test_every_problem_of_the_settings_is_told(folder: Any) -> None:
+def test_every_problem_of_the_settings_is_listed(folder: Any) -> None:
     folder.edit("tradingview = 0.5", "tradingview = 1.5")
     folder.edit("[accounts.paper]", "[acounts.paper]")
     for command in ("run", "check", "status"):
@@ -34,21 +34,21 @@ def test_check_passes_the_settings_that_come_with_a_first_start(folder: Any) -> 
     assert folder.json("check")["sources"] == ["tradingview"]
 
 
-def test_check_tells_a_plugin_that_is_missing_from_one_that_is_there(folder: Any) -> None:
+def test_check_tells_a_missing_plugin_from_an_installed_one(folder: Any) -> None:
     folder.edit('plugin = "paper"', 'plugin = "papper"')
     result = folder.te("check", "--json")
     assert result.exit_code == 1
     assert "did you mean 'paper'" in json.loads(result.stdout)["unavailable"]["accounts.paper"]
 
 
-def test_without_a_settings_file_the_way_to_name_one_is_told(folder: Any) -> None:
+def test_without_a_settings_file_the_way_to_name_one_is_shown(folder: Any) -> None:
     folder.settings.unlink()
     result = folder.te("run")
     assert result.exit_code == 2
     assert "--settings" in result.stderr
 
 
-def test_a_port_in_use_is_told_and_leaves_no_lock_behind(folder: Any) -> None:
+def test_a_port_in_use_is_reported_and_no_lock_remains(folder: Any) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -61,14 +61,14 @@ def test_a_port_in_use_is_told_and_leaves_no_lock_behind(folder: Any) -> None:
             assert "choose another port" in result.stderr
 
 
-def test_a_state_folder_that_cannot_be_made_is_told(folder: Any) -> None:
+def test_a_state_folder_that_cannot_be_made_is_reported(folder: Any) -> None:
     folder.state.write_text("a file in the way")
     result = folder.te("run")
     assert result.exit_code == 2
     assert "TE_HOME" in result.stderr
 
 
-def test_a_damaged_journal_is_told_and_kept(folder: Any) -> None:
+def test_a_damaged_journal_is_reported_and_preserved(folder: Any) -> None:
     folder.state.mkdir()
     journal = folder.state / "journal.sqlite3"
     journal.write_bytes(b"this is not a journal" * 100)
@@ -85,7 +85,7 @@ def test_wrong_usage_is_code_2(folder: Any) -> None:
     assert folder.te("signal", "send", "--symbol", "BTCUSDT").exit_code == 2
 
 
-def test_what_nobody_foresaw_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unforeseen_error_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     try:
         raise ValueError("surprise")
     except ValueError as error:

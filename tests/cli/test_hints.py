@@ -1,4 +1,4 @@
-"""Commands that messages suggest work when they are pasted as they are, on the settings that come with the engine."""
+"""Commands that messages suggest work when pasted, on the settings that come with the engine."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_what_check_suggests_does_away_with_the_warning(shipped: Any) -> None:
     assert "TAOUSDT" not in shipped("check").stderr
 
 
-def test_a_new_section_stands_in_its_own_place(shipped: Any) -> None:
+def test_a_new_section_is_written_in_its_own_place(shipped: Any) -> None:
     for line in (
         "configure bittensor --new sn8 --set url=https://example.org/x",
         "configure paper --new second --set balance=500",

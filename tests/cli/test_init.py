@@ -1,4 +1,4 @@
-"""`te init`: from an empty folder to settings that hold, by answers or by options."""
+"""`te init`: from an empty folder to valid settings, by answers or by options."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_enter_five_times_gives_settings_that_hold(empty: Empty) -> None:
     assert empty.te("check").exit_code == 0
 
 
-def test_it_ends_with_what_the_doctor_finds_and_the_next_commands(empty: Empty) -> None:
+def test_the_end_shows_the_doctors_findings_and_next_commands(empty: Empty) -> None:
     shown = empty.te("init", "--yes")
     assert "round trip" in shown.stdout
     where = f"te --settings {empty.settings}"

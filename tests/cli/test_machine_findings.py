@@ -1,4 +1,4 @@
-"""What ``te doctor`` says of the machine."""
+"""What ``te doctor`` reports about the machine."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Usage(NamedTuple):
 
 @pytest.fixture
 def machine(tmp_path: Path) -> Machine:
-    """One with nothing to say against it."""
+    """A machine without findings."""
     here = Machine(settings=tmp_path / "settings.toml", state=tmp_path / "state", env={}, now=NOW, uid=1000)
     for path, mode in ((here.settings, 0o644), (here.secrets, 0o600)):
         path.touch(mode)
@@ -89,7 +89,7 @@ def test_the_disk_of_a_folder_that_is_not_there_yet(machine: Machine) -> None:
 
 
 @pytest.mark.parametrize(("state", "severities"), [(0, ["ok"]), (5, ["warning"]), (None, [])])
-def test_a_clock_that_nobody_keeps(
+def test_a_clock_that_is_not_synchronised(
     machine: Machine, monkeypatch: pytest.MonkeyPatch, state: int | None, severities: list[str]
 ) -> None:
     monkeypatch.setattr(module, "clock_state", lambda: state)
@@ -100,7 +100,7 @@ def test_the_kernel_is_asked_and_nothing_is_set() -> None:
     assert module.clock_state() in {None, *range(6)}
 
 
-def test_a_machine_without_certificates_reaches_nobody(
+def test_a_machine_without_certificates_cannot_connect(
     machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert found(machine, "tls")[0][0] is Severity.OK
@@ -128,7 +128,7 @@ def test_root_is_warned_of_and_windows_has_no_modes(machine: Machine) -> None:
     assert found(Machine(**parts, uid=None), "files") == []
 
 
-def test_what_cannot_be_checked_is_said(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_cannot_be_checked_is_reported(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(_path: object) -> Usage:
         raise PermissionError(13, "Permission denied")
 

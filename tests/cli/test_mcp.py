@@ -1,4 +1,4 @@
-"""``te mcp``, asked by the SDK's own client over real pipes, about a real engine with a paper account."""
+"""``te mcp``, called by the SDK's own client over real pipes, with a real engine and a paper account."""
 
 from __future__ import annotations
 
@@ -25,6 +25,10 @@ READING = {
     *("status", "attention", "explain", "plan", "orders", "why_order", "events", "signals", "refused_input"),
     *("profit", "equity", "settings", "doctor"),
 }
+ALERT = (
+    *("signal", "send", "--symbol", "BTCUSDT.P", "--direction", "long"),
+    *("--size", "1", "--price", "50000"),
+)
 CONTROL = {"halt", "flatten", "resume", "pause", "set_target", "close", "confirm"}
 
 
@@ -59,22 +63,31 @@ async def until_confirmed(client: Client) -> None:
             await asyncio.sleep(0)
 
 
+async def commands_in_two_steps(client: Client) -> None:
+    """Plan, confirm and lift a command; nothing happens without the code, and a code works once."""
+    calm = await ask(client, "attention")
+    assert calm["ready"]
+    assert not [one for one in calm["attention"] if one["severity"] != "note"]
+    planned = await ask(client, "close", account="paper", symbol="BTCUSDT", reason="the user asked")
+    assert planned["plan"]["accounts"]["paper"]["symbols"]["BTCUSDT"]["steps"][0]["side"] == "sell"
+    assert not planned["done"]
+    assert not (await ask(client, "status"))["commands"], "nothing happens without the code"
+    done = await ask(client, "confirm", code=planned["code"])
+    assert done["done"]
+    (command,) = (await ask(client, "status"))["commands"]
+    assert command["by"] == "mcp (Claude\\x1b[2J)"
+    assert command["reason"] == "the user asked"
+    assert (await ask(client, "attention"))["attention"][0]["kind"] == "by_hand"
+    assert "already used" in await refusal(client, "confirm", code=planned["code"])
+    again = await ask(client, "resume", accounts=["paper"])
+    assert (await ask(client, "confirm", code=again["code"]))["done"]
+    assert not (await ask(client, "status"))["commands"]
+
+
 @pytest.mark.real_clock
 async def test_an_assistant_reads_and_commands_in_two_steps(engine: Process) -> None:
     folder = engine.folder
-    sent = (
-        "signal",
-        "send",
-        "--symbol",
-        "BTCUSDT.P",
-        "--direction",
-        "long",
-        "--size",
-        "1",
-        "--price",
-        "50000",
-    )
-    done = await asyncio.to_thread(folder.te, *sent)
+    done = await asyncio.to_thread(folder.te, *ALERT)
     assert done.exit_code == 0, done.stderr
     async with assistant(folder, "--control") as client:
         tools = {tool.name: tool for tool in (await client.list_tools()).tools}
@@ -105,23 +118,7 @@ async def test_an_assistant_reads_and_commands_in_two_steps(engine: Process) -> 
         assert secrets
         assert not [secret for secret in secrets if secret in shown]
 
-        calm = await ask(client, "attention")
-        assert calm["ready"]
-        assert not [one for one in calm["attention"] if one["severity"] != "note"]
-        planned = await ask(client, "close", account="paper", symbol="BTCUSDT", reason="the user asked")
-        assert planned["plan"]["accounts"]["paper"]["symbols"]["BTCUSDT"]["steps"][0]["side"] == "sell"
-        assert not planned["done"]
-        assert not (await ask(client, "status"))["commands"], "nothing happens without the code"
-        done = await ask(client, "confirm", code=planned["code"])
-        assert done["done"]
-        (command,) = (await ask(client, "status"))["commands"]
-        assert command["by"] == "mcp (Claude\\x1b[2J)"
-        assert command["reason"] == "the user asked"
-        assert (await ask(client, "attention"))["attention"][0]["kind"] == "by_hand"
-        assert "already used" in await refusal(client, "confirm", code=planned["code"])
-        again = await ask(client, "resume", accounts=["paper"])
-        assert (await ask(client, "confirm", code=again["code"]))["done"]
-        assert not (await ask(client, "status"))["commands"]
+        await commands_in_two_steps(client)
 
         assert "accounts: paper" in await refusal(client, "status", account="bybit")
         assert "nobody" in await refusal(client, "halt", accounts=["nobody"])

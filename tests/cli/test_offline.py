@@ -1,4 +1,4 @@
-"""What can be asked while no engine runs."""
+"""What can be queried while no engine is running."""
 
 from __future__ import annotations
 

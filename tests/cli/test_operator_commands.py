@@ -29,7 +29,7 @@ def held(engine: Any, symbol: str = "ETHUSDT") -> Decimal:
 
 
 def until_held(engine: Any, quantity: str, symbol: str = "ETHUSDT") -> None:
-    """Poll until that is held. The test's time-out is the only clock."""
+    """Poll until that quantity is held. The test's time-out is the only clock."""
     while held(engine, symbol) != Decimal(quantity):
         pass
 
@@ -146,7 +146,7 @@ def test_an_observing_account_is_shown_as_such_and_sends_nothing(folder: Any, st
     assert held(engine) == 2
 
 
-def test_a_selftest_says_what_it_costs_and_asks_twice(folder: Any) -> None:
+def test_a_selftest_shows_its_cost_and_asks_twice(folder: Any) -> None:
     folder.edit("balance = 10000\n", "balance = 10000\nprices = { BTCUSDT = 65000, ETHUSDT = 2500 }\n")
     shown = folder.te("selftest", "paper")
     assert shown.exit_code == 1
@@ -177,9 +177,7 @@ def test_without_an_engine_only_halts_and_a_direct_flatten_work(folder: Any) -> 
     assert "(enough)" in next(line for line in shown if line.startswith("!"))
 
 
-def test_an_unresponsive_engine_is_stopped_and_killed_if_confirmed(
-    folder: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_unresponsive_engine_is_killed_if_confirmed(folder: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     script = (
         "import signal, sys, threading; from pathlib import Path; from te_core.journal.lock import JournalLock;"
         "signal.signal(signal.SIGTERM, signal.SIG_IGN); lock = JournalLock(Path(sys.argv[1]));"

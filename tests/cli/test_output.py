@@ -1,4 +1,4 @@
-"""Tables fit the terminal: names and numbers stay whole, and what can be spared goes first."""
+"""Tables fit the terminal: names and numbers stay whole, and the least important columns are dropped first."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ROWS = [
         "2499.5",
         "-2.5",
         12,
-        "waiting, again in 12 s",
+        "waiting, retry in 12 s",
         "22 s ago",
         "margin " * 9,
     ),
@@ -45,13 +45,13 @@ def test_a_wide_terminal_shows_every_column() -> None:
 
 def test_a_narrow_terminal_folds_no_name_and_no_number() -> None:
     shown = printed(positions(), 90)
-    for whole in ("bybit-main", "ETHUSDT", "-1.91", "-2.5", "waiting, again in 12 s", "reason"):
+    for whole in ("bybit-main", "ETHUSDT", "-1.91", "-2.5", "waiting, retry in 12 s", "reason"):
         assert whole in shown
     assert "2499.5" not in shown, "what can be spared is left out first"
 
 
 @pytest.mark.parametrize("width", [20, 40, 60, 80, 100, 140])
-def test_no_line_is_wider_than_the_terminal_and_nothing_shown_is_cut(width: int) -> None:
+def test_no_line_is_wider_than_the_terminal_and_nothing_is_cut(width: int) -> None:
     shown = printed(positions(), width)
     assert max(map(len, shown.splitlines())) <= width
     assert shown.count("margin") == 9 or width < 60

@@ -1,4 +1,4 @@
-"""What happened and what was earned, at the terminal: of a running engine, and of one that was killed."""
+"""History and profit at the terminal: of a running engine, and of one that was killed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ COMMANDS = {
 
 @pytest.fixture(scope="module")
 def traded(engine: Any) -> Any:
-    """The folder of an engine that opened, turned and closed a position, and refused an alert."""
+    """The folder of an engine that opened, reversed and closed a position, and refused an alert."""
     folder = engine.folder
 
     def alert(symbol: str, direction: str, size: str, price: str, orders: int) -> None:
@@ -32,7 +32,7 @@ def traded(engine: Any) -> Any:
             pass
 
     while not folder.json("equity")["accounts"].get("paper", {}).get("points"):
-        pass  # what it is worth before anything is ordered
+        pass  # its value before anything is ordered
     alert("BTCUSDT.P", "long", "0.5", "65000", 1)
     alert("BTCUSDT.P", "short", "0.5", "66000", 3)
     alert("ETHUSDT.P", "long", "1", "2500", 4)
@@ -63,7 +63,7 @@ def test_orders_are_shown_with_what_they_cost(traded: Any) -> None:
     assert table[3]["shares"] == "tradingview=1"
 
 
-def test_a_name_that_is_not_known_is_said(traded: Any) -> None:
+def test_an_unknown_name_is_reported(traded: Any) -> None:
     for option, known in (("account", "paper"), ("symbol", "BTCUSDT"), ("source", "tradingview")):
         result = traded.te("orders", f"--{option}", "NOBODY")
         assert result.exit_code == 0
@@ -86,7 +86,7 @@ def test_wrong_options_are_refused_with_what_to_write(traded: Any) -> None:
         assert reason in result.stderr, line
 
 
-def test_why_tells_an_orders_story(traded: Any) -> None:
+def test_why_explains_an_order(traded: Any) -> None:
     found = traded.json("orders")["orders"]
     close = found[3]
     said = traded.te("why", str(close["number"])).stdout

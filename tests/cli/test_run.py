@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
-from typing import Any, cast
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 
 from te_core.app.announcement import Announcement
-from te_core.app.application import Application
 from te_core.app.summary import until_connected
+from te_core.reporting.queries import Queries
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -31,7 +31,7 @@ def test_a_signal_stops_the_engine_before_its_own_deadline(folder: Any, started:
     assert Announcement.read(folder.state) is None
 
 
-def test_after_a_kill_the_position_is_the_same_and_nothing_is_sent(folder: Any, started: Any) -> None:
+def test_after_a_kill_the_position_is_kept_and_nothing_is_sent(folder: Any, started: Any) -> None:
     engine = started(folder)
     folder.te(
         "signal", "send", "--symbol", "ETHUSDT.P", "--direction", "long", "--size", "1", "--price", "2500"
@@ -48,8 +48,8 @@ def test_after_a_kill_the_position_is_the_same_and_nothing_is_sent(folder: Any, 
     assert again.stop() == 0
 
 
-class Starting:
-    """An application whose account is read after a while; or fails, or never answers."""
+class Starting(Queries):
+    """Queries of an engine whose account is read after a while, or fails, or never answers."""
 
     def __init__(self, *, after: float, equity: str | None, status: str) -> None:
         self._answer = after, {"equity": equity, "status": status}
@@ -61,16 +61,14 @@ class Starting:
 
 
 @pytest.mark.parametrize(
-    ("application", "takes"),
+    ("queries", "takes"),
     [
         (Starting(after=5, equity="100", status="running"), 5),
         (Starting(after=7, equity=None, status="waiting"), 7),
         (Starting(after=99, equity="100", status="running"), 30),
     ],
 )
-async def test_garbage_is_collected_once_accounts_are_open_or_have_failed(
-    application: Starting, takes: float
-) -> None:
+async def test_garbage_is_collected_once_accounts_opened_or_failed(queries: Starting, takes: float) -> None:
     """The client library and the instruments of an exchange come with its first account."""
-    await until_connected(cast("Application", application), 30)
+    await until_connected(queries, 30)
     assert asyncio.get_running_loop().time() == pytest.approx(takes, abs=0.05)

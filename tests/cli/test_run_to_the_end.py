@@ -36,11 +36,11 @@ def leave(error: BaseException) -> NoReturn:
 
 @pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt()], ids=["exit", "interrupt"])
 @pytest.mark.parametrize("where", ["task", "callback"])
-def test_an_exit_of_somebody_elses_is_named_and_everything_goes_on(
+def test_an_exit_in_a_plugin_is_named_and_the_engine_continues(
     loop: asyncio.AbstractEventLoop, error: BaseException, where: str
 ) -> None:
     lines: list[str] = []
-    # What other tests left behind may be collected, and reported, meanwhile.
+    # Garbage of other tests may be collected, and reported, meanwhile.
     sink = logger.add(
         lambda line: lines.append(str(line)),
         level="ERROR",

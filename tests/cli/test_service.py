@@ -1,4 +1,4 @@
-"""`te service`: files that start the engine as they stand, and what is left to do by hand."""
+"""`te service`: files that start the engine as written, and the remaining manual steps."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SAMPLE = [Hook(source="tradingview", senders=SENDERS)]
 
 
 def evaluated(file: Path) -> Any:
-    """Read a file for pm2 as pm2 does."""
+    """Read an ecosystem file as pm2 does."""
     if not (node := shutil.which("node")):
         pytest.skip("node is not installed")
     code = f"console.log(JSON.stringify(require({json.dumps(str(file))})))"

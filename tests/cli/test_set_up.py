@@ -41,7 +41,7 @@ def guide() -> str:
 
 
 def problem_with(command: str) -> str:
-    """Return why a command does not exist; empty when it does. Nothing is run."""
+    """Return why a command does not exist; empty if it does. Nothing is run."""
     program, *words = shlex.split(command)
     if program == "make":
         makefile = (ROOT / "Makefile").read_text(encoding="utf-8")

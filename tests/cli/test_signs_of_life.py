@@ -1,4 +1,4 @@
-"""An engine tells of its start, its end, its settings and each day, and shows a sign of life while it is ready."""
+"""An engine reports its start, its end, its settings and each day, and sends heartbeats while it is ready."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SECRET = "a-check-nobody-knows"
 
 
 class Site:
-    """A server on loopback that keeps what it is asked for. ``status``: what it answers."""
+    """A server on loopback that records requests. ``status``: of its responses."""
 
     def __init__(self) -> None:
         self.beats = 0
@@ -57,7 +57,7 @@ async def serving(site: Site) -> AsyncIterator[str]:
 
 
 @pytest.mark.real_clock
-async def test_the_start_the_settings_the_day_and_the_end_are_told(folder: Any) -> None:
+async def test_start_settings_day_and_end_are_notified(folder: Any) -> None:
     site = Site()
     async with serving(site) as url:
         notifier = f'[notifiers.mine]\nplugin = "webhook"\ngather = 0\nurl = "{url}/"\n'
@@ -65,7 +65,7 @@ async def test_the_start_the_settings_the_day_and_the_end_are_told(folder: Any) 
         folder.state.mkdir(exist_ok=True)
         (folder.state / ANNOUNCEMENT).write_text("{}")
         async with _running(folder) as application:
-            await _until(lambda: application.readiness()["ready"] and site.of("started"))
+            await _until(lambda: application.queries.readiness()["ready"] and site.of("started"))
             (started,) = site.of("started")
             assert "sources: tradingview, accounts: paper" in started
             assert "the last run was not stopped cleanly" in started
@@ -89,8 +89,10 @@ async def test_the_start_the_settings_the_day_and_the_end_are_told(folder: Any) 
         async with _running(folder) as application:
             await _until(lambda: len(site.of("started")) == 2)
             assert "not stopped" not in site.of("started")[1]
-            await application._journal.append()
-            kinds = [event.kind for event in reversed(application._journal.events(99))]
+            assert application.engine is not None
+            journal = application.engine._journal
+            await journal.append()
+            kinds = [event.kind for event in reversed(journal.events(99))]
             lives = [kind for kind in kinds if kind in {"started", "stopped"}]
             assert lives == ["started", "stopped", "started"]
 

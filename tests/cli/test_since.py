@@ -55,7 +55,7 @@ def test_a_day_ends_with_the_next_one(said: str, ends: str) -> None:
     "said",
     ["", "soon", "fr", "2", "h", "1x", "2026-13-01", "2026-02-30", "25:00", "99999999999999d", "mon tue"],
 )
-def test_what_is_no_time_is_refused_with_examples(said: str) -> None:
+def test_an_invalid_time_is_refused_with_examples(said: str) -> None:
     with pytest.raises(Failure, match="is not a time") as refused:
         since(said, NOW)
     assert "yesterday" in refused.value.next_step

@@ -1,4 +1,4 @@
-"""What a command imports: only what it needs, so that asking the engine takes no longer than it has to."""
+"""A command imports only what it needs, so that querying the engine takes no longer than necessary."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def modules_after(code: str, folder: Path) -> set[str]:
     return set(done.stdout.splitlines()[-1].split())
 
 
-def test_the_settings_of_every_plugin_are_known_without_its_clients(tmp_path: Path) -> None:
+def test_every_plugins_settings_are_known_without_its_clients(tmp_path: Path) -> None:
     loaded = modules_after(f"{ALL_MODELS}\nprint(*sys.modules)", tmp_path)
     assert not loaded & {"ccxt", "aiohttp", "sqlalchemy", "websockets"}
 
@@ -69,7 +69,7 @@ def test_help_loads_no_wizard_and_no_schema(folder: Any) -> None:
     assert "te_core.wizards.asking" not in loaded
 
 
-def test_the_core_s_own_sections_are_configured_without_any_client(folder: Any) -> None:
+def test_the_cores_own_sections_need_no_client(folder: Any) -> None:
     arguments = ["--settings", str(folder.settings), "configure", "limits", "--set", "paper.leverage=3"]
     loaded = modules_after(IN_A_PROCESS.format(arguments=arguments), folder.path)
     assert not loaded & {"ccxt", "aiohttp", "sqlalchemy"}
@@ -82,8 +82,8 @@ def test_asking_the_engine_loads_neither_journal_nor_schema(engine: Any) -> None
     assert not loaded & {"te_core.settings.schema", "te_core.plugins.registry"}
 
 
-def test_pydantic_searches_no_package_for_plugins_that_nobody_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It takes a tenth of a second, and would import what is found."""
+def test_pydantic_searches_for_no_plugins_that_nobody_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It takes a tenth of a second, and would import whatever it finds."""
     monkeypatch.setenv("PYDANTIC_DISABLE_PLUGINS", "")  # so that it is restored afterwards
     monkeypatch.delenv("PYDANTIC_DISABLE_PLUGINS")
     seen = []

@@ -1,4 +1,4 @@
-"""The engine writes into a folder that is its owner's alone, or not at all."""
+"""The engine writes into a folder that only its owner can access, or not at all."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `te status` draws fits the terminal, whatever there is to show, and cuts no number."""
+"""The output of `te status` fits the terminal, whatever there is to show, and cuts no number."""
 
 from __future__ import annotations
 
@@ -59,8 +59,24 @@ def account(plugin: str, held: dict[str, str], targets: dict[str, Any], **more: 
     }  # fmt: skip
 
 
+def cannot_be_read(account: dict[str, Any]) -> None:
+    why = "the exchange cannot be reached"
+    failure = {
+        "cause": why,
+        "detail": f"MEXC: {why} (GET http://x)",
+        "since": "2026-03-01T11:49:00+00:00",
+    }
+    account |= {
+        "status": "unreadable", "unready": f"unreadable: positions: {why}", "reason": why, "read_age": 660.0,
+        "trouble": {**failure, "retry_at": None, "parts": ["positions"]},
+    }  # fmt: skip
+    account["read"]["positions"] = {"as_of": NOW, "age": 660.0, "unknown": why}
+    for one in account["targets"].values():
+        one |= {"status": "unreadable", "reason": why}
+
+
 def harness(accounts: Iterable[str] = ACCOUNTS, bases: Iterable[str] = BASES) -> dict[str, Any]:
-    """Five accounts and twenty symbols: one account cannot be read, a hand was on another, a limit is at work."""
+    """Five accounts and twenty symbols: one account cannot be read, another was changed by hand, a limit is active."""
     symbols = [f"{base}USDT" for base in bases]
     depth = {symbol: ("0.05", "-0.037", "0")[number % 3] for number, symbol in enumerate(symbols)}
     wanted = {symbol: str(Decimal(one) * 3000) for symbol, one in depth.items()}
@@ -79,19 +95,7 @@ def harness(accounts: Iterable[str] = ACCOUNTS, bases: Iterable[str] = BASES) ->
         }
         made["bybit-main"]["targets"][symbols[0]] |= limited
     if "mexc-main" in made:
-        why = "the exchange cannot be reached"
-        failure = {
-            "cause": why,
-            "detail": f"MEXC: {why} (GET http://x)",
-            "since": "2026-03-01T11:49:00+00:00",
-        }
-        made["mexc-main"] |= {
-            "status": "unreadable", "unready": f"unreadable: positions: {why}", "reason": why, "read_age": 660.0,
-            "trouble": {**failure, "retry_at": None, "parts": ["positions"]},
-        }  # fmt: skip
-        made["mexc-main"]["read"]["positions"] = {"as_of": NOW, "age": 660.0, "unknown": why}
-        for one in made["mexc-main"]["targets"].values():
-            one |= {"status": "unreadable", "reason": why}
+        cannot_be_read(made["mexc-main"])
     unready = [f"account {name}: {one['unready']}" for name, one in made.items() if one["unready"]]
     signals = {
         s: {"depth": depth[s], "received_at": "2026-03-01T11:56:00+00:00", "expired": False} for s in symbols
@@ -120,7 +124,7 @@ def harness(accounts: Iterable[str] = ACCOUNTS, bases: Iterable[str] = BASES) ->
 
 
 def texts(shown: Screen, *, plain: bool = False) -> list[str]:
-    """Return the lines, their minus as everybody types it."""
+    """Return the lines, with ASCII minus signs."""
     return [text_of(for_terminal(line, plain=plain)).replace(MINUS, "-") for line in shown.lines]
 
 
@@ -153,7 +157,7 @@ def test_every_page_fits_the_terminal(state: dict[str, Any], width: int, height:
 
 
 @given(st.text(max_size=30), st.integers(min_value=1, max_value=30))
-def test_a_text_that_is_cut_says_so(text: str, width: int) -> None:
+def test_a_text_that_is_cut_ends_in_an_ellipsis(text: str, width: int) -> None:
     short = cut(text, width)
     assert cells(short) <= width
     assert short == text or short.endswith("…")
@@ -172,7 +176,7 @@ def test_eighty_by_twenty_four_holds_what_matters() -> None:
         "!! mexc-main cannot be read for 11m  The exchange cannot be reached. 14 posit"
     )
     assert lines[5].startswith("!! bybit-main ARBUSDT: changed by someone else for 1m  Held 0, target 150. ")
-    assert lines[6].startswith("-  account_exposure holds back 1 position  BTCUSDT. On bybit-main.")
+    assert lines[6].startswith("-  account_exposure holds back 1 position  BTCUSDT on bybit-main.")
     assert "mexc-main   !! unreadable 19 832*" in next(line for line in lines if line.startswith("mexc-main"))
     rows = [line.split()[0] for line in lines[16:-1]]
     assert {"BTC", "ARB"} <= set(rows), "what needs a look is there"
@@ -180,13 +184,13 @@ def test_eighty_by_twenty_four_holds_what_matters() -> None:
     assert next(line for line in lines if line.startswith("ARB")).split() == [
         "ARB", "+0.050", "+1.5k", "#", "·", "+1.5k", "+1.5k", "?", "+1.5k",
     ]  # fmt: skip
-    assert lines[-1].startswith("14 more: --all, --page 2  USDT  ^ limit  # changed by others  ? not known")
+    assert lines[-1].startswith("14 more: --all, --page 2  USDT  ^ limited  # changed by others  ? unknown")
 
 
 def test_a_wide_terminal_has_sentences_sources_and_every_symbol() -> None:
     lines = drawn(harness(), 160, 47)
     assert len(lines) <= 47
-    assert "Nothing is sent there; it is tried again by itself." in lines[4]
+    assert "Nothing is sent there; it is retried automatically." in lines[4]
     assert "at target 58/80" in lines[1]
     assert [line.split()[0] for line in lines if line.split()[:1] and line.split()[0].endswith("USDT")] == [
         f"{base}USDT" for base in BASES
@@ -200,7 +204,7 @@ def test_a_wide_terminal_has_sentences_sources_and_every_symbol() -> None:
 def test_one_account_with_three_symbols_takes_little() -> None:
     lines = drawn(harness(["paper"], BASES[:3]), 80, 23)
     assert lines[1].startswith("paper 19 832")
-    assert lines[3] == "nothing needs you  3 of 3 at target, account paper read within 17 s"
+    assert lines[3] == "nothing needs attention  3 of 3 at target, account paper read within 17 s"
     assert [line.split()[0] for line in lines if line[:4] in ("BTC ", "ETH ", "SOL ")] == BASES[:3]
     assert len(lines) <= 20
 
@@ -212,7 +216,7 @@ def test_below_eighty_columns_accounts_remain() -> None:
     assert not any(line.startswith("BTC") for line in lines)
 
 
-def test_without_an_end_everything_is_said_whole() -> None:
+def test_without_a_height_everything_is_complete() -> None:
     lines = drawn(harness(), 200)
     assert "…" not in "".join(lines)
     assert (
@@ -220,7 +224,7 @@ def test_without_an_end_everything_is_said_whole() -> None:
     )
     folded = drawn(harness(), 80, fold=True)
     assert max(map(len, folded)) <= 80
-    assert "   Nothing is sent there; it is tried again by itself." in folded, "between words"
+    assert "   Nothing is sent there; it is retried automatically." in folded, "between words"
     whole = "\n".join(drawn(harness(), 80, attention=True))
     assert "MEXC: the exchange cannot be reached (GET http://x)" in whole
     assert "to resolve it: te resume bybit-main" in whole
@@ -275,13 +279,13 @@ def test_what_cannot_be_valued_is_not_nothing() -> None:
     assert "pnl ? exposure ? (13 not valued)" in drawn(state, 80, 40)[1]
 
 
-def test_names_are_short_where_that_tells_them_apart() -> None:
+def test_names_are_short_if_they_stay_distinct() -> None:
     assert short_names(["paper", "bybit-main", "bybit-alt", "mexc-main"]) == [
         "paper", "bybit-main", "bybit-alt", "mexc",
     ]  # fmt: skip
 
 
-def test_columns_that_can_be_spared_go_first_and_no_number_is_cut() -> None:
+def test_spare_columns_go_first_and_no_number_is_cut() -> None:
     columns = [
         Column(title="account", cells=[("bybit-main", "")], left=True),
         Column(title="equity", cells=[("123 456 789", "")]),
@@ -332,7 +336,7 @@ def test_a_picture_of_watch_fills_the_screen_with_its_keys_below() -> None:
     assert "14 more: n " in lines[-2]
 
 
-def test_while_nobody_answers_the_last_picture_stays_in_grey(tmp_path: Any) -> None:
+def test_without_a_response_the_last_screen_stays_in_grey(tmp_path: Any) -> None:
     answers: list[Any] = [harness()]
 
     def look() -> Any:
@@ -352,7 +356,7 @@ def test_while_nobody_answers_the_last_picture_stays_in_grey(tmp_path: Any) -> N
 
 
 def test_the_view_of_the_desk_is_what_the_screen_says() -> None:
-    """The figures of the pictures above, from the rows."""
+    """The figures of the screens above, computed from the rows."""
     seen: View = view(copy.deepcopy(harness()))
     real, paper = seen.totals
     assert (real.equity, paper.equity) == (4 * Decimal("19831.6"), Decimal("19831.6"))

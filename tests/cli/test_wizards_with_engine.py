@@ -1,4 +1,4 @@
-"""Wizards next to a running engine: what is shown before it is written, and what the engine made of it."""
+"""Wizards next to a running engine: what they preview before writing, and what the engine then does."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_a_symbol_is_added_while_the_engine_runs(te: Any, engine: Any) -> None:
 
 
 @pytest.mark.real_clock
-def test_what_needs_a_restart_is_said_with_the_command(te: Any, engine: Any) -> None:
+def test_what_needs_a_restart_is_shown_with_the_command(te: Any, engine: Any) -> None:
     result = te("configure", "listen", "--set", "public.trusted_proxies=127.0.0.1")
     assert result.exit_code == 0, result.output
     assert "listen.public has changed: restart the engine to apply it" in result.output
@@ -72,7 +72,7 @@ def test_what_needs_a_restart_is_said_with_the_command(te: Any, engine: Any) -> 
 
 
 @pytest.mark.real_clock
-def test_a_token_unknown_to_the_engine_is_said_to_need_a_restart(te: Any, engine: Any) -> None:
+def test_a_token_unknown_to_the_engine_needs_a_restart(te: Any, engine: Any) -> None:
     secrets = engine.folder.path / ".secrets.toml"
     before = secrets.read_text()
     try:
@@ -86,7 +86,7 @@ def test_a_token_unknown_to_the_engine_is_said_to_need_a_restart(te: Any, engine
 
 @pytest.mark.real_clock
 def test_check_knows_what_the_accounts_of_the_engine_allow(te: Any, engine: Any) -> None:
-    """A paper account takes what it is told; the limit of the settings is the one that counts there."""
+    """A paper account accepts any leverage; the limit of the settings is the one that counts there."""
     assert te("configure", "limits", "--set", "leverage=5").exit_code == 0
     result = te("configure", "weights", "--set", "BTCUSDT.leverage=6")
     assert "symbols.BTCUSDT.leverage is 6, and no account allows more than 5" in result.output

@@ -1,4 +1,4 @@
-"""An HTTP proxy on loopback: tunnels for TLS, forwards plain requests and WebSockets, and knows some hosts by name."""
+"""An HTTP proxy on loopback: tunnels TLS, forwards plain requests and WebSockets, and resolves some host names."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ class LoopbackProxy:
             await writer.drain()
 
     async def stop(self) -> None:
-        """End what is still carried."""
+        """Close the remaining connections."""
         for task in list(self._pumps):
             task.cancel()
         await asyncio.gather(*self._pumps, return_exceptions=True)

@@ -1,4 +1,4 @@
-"""Every HTTP client of the project, and how to make it ask a server that redirects.
+"""Every HTTP client of the project, and how to make it request from a server that redirects.
 
 ``CLIENTS`` has each module that uses an HTTP library at run time: ``tests/architecture`` finds them and compares.
 """
@@ -41,7 +41,7 @@ from te_signals_bittensor.routes import Routes
 from tests.exchanges.trading import PLUGINS, spec_of
 
 REDIRECTS = (301, 302, 303, 307, 308)
-"""What aiohttp follows unless it is told not to."""
+"""What aiohttp follows by default."""
 SECRET = "planted-secret-4711"
 
 
@@ -60,12 +60,12 @@ class Elsewhere:
         return {"Location": f"{self.target}/stolen?signature={SECRET}"}
 
     async def redirect(self, request: web.Request) -> web.Response:
-        """Redirect, and record that it was asked."""
+        """Redirect, and record the request."""
         self.asked.append(f"{request.method} {request.path}")
         return web.json_response({"code": 0, "data": []}, status=self.status, headers=self.headers)
 
     async def record(self, request: web.Request) -> web.Response:
-        """Record what must never come."""
+        """Record a request that must never come."""
         self.came.append(f"{request.method} {request.path_qs}")
         return web.json_response({})
 
@@ -90,23 +90,23 @@ async def elsewhere() -> AsyncIterator[Elsewhere]:
 
 
 Ask = Callable[[Elsewhere, Path], Awaitable[None]]
-"""Makes a client ask ``Elsewhere.url`` at least once; raises what the engine is told."""
+"""Make a client request ``Elsewhere.url`` at least once; raises what the engine would receive."""
 
 
 async def any_session(server: Elsewhere, _folder: Path) -> None:
-    """A request of a session that any plugin may get, with aiohttp's defaults."""
+    """A request of the session that every plugin can get, with aiohttp's defaults."""
     async with http_session() as session, session.post(server.url, data=SECRET):
         pass
 
 
 async def any_socket(server: Elsewhere, _folder: Path) -> None:
-    """A handshake of such a session."""
+    """A WebSocket handshake of such a session."""
     async with http_session() as session, session.ws_connect(server.url):
         pass
 
 
 async def own_client(server: Elsewhere, _folder: Path) -> None:
-    """What ``te status`` and the like ask the engine with."""
+    """The client of ``te status`` and similar commands."""
     await asyncio.to_thread(request, server.url, "/api/v1/state")
 
 
@@ -118,7 +118,7 @@ async def miners(server: Elsewhere, _folder: Path) -> None:
 
 
 async def miners_facts(server: Elsewhere, _folder: Path) -> None:
-    """What upstream states next to positions, asked for with the key."""
+    """Upstream's data other than positions, requested with the key."""
     options = BittensorOptions.model_validate({"url": server.url, "api_key": SECRET})
     async with http_session() as session:
         routes = Routes(options, lambda: session, SystemClock(), asyncio.to_thread)
@@ -157,7 +157,7 @@ async def webhook(server: Elsewhere, folder: Path) -> None:
 
 
 async def apprise(server: Elsewhere, folder: Path) -> None:
-    """The same by Apprise."""
+    """A notice by Apprise."""
     options = AppriseOptions.model_validate({"urls": f"{server.url.replace('http', 'json')}/{SECRET}"})
     context = NotifierContext(
         name="phone",
@@ -172,7 +172,7 @@ async def apprise(server: Elsewhere, folder: Path) -> None:
 
 
 async def telegram(server: Elsewhere, folder: Path) -> None:
-    """The same to a chat; the bot's token is part of the address."""
+    """A notice to a chat; the bot's token is part of the address."""
     token = f"123456789:{SECRET}-{'0' * 20}"
     options = TelegramOptions.model_validate({"token": token, "chats": [1], "api": server.url})
     async with http_session() as session:
@@ -190,7 +190,7 @@ async def telegram(server: Elsewhere, folder: Path) -> None:
 
 
 async def heartbeat(server: Elsewhere, folder: Path) -> None:
-    """A sign of life."""
+    """A heartbeat."""
     del folder
     async with http_session() as session:
         made = SignOfLife(
@@ -240,7 +240,7 @@ def exchange(kind: str, name: str = "bybit") -> Ask:
 
 @asynccontextmanager
 async def streaming(server: Elsewhere, name: str, folder: Path) -> AsyncIterator[StreamRecorder]:
-    """Run an account that follows its streams, all of which are answered by ``server``."""
+    """Run an account with its streams, all served by ``server``."""
     recorder = StreamRecorder()
     async with (
         running(name) as emulator,

@@ -37,7 +37,7 @@ BASIC = b64encode(f"{USER}:{PASSWORD}".encode()).decode()
 
 @pytest.fixture
 def lines() -> Iterator[list[str]]:
-    """Everything that is logged, however little it matters."""
+    """Everything that is logged, at any level."""
     found: list[str] = []
     sink = logger.add(
         lambda line: found.append(str(line)), level=0, format="{message}{exception}", diagnose=True
@@ -52,7 +52,7 @@ def shows_no_password(*texts: str) -> None:
 
 
 def through(proxy: LoopbackProxy, /, **options: Any) -> dict[str, Any]:
-    """Settings of an account at a host that only the proxy can find."""
+    """Settings of an account at a host that only the proxy can resolve."""
     return {
         "url": "http://exchange.invalid",
         "ws_url": "ws://exchange.invalid",
@@ -143,7 +143,7 @@ async def test_accounts_behind_different_proxies_share_no_limits(tmp_path: Path)
         f"ftp://desk:{QUOTED}@127.0.0.1",
     ],
 )
-def test_what_is_no_proxy_is_refused(address: str) -> None:
+def test_an_invalid_proxy_is_refused(address: str) -> None:
     with pytest.raises(ValidationError) as raised:
         CcxtOptions.model_validate({"api_key": "K", "secret": "S", "proxy": address})
     (problem,) = raised.value.errors()
@@ -199,7 +199,7 @@ class Secure:
         self.headers: list[dict[str, str]] = []
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
-        """Answer, redirect, or repeat what comes over a WebSocket."""
+        """Answer, redirect, or echo a WebSocket's messages."""
         self.headers.append(dict(request.headers))
         if request.path == "/moved":
             return web.Response(status=307, headers={"Location": "https://elsewhere.invalid/"})

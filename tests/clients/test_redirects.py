@@ -1,4 +1,4 @@
-"""No HTTP client of the project follows a redirect: whatever it signs or carries stays with the host it asked."""
+"""No HTTP client of the project follows a redirect: whatever it signs or sends stays with the requested host."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ ASKING = [
 @pytest.mark.parametrize("status", [302, 307])
 @pytest.mark.parametrize(("ask", "module"), ASKING)
 async def test_no_client_follows_a_redirect(ask: Ask, module: str, status: int, tmp_path: Path) -> None:
-    """One repeats an order as a GET, the other as it was, with everything that was signed."""
+    """One repeats an order as a GET, the other unchanged, with everything that was signed."""
     async with elsewhere() as server:
         server.status = status
         with pytest.raises(

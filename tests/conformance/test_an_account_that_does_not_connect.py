@@ -25,7 +25,7 @@ class Silent(FakeAccount):
 
 
 class Exchange:
-    """As much of one as is asked for before an account is connected."""
+    """The part of a venue that is used before an account is connected."""
 
     dates: Any = None
 
@@ -60,4 +60,4 @@ async def test_one_case_waits_and_the_others_do_not(
     next_case = type(tried)()
     with pytest.raises(pytest.fail.Exception, match=f"not run.*{reason}"):
         next_case.make_harness(tmp_path)
-    suite(kind).make_harness(tmp_path)  # another suite is tried
+    suite(kind).make_harness(tmp_path)  # another suite tries again

@@ -1,4 +1,4 @@
-"""What accounts should hold, worked out slowly, in fractions, and by nothing that the engine is made of."""
+"""What accounts should hold, computed slowly, in fractions, without any code of the engine."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from fractions import Fraction
 
 @dataclass(frozen=True, kw_only=True)
 class Opinion:
-    """What a source said last of a symbol."""
+    """A source's last signal for a symbol."""
 
     depth: Fraction
     leverage: Fraction | None = None
 
 
 def blended_depth(weights: Mapping[str, Fraction], said: Mapping[str, Opinion]) -> Fraction:
-    """Add up weight x depth; a source that said nothing counts as flat."""
+    """Add up weight x depth; a source without a signal counts as flat."""
     return sum(
         (weight * said[source].depth for source, weight in weights.items() if source in said), Fraction(0)
     )
@@ -44,7 +44,7 @@ def quantity(
     minimum_notional: Fraction = Fraction(0),
     ceiling: Fraction | None = None,
 ) -> Fraction:
-    """Turn a signed notional into a size: clipped, cut toward zero to the step, and flat below the minimum."""
+    """Convert a signed notional into a size: clipped, cut toward zero to the step, and flat below the minimum."""
     clipped = abs(notional) if ceiling is None else min(abs(notional), ceiling)
     size = math.floor(clipped / price / step) * step
     if size * price < minimum_notional:

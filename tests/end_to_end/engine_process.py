@@ -1,4 +1,4 @@
-"""The real program: ``te run`` as a process, and the other commands next to it."""
+"""The real program: ``te run`` as a process, and other commands next to it."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ T = TypeVar("T")
 
 TE = Path(sys.executable).with_name("te")
 TIMEOUT = 120.0
-"""Seconds until a test gives up waiting. Never how long something takes: only that it comes to an end."""
+"""Seconds until a test gives up waiting: an upper bound, never an assertion about time."""
 PAUSE = 0.02
-"""Seconds between two looks."""
+"""Seconds between two polls."""
 AGES = frozenset({"read_age", "phase_age", "retry_in", "age", "as_of", "now", "last_order_at", "since"})
 
 
 def eventually(look: Callable[[], T], *, told: Callable[[], str] = str, within: float = TIMEOUT) -> T:
-    """Poll until there is a result; ``told`` adds to the message if there never is."""
+    """Poll until there is a result; ``told`` adds to the message on a time-out."""
     deadline = time.monotonic() + within
     while not (seen := look()):
         if time.monotonic() > deadline:
-            raise AssertionError(f"waited {within:g} s in vain; {told()}")
+            raise AssertionError(f"gave up after {within:g} s; {told()}")
         time.sleep(PAUSE)
     return seen
 
@@ -61,7 +61,7 @@ def _without_ages(state: Any) -> Any:
 async def until_enough(
     enough: asyncio.Event, senders: Sequence[asyncio.Task[None]], engine: EngineProcess
 ) -> None:
-    """Wait until senders have sent enough. They only end by themselves when the engine is gone."""
+    """Wait until senders have sent enough. They end on their own only when the engine is gone."""
     waiting = asyncio.create_task(enough.wait())
     done, _ = await asyncio.wait([waiting, *senders], timeout=TIMEOUT, return_when=asyncio.FIRST_COMPLETED)
     if waiting not in done:
@@ -71,12 +71,10 @@ async def until_enough(
 
 
 class EngineProcess:
-    """A running ``te run``. As a context manager it kills what is still running at the end.
-
-    ``before``: called in the new process before the program.
-    """
+    """A running ``te run``. As a context manager it kills what is still running at the end."""
 
     before: Callable[[], None] | None = None
+    """Called in the new process before the program."""
 
     def __init__(self, home: Home) -> None:
         self.home = home
@@ -104,7 +102,7 @@ class EngineProcess:
     # -- life
 
     def kill(self) -> None:
-        """End it as a power cut would, wherever it is."""
+        """Kill it as a power cut would, wherever it is."""
         self.process.kill()
         self.process.wait(TIMEOUT)
 
@@ -114,18 +112,18 @@ class EngineProcess:
         return self.exit_code()
 
     def exit_code(self) -> int:
-        """Wait until it has ended by itself."""
+        """Wait until it has ended on its own."""
         return self.process.wait(TIMEOUT)
 
     def holds_the_journal(self) -> bool:
-        """Return whether this very process has locked the journal: it is about to read it."""
+        """Return whether this process has locked the journal, which it is about to read."""
         try:
             return (self.home.state / "journal.sqlite3.lock").read_text().strip() == str(self.process.pid)
         except OSError:
             return False
 
     def announcement(self) -> dict[str, Any]:
-        """Return what this very process announced, or nothing as yet."""
+        """Return what this process announced, or nothing yet."""
         try:
             found: dict[str, Any] = json.loads((self.home.state / "engine.json").read_text())
         except (OSError, ValueError):
@@ -142,7 +140,7 @@ class EngineProcess:
         return eventually(poll_while_alive, told=self.home.said, within=within)
 
     def until_listening(self) -> Self:
-        """Wait until both listeners are there and alerts are let in."""
+        """Wait until both listeners are up and alerts are accepted."""
         self.wait(self.announcement)
         return self
 
@@ -155,7 +153,7 @@ class EngineProcess:
     # -- the two listeners
 
     def get(self, path: str, **headers: str) -> tuple[int, Any]:
-        """Request from the private listener, with the token that the first start made or the test chose."""
+        """Send a request to the private listener, with the token that the first start created or the test chose."""
         return self._send(
             "private", "GET", path, None, {"Authorization": f"Bearer {self.private_token()}"} | headers
         )
@@ -175,7 +173,7 @@ class EngineProcess:
         return self._send("public", "POST", f"/hooks/{source}/{token}", raw, {})
 
     def command(self, action: str, **body: Any) -> tuple[int, Any]:
-        """Command something over the private listener."""
+        """Send a command over the private listener."""
         headers = {
             "Authorization": f"Bearer {self.private_token()}",
             "Content-Type": "application/json",
@@ -183,7 +181,7 @@ class EngineProcess:
         return self._send("private", "POST", f"/api/v1/commands/{action}", json.dumps(body).encode(), headers)
 
     def accept(self, *, source: str = "tradingview", **message: str) -> None:
-        """Send an alert that has to be taken. It differs from all others: equal ones would be redeliveries."""
+        """Send an alert that must be accepted. It differs from all others: equal ones would be redeliveries."""
         self._alerts += 1
         status, answer = self.post({**message, "event_id": f"alert {self._alerts}"}, source=source)
         assert (status, answer.get("status")) == (200, "accepted"), answer

@@ -1,4 +1,4 @@
-"""The folder that an engine lives in: its settings, its secrets, its state, and all that it ever said."""
+"""The folder of an engine: its settings, secrets, state and all of its output."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class Home:
         self.secrets.write_text(text)
 
     def environment(self) -> dict[str, str]:
-        """Return the variables of a process of this home: no inherited ones that begin with ``TE_``."""
+        """Return the environment of a process of this home, without inherited variables that start with ``TE_``."""
         clean = {name: text for name, text in os.environ.items() if not name.startswith("TE_")}
         return {**clean, "PYTHONPATH": str(self.site), "COLUMNS": "200", **self.env}
 

@@ -1,4 +1,5 @@
-"""What really happened: the exchange's own record of orders next to the journal's, read without the engine's code."""
+"""What really happened: the exchange's own record of orders compared with the journal's, read without the engine's
+code."""
 
 from __future__ import annotations
 
@@ -16,7 +17,7 @@ from tests.end_to_end.home import Home
 
 ZERO = Fraction(0)
 KNOWN_TO_PAPER = 10_000
-"""The paper account remembers so many orders, and counts all of them."""
+"""The paper account stores that many orders, and counts all of them."""
 
 
 @contextmanager
@@ -63,7 +64,7 @@ class OrderRecords:
         return int(self.executed[-1]["number"]) if self.executed else 0
 
     def check(self) -> None:
-        """Every executed order is one intent's, executed once and settled so; none passed beyond its goal."""
+        """Every executed order belongs to one intent, was executed once and recorded so; none went beyond its goal."""
         self._check_that_each_was_executed_once()
         self._check_that_both_sides_tell_the_same()
         self._check_that_none_passed_beyond_its_goal()
@@ -90,7 +91,7 @@ class OrderRecords:
             assert told == [order["symbol"], order["side"], order["quantity"]], dict(intent)
 
     def _check_that_none_passed_beyond_its_goal(self) -> None:
-        """Go through the fills as the exchange had them. With more than it remembers, as the journal had them."""
+        """Yield the fills as the exchange recorded them; if there are more than it stores, as the journal did."""
         rank = {order["client_order_id"]: order["number"] for order in self.executed}
         filled = [intent for intent in self.intents if intent["state"] == "filled"]
         filled.sort(key=lambda intent: rank.get(intent["client_order_id"], 0))

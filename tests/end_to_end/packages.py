@@ -1,4 +1,4 @@
-"""Small real packages in a folder on the path of an engine's process: a module and its metadata."""
+"""Small real packages in a folder on the import path of an engine's process: a module and its metadata."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ WITNESS = """
             name=NAME, settings=PaperOptions, factory=Witness, capabilities=CAPABILITIES
         )
 """
-"""A paper account that says when it is opened and closed, so that a restart does not go unnoticed."""
+"""A paper account that reports when it is opened and closed, so that a restart is noticed."""
 
 
 def install(

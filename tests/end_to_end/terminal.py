@@ -1,4 +1,4 @@
-"""A command at a pseudo-terminal, and what it shows there."""
+"""A command at a pseudo-terminal, and its output there."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.end_to_end.engine_process import TE, TIMEOUT
 
 
 class Installation(Protocol):
-    """Where a command finds its settings, and what it runs in."""
+    """A command's settings, folder and environment."""
 
     @property
     def settings(self) -> Path:
@@ -52,7 +52,7 @@ class Terminal:
 
     @staticmethod
     def _take_terminal() -> None:
-        """Make it the terminal that Ctrl-C is heard from, also where the tests run as a job that ignores it."""
+        """Make it the controlling terminal, so that Ctrl-C works even if the tests run as a job that ignores it."""
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
@@ -69,10 +69,10 @@ class Terminal:
         os.write(self.ours, text.encode())
 
     def end(self, key: str = "") -> int:
-        """Wait for its end; gives the exit code.
+        """Wait for its end; return the exit code.
 
-        ``key`` is pressed until then: Python hears of a signal that comes between a prompt and the reading of its
-        answer with the next one only.
+        ``key`` is pressed until then: Python handles a signal that arrives between a prompt and the read of its answer
+        only with the next one.
         """
         deadline = time.monotonic() + TIMEOUT
         while self.process.poll() is None:
@@ -88,7 +88,7 @@ class Terminal:
         return self.process.wait(TIMEOUT)
 
     def _read_rest(self) -> None:
-        """Read what was shown last: once nobody has the other end open, that is an error."""
+        """Read the last output: once nobody has the other end open, a read is an error."""
         with suppress(OSError):
             while part := os.read(self.ours, 65536):
                 self.shown += part.decode()

@@ -24,7 +24,6 @@ from te_core.api import (
 )
 from te_core.journal.journal import Journal
 from te_core.plugins.registry import Registry
-from te_core.reporting.queries import Queries
 from te_core.runtime.engine import Engine
 from te_core.settings.resolution import resolve
 from te_core.settings.schema import Settings
@@ -36,6 +35,7 @@ from te_signals_bittensor.options import BittensorOptions
 from te_signals_bittensor.source import BittensorSource
 from tests.bittensor.facts import StatedFacts
 from tests.bittensor.records import NOW_MS
+from tests.querying import queries_of
 
 D = Decimal
 ONE_STEP = D("0.001")
@@ -97,8 +97,8 @@ class World:
         return self.engine.netting.intake.in_force("BTCUSDT")["sn8"]
 
     def held(self) -> set[Decimal]:
-        """Return what the four accounts hold: one number when they agree."""
-        accounts = Queries(self.engine).state()["accounts"]
+        """Return what the four accounts hold: one number if they agree."""
+        accounts = queries_of(self.engine).state()["accounts"]
         assert set(accounts) == set(ACCOUNTS)
         positions = [account["positions"].get("BTCUSDT") for account in accounts.values()]
         return {D(position["size"]) if position else D(0) for position in positions}
@@ -142,7 +142,7 @@ SETTINGS: dict[str, Any] = {
 
 @pytest.fixture
 def lines() -> Iterator[list[str]]:
-    """Gather what is logged from INFO on."""
+    """Collect log lines from INFO on."""
     said: list[str] = []
     number = logger.add(lambda message: said.append(str(message).rstrip()), level="INFO", format="{message}")
     yield said
@@ -166,7 +166,7 @@ async def running(folder: Path, on_expiry: str = "decay") -> AsyncIterator[World
         journal.close()
 
 
-async def test_a_miner_that_closes_moves_four_accounts_with_the_next_fetch(tmp_path: Path) -> None:
+async def test_a_miner_that_closes_moves_four_accounts_with_one_fetch(tmp_path: Path) -> None:
     async with running(tmp_path) as world:
         await world.alert("0.6")
         await asyncio.sleep(2)

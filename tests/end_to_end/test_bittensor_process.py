@@ -104,7 +104,7 @@ def everybody_holds(engine: EngineProcess, size: Decimal) -> None:
         engine.until_position("BTCUSDT", size, account=name)
 
 
-def test_miners_beside_tradingview_move_four_accounts(
+def test_miners_and_tradingview_move_four_accounts(
     home: Home, validator: Validator, start: Callable[[Home], EngineProcess]
 ) -> None:
     engine = start(home).until_ready()
@@ -119,7 +119,7 @@ def test_miners_beside_tradingview_move_four_accounts(
     asked = validator.server.counts["requests"]
     validator.close(maker["name"], maker["asset"])
     engine.wait(lambda: depth(engine) != before)
-    assert validator.server.counts["requests"] <= asked + 2  # one that was under way, and the next
+    assert validator.server.counts["requests"] <= asked + 2  # one that was in progress, and the next
     after = depth(engine)
     assert expected("0.6", after) != expected("0.6", before)
     everybody_holds(engine, expected("0.6", after))

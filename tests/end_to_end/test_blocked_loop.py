@@ -1,4 +1,4 @@
-"""A plugin that blocks the event loop is named while it blocks; a process that was stopped names nobody."""
+"""A plugin that blocks the event loop is named while it blocks; after a stopped process nobody is named."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_a_blocking_plugin_is_named_by_file_and_line_meanwhile(
     assert "event loop blocked" not in home.log()
 
     (home.folder / "begin").touch()
-    eventually(lambda: "event loop blocked" in home.log(), told=home.said)  # the loop has not gone on yet
+    eventually(lambda: "event loop blocked" in home.log(), told=home.said)  # the loop has not continued yet
     (line,) = [line for line in home.log().splitlines() if "event loop blocked" in line]
     assert "plugin sleepy (te-test-sleepy): Sleepy.run, " in line
     module = home.site / "te_test_sleepy.py"
@@ -82,14 +82,14 @@ def test_a_blocking_plugin_is_named_by_file_and_line_meanwhile(
 
 
 def stalls(state: Path) -> list[str]:
-    """Return the texts of the events of that kind that the journal has by now."""
+    """Return the texts of the journal's events of that kind."""
     with closing(sqlite3.connect(f"{(state / 'journal.sqlite3').as_uri()}?mode=ro", uri=True)) as journal:
         return [text for (text,) in journal.execute("SELECT text FROM events WHERE kind = 'stall'")]
 
 
-def test_a_process_that_was_stopped_for_a_while_names_nobody(engine: EngineProcess) -> None:
+def test_after_a_stopped_process_no_plugin_is_named(engine: EngineProcess) -> None:
     engine.process.send_signal(signal.SIGSTOP)
-    time.sleep(2.5)  # a process can be stopped in real time only
+    time.sleep(2.5)  # a process can only be stopped in real time
     engine.process.send_signal(signal.SIGCONT)
     engine.accept(symbol="BTCUSDT.P", direction="long", size="50/100", price="50000")
     engine.until_position("BTCUSDT", "0.09")

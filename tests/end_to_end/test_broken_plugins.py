@@ -1,4 +1,4 @@
-"""Plugins that are broken in every way, installed and named in the settings: each is told by name and reason, and the
+"""Plugins that are broken in every way, installed and named in the settings: each is reported with its reason, and the
 rest of the engine trades on.
 """
 
@@ -38,7 +38,7 @@ SOURCE = """
 
 @dataclass(frozen=True, kw_only=True)
 class Broken:
-    """How a plugin is broken, and what has to be told of it."""
+    """How a plugin is broken, and what must be reported about it."""
 
     status: str
     told: str
@@ -95,7 +95,7 @@ DEFECTIVE = {
         "ZeroDivisionError",
     ),
 }
-"""Plugins that load well, and whose accounts fail once they run."""
+"""Plugins that load without an error, and whose accounts fail once they run."""
 
 
 @pytest.fixture
@@ -133,7 +133,7 @@ def check_reports(plugins: list[dict[str, Any]]) -> None:
         assert (told_of(plugins, name)["status"], told_of(plugins, name)["reason"]) == ("loaded", "")
 
 
-def test_the_engine_tells_each_by_name_and_reason_and_trades_on(
+def test_each_is_reported_by_name_and_the_engine_trades_on(
     broken: Home, start: Callable[[Home], EngineProcess]
 ) -> None:
     engine = start(broken).until_listening()
@@ -179,7 +179,7 @@ def test_a_new_package_cannot_take_the_name_of_a_plugin_in_use(
     assert "account=paper: opened" in home.log()
 
 
-def test_the_commands_tell_each_by_name_and_reason(broken: Home) -> None:
+def test_the_commands_report_each_by_name_and_reason(broken: Home) -> None:
     listed = te(broken, "plugins", "--json")
     assert listed.returncode == 0
     plugins = json.loads(listed.stdout)["plugins"]
@@ -212,7 +212,7 @@ def test_strict_settings_refuse_to_start_without_them(
         assert f"{how.kind}.{name}" in broken.log()
 
 
-def test_a_blocking_import_delays_nobody_and_takes_effect_at_its_end(
+def test_a_blocking_import_delays_nothing_and_takes_effect_late(
     home: Home, start: Callable[[Home], EngineProcess], tmp_path: Path
 ) -> None:
     gate = tmp_path / "gate"

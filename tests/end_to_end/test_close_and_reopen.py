@@ -1,4 +1,4 @@
-"""A strategy turns round by two alerts, a close and an opening, that arrive within moments and in either order."""
+"""A strategy reverses with two alerts, a close and an opening, that arrive within moments and in either order."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ GOAL = "-0.072"
 def test_the_account_ends_on_the_new_side(
     home: Home, start: Callable[[Home], EngineProcess], order: str, killed: bool
 ) -> None:
-    # However long a crowded machine takes to start the engine again, it is within the window.
+    # However long a busy machine takes to restart the engine, it is within the window.
     home.tree["sources"]["tradingview"]["window"] = "10m"
     home.write()
     engine = start(home).until_ready()
@@ -71,7 +71,7 @@ def test_the_account_ends_on_the_new_side(
 
 
 class Options(BaseModel):
-    """The account has none."""
+    """No options."""
 
 
 class Harness:

@@ -22,7 +22,7 @@ LOOSE = {"min_trades": 3, "min_profitable_rate": 0.2, "max_drawdown_threshold": 
 
 @pytest.fixture
 def validator() -> Iterator[str]:
-    """Serve a made-up network; gives the endpoint."""
+    """Serve a made-up network; yield the endpoint."""
     process = subprocess.Popen(
         [
             sys.executable,
@@ -94,7 +94,7 @@ def map_the_miners(home: Home) -> None:
     assert parts[0]["name"] in told
 
 
-def test_a_parameter_changed_at_a_terminal_applies_without_a_restart(
+def test_a_parameter_changed_at_a_terminal_needs_no_restart(
     tmp_path: Path, validator: str, start: Callable[[Home], EngineProcess]
 ) -> None:
     tree = copy.deepcopy(PLAIN)

@@ -1,4 +1,4 @@
-"""Control characters sent through every door; then every output is read as bytes (I22).
+"""Control characters sent through every input; then every output is read as bytes (I22).
 
 ESC (colours, OSC 52 to write the clipboard, OSC 8 for links), C1 controls, bidi controls, line breaks that forge lines.
 """
@@ -117,7 +117,7 @@ def alerts() -> Iterator[tuple[int, object]]:
 
 
 class Readings:
-    """Every output, by what it is the output of."""
+    """Every output, by its origin."""
 
     def __init__(self, home: Home) -> None:
         self.home = home

@@ -1,4 +1,4 @@
-"""A day of ten thousand alerts from two sources on twenty symbols, for four accounts that are set differently."""
+"""A day of ten thousand alerts from two sources on twenty symbols, for four accounts with different settings."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ SIZES = range(0, 101, 10)
 
 @dataclass(frozen=True, kw_only=True)
 class Account:
-    """What an account's settings mean for its sizes. ``charges``: fees move its wallet, so its own equity counts."""
+    """The effect of an account's settings on its sizes."""
 
     balance: int
     options: dict[str, Any]
@@ -47,6 +47,7 @@ class Account:
     cap: int | None = None
     ceiling: int | None = None
     charges: bool = False
+    """Fees move its wallet, so its own equity counts."""
 
     def leverage_of(self, blended: int) -> int:
         wanted = self.leverage or blended
@@ -126,7 +127,7 @@ def settings() -> dict[str, Any]:
 
 @dataclass(frozen=True, kw_only=True)
 class Alert:
-    """A message on its way. ``number`` is its place in the day: what the strategies said later counts."""
+    """A message in transit. ``number`` is its position in the day: later messages of a strategy count."""
 
     number: int
     source: str
@@ -136,7 +137,7 @@ class Alert:
 
 
 def day_of_alerts(chance: random.Random) -> Iterator[Alert]:
-    """Make up a day. The hasty source numbers its alerts, since it does not send them in order."""
+    """Generate a day. The hasty source numbers its alerts, because it does not send them in order."""
     for number in range(ALERTS):
         source = chance.choice(list(WEIGHTS))
         symbol = chance.choice(SYMBOLS)
@@ -226,13 +227,13 @@ def expected(account: Account, symbol: str, said: dict[str, Opinion], equity: Fr
 
 
 def sized_with(engine: EngineProcess, account: str, symbol: str) -> Fraction:
-    """Return the equity that an account's present size rests on, as it explains it."""
+    """Return the equity that an account's current size is based on, as the engine explains it."""
     explained = engine.get(f"/api/v1/explain/{symbol}")[1]["accounts"][account]["sizing"]
     return Fraction(explained["equity"])
 
 
 @pytest.mark.real_clock
-async def test_thousands_of_alerts_end_at_their_targets_without_doubles(
+async def test_thousands_of_alerts_reach_their_targets_without_doubles(
     tmp_path: Path,
     start: Callable[[Home], EngineProcess],
     record_property: Callable[[str, object], None],
@@ -244,7 +245,7 @@ async def test_thousands_of_alerts_end_at_their_targets_without_doubles(
 
     tally = await send(engine, streams(alerts, chance), chance)
 
-    # Every alert was taken once, and every second delivery of one was known for what it was.
+    # Every alert was accepted once, and every second delivery was recognised as such.
     assert {status for status, _ in tally.answers} == {200}, tally.answers
     assert tally.answers[200, "accepted"] + tally.answers[200, "superseded"] == ALERTS
     assert tally.answers[200, "duplicate"] == ALERTS // 50

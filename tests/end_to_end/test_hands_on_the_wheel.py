@@ -19,7 +19,7 @@ from tests.exchanges.trading import account, held
 
 NAMES = tuple(VENUES)
 LATENCY = 0.05
-"""Seconds that each request takes: a plan of twenty orders is long enough to meet it in its middle."""
+"""Seconds that each request takes: a plan of twenty orders lasts long enough to be interrupted in the middle."""
 ORDERS = 20
 DOWN = Fault(kind=FaultKind.SERVER_ERROR, status=502, times=None)
 FLAT = dict.fromkeys(NAMES, Decimal(0))
@@ -56,7 +56,7 @@ class World:
             server.faults.add(DOWN)
 
     def recover(self) -> None:
-        """End that."""
+        """End the failures."""
         for server in self.servers.values():
             server.faults.clear()
 
@@ -88,7 +88,7 @@ def done(home: Home, *arguments: str) -> str:
 
 
 def rows(engine: EngineProcess) -> list[Any]:
-    """Return what the engine says of the symbol on each account."""
+    """Return what the engine reports about the symbol on each account."""
     return [one["targets"].get("BTCUSDT", {}) for one in engine.state()["accounts"].values()]
 
 
@@ -97,32 +97,29 @@ def in_the_middle(world: World, before: dict[str, int]) -> bool:
     return all(now - before[name] >= 3 for name, now in world.orders(increases=False).items())
 
 
-def test_commands_on_four_exchanges_through_kills_and_outages(
-    world: World, tmp_path: Path, start: Callable[[Home], EngineProcess]
-) -> None:
-    home = Home(tmp_path / "home", settings(world))
-    none = dict.fromkeys(NAMES, 0)
+Start = Callable[[Home], EngineProcess]
 
-    # new accounts observe, and go when they are told to
-    engine = start(home).until_ready()
+
+def halt_in_the_middle(world: World, home: Home, engine: EngineProcess) -> None:
+    """Let new accounts go, which observe until then, and halt in the middle of the twenty orders of each."""
+    none = dict.fromkeys(NAMES, 0)
     engine.accept(symbol="BTCUSDT.P", direction="long", action="buy", size="100/100", price="65000")
     engine.wait(lambda: done(home, "status").count("observing: would") == 4)
     assert world.orders() == none
     assert "Let " not in done(home, "go", *NAMES, "--yes")
-
-    # a halt in the middle of the twenty orders of each
     eventually(lambda: in_the_middle(world, none))
     status, answer = engine.command("halt", reason="enough")  # `te` itself takes longer than a plan
     assert status == 200, answer
     engine.wait(lambda: all(row.get("status") == "halted" for row in rows(engine)))
     halted = world.orders()
     assert all(3 <= count < ORDERS for count in halted.values()), halted
-    part = world.held()
     engine.wait(lambda: engine.get("/readyz")[1]["halts"])
     assert world.orders() == halted
 
-    # resumed, and killed in the middle; halted while it is dead
-    reached = world.orders(increases=False)
+
+def halt_while_it_is_dead(world: World, home: Home, engine: EngineProcess, start: Start) -> EngineProcess:
+    """Resume, kill in the middle, and halt the engine that is not there."""
+    part, reached = world.held(), world.orders(increases=False)
     done(home, "resume", "--yes")
     eventually(lambda: in_the_middle(world, reached))
     engine.kill()
@@ -130,9 +127,14 @@ def test_commands_on_four_exchanges_through_kills_and_outages(
     engine = start(home).until_ready()
     engine.wait(lambda: all(row.get("status") == "halted" for row in rows(engine)))
     assert all(abs(now) > abs(part[name]) for name, now in world.held().items())
-    killed = world.orders()
+    return engine
 
-    # flattened while the exchanges fail, and killed meanwhile
+
+def flatten_while_exchanges_fail(
+    world: World, home: Home, engine: EngineProcess, start: Start
+) -> EngineProcess:
+    """Flatten, and kill before anything could be closed."""
+    killed = world.orders()
     world.fail()
     done(home, "flatten", "--yes", "--reason", "502")
     engine.wait(lambda: home.events().count("flatten: still open") == 4)
@@ -143,8 +145,11 @@ def test_commands_on_four_exchanges_through_kills_and_outages(
     engine.wait(lambda: world.held() == FLAT)
     engine.wait(lambda: home.events().count("everything that was to be closed is closed") == 4)
     assert world.orders() == killed
+    return engine
 
-    # resumed, stopped in the middle, and closed without an engine
+
+def flatten_without_an_engine(world: World, home: Home, engine: EngineProcess, start: Start) -> None:
+    """Resume, stop in the middle, and close everything; the next start opens nothing."""
     closed = world.orders(increases=False)
     done(home, "resume", "--yes")
     eventually(lambda: in_the_middle(world, closed))
@@ -156,5 +161,16 @@ def test_commands_on_four_exchanges_through_kills_and_outages(
     engine.accept(symbol="BTCUSDT.P", direction="long", action="buy", size="50/100", price="65000")
     engine.wait(lambda: all(row.get("status") == "halted" for row in rows(engine)))
     assert (world.held(), world.orders()) == (FLAT, direct), "nothing is opened again"
+
+
+def test_commands_on_four_exchanges_through_kills_and_outages(
+    world: World, tmp_path: Path, start: Start
+) -> None:
+    home = Home(tmp_path / "home", settings(world))
+    engine = start(home).until_ready()
+    halt_in_the_middle(world, home, engine)
+    engine = halt_while_it_is_dead(world, home, engine, start)
+    engine = flatten_while_exchanges_fail(world, home, engine, start)
+    flatten_without_an_engine(world, home, engine, start)
     ids = world.ids()
     assert len(ids) == len(set(ids)), "no order was sent twice"

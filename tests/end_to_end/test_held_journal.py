@@ -1,4 +1,4 @@
-"""Another program holds the journal's file: nothing is kept meanwhile, and nothing that is sent again is lost."""
+"""Another program locks the journal's file: nothing is stored meanwhile, and nothing that is sent again is lost."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Settings are saved while the engine runs: what they say is done, and what they do not touch goes on undisturbed."""
+"""Settings are saved while the engine runs: changes are applied, and everything else continues undisturbed."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ TREE: dict[str, Any] = {
 
 
 class Harness:
-    """An engine whose accounts hold something, and what must not change while it is told something else."""
+    """An engine whose accounts hold something, and what must not change while its settings do."""
 
     def __init__(self, home: Home, engine: EngineProcess) -> None:
         self.home = home
@@ -62,11 +62,11 @@ class Harness:
         self.engine.until_position(symbol, size, account)
 
     def openings(self, account: str) -> int:
-        """How often an account was opened, by its own word."""
+        """How often an account was opened, as it reports."""
         return self.home.log().count(f"account={account}: opened")
 
     def accepted(self, source: str) -> int:
-        """How many alerts a source's instance took: it counts from its own beginning."""
+        """How many alerts a source's instance accepted, counted from its own start."""
         counters = self.engine.wait(lambda: self.engine.state()["sources"][source]["counters"])
         return int(counters["accepted"])
 
@@ -74,7 +74,7 @@ class Harness:
         self.engine.accept(source=source, symbol=symbol, direction="long", size=f"{percent}/100")
 
     def say_until_taken(self, symbol: str, percent: int) -> None:
-        """Send an alert again, as its sender does, until the source has begun again with its changed section."""
+        """Send an alert again, as its sender does, until the source has restarted with its changed section."""
         alert = {"symbol": symbol, "direction": "long", "size": f"{percent}/100", "event_id": symbol}
         self.engine.wait(lambda: self.engine.post(alert)[0] == 200)
 
@@ -97,7 +97,7 @@ def harness(tmp_path: Path, start: Callable[[Home], EngineProcess]) -> Harness:
 
 @pytest.fixture
 def undisturbed(harness: Harness) -> Callable[..., None]:
-    """Check that nothing was restarted but what is named, and that what is held of ETH was not even looked at."""
+    """Check that only the named instances were restarted, and that the ETH positions were not even read."""
     before = {name: harness.openings(name) for name in ("left", "right")}
     accepted = {name: harness.accepted(name) for name in ("tradingview", "other")}
     revision = harness.target(ETH)["revision"]
@@ -133,7 +133,7 @@ def test_a_leverage_resizes_its_symbol_and_nothing_else(
     undisturbed()
 
 
-def test_a_mapping_is_in_force_at_once_and_restarts_only_its_source(
+def test_a_mapping_applies_at_once_and_restarts_only_its_source(
     harness: Harness, undisturbed: Callable[..., None]
 ) -> None:
     harness.say(BTC, 20, source="other")
@@ -207,7 +207,7 @@ def test_an_accounts_own_option_restarts_that_account_alone(
     undisturbed(but="right")
 
 
-def test_an_accounts_leverage_and_limit_resize_it_without_a_restart(
+def test_leverage_and_limits_resize_an_account_without_a_restart(
     harness: Harness, undisturbed: Callable[..., None]
 ) -> None:
     harness.section("accounts", "right")["leverage"] = 1
@@ -236,7 +236,7 @@ def test_a_disabled_source_loses_its_share(harness: Harness) -> None:
 
     harness.section("sources", "tradingview")["enabled"] = True
     harness.save()
-    harness.until(BTC, "-0.04")  # what it said while it was disabled is its newest signal
+    harness.until(BTC, "-0.04")  # its alert while disabled is its newest signal
     harness.until(ETH, "0.6")
 
 
@@ -274,7 +274,7 @@ def test_a_signal_plugin_is_switched_off_and_on(harness: Harness) -> None:
     harness.until(BTC, "0.12")
 
 
-def test_an_installed_plugin_that_nobody_used_is_taken_into_use(
+def test_an_installed_but_unused_plugin_is_loaded(
     tmp_path: Path, start: Callable[[Home], EngineProcess]
 ) -> None:
     home = Home(tmp_path / "home")
@@ -291,7 +291,7 @@ def test_an_installed_plugin_that_nobody_used_is_taken_into_use(
     assert "account=new: opened" in home.log()
 
 
-def test_a_new_token_is_in_force_at_once_and_the_old_one_is_not(
+def test_a_new_token_applies_at_once_and_the_old_one_ends(
     harness: Harness, undisturbed: Callable[..., None]
 ) -> None:
     alert = {"symbol": BTC, "direction": "flat", "size": "0"}

@@ -28,7 +28,7 @@ from tests.end_to_end.order_records import OrderRecords, journal_rows
 
 KILLS = int(os.environ.get("TE_KILLS", "10"))
 ROUND = 10
-"""Kills that one state folder goes through."""
+"""Number of kills per state folder."""
 
 SOURCES = {"alpha": Fraction("0.15"), "beta": Fraction("0.1")}
 PRICES = {"BTCUSDT": 50_000, "ETHUSDT": 2_500, "SOLUSDT": 100, "XRPUSDT": 2}
@@ -52,7 +52,7 @@ def settings() -> dict[str, Any]:
         "sources": {
             source: {
                 "plugin": "tradingview",
-                # A crowded machine may take longer than TradingView's 15 s to start the engine again.
+                # A busy machine may take longer than TradingView's 15 s to restart the engine.
                 "dedupe_window": "10m",
                 "symbols": {symbol: symbol for symbol in PRICES},
             }
@@ -81,7 +81,7 @@ def settings() -> dict[str, Any]:
 
 @dataclass(frozen=True, kw_only=True)
 class Alert:
-    """One message; its time tells it from all others of its stream."""
+    """One message; its time distinguishes it from all others of its stream."""
 
     event_id: str
     time: datetime
@@ -91,10 +91,7 @@ class Alert:
 
 @dataclass
 class Stream:
-    """The alerts of one source on one symbol, sent one after the other: the last one counts.
-
-    ``pending``: sent, and never answered 200. It is sent again, byte for byte, before anything newer.
-    """
+    """The alerts of one source on one symbol, sent one after the other: the last one counts."""
 
     source: str
     symbol: str
@@ -102,6 +99,7 @@ class Stream:
     sent: list[Alert] = field(default_factory=list)
     answered: int = 0
     pending: Alert | None = None
+    """Sent, and never answered 200. It is sent again, byte for byte, before anything newer."""
 
     def next(self) -> Alert:
         if self.pending is None:
@@ -140,7 +138,7 @@ class Storm:
         self.statuses: Counter[object] = Counter()
 
     async def rage(self, engine: EngineProcess, *, answers: int, turns: int) -> None:
-        """Send until so many alerts are answered, and some turns of our loop longer; then kill."""
+        """Send until that many alerts are answered, and for some more turns of our loop; then kill."""
         base = engine.announcement()["public"]
         enough = asyncio.Event()
         left = [answers]
@@ -203,7 +201,7 @@ def rounds() -> list[tuple[int, int]]:
 
 
 def check_nothing_is_lost(engine: EngineProcess, streams: list[Stream]) -> None:
-    """Right after a restart: the newest alert that was answered is active, unless the pending one was kept too."""
+    """Right after a restart: the newest alert that was answered is active, unless the pending one was stored too."""
     sources = engine.state()["sources"]
     for stream in streams:
         known = [alert.time for alert in stream.sent if alert is not stream.pending][-1:]
@@ -244,7 +242,7 @@ def wanted(streams: list[Stream], account: str, symbol: str) -> Fraction:
 async def kill_at_a_random_moment(
     home: Home, start: Callable[[Home], EngineProcess], storm: Storm, chance: random.Random
 ) -> None:
-    """Kill while it starts, while it settles what the last kill left open, or in the midst of alerts and orders."""
+    """Kill it while it starts, while it resolves what the last kill left open, or amid alerts and orders."""
     engine = start(home)
     if chance.random() < 0.25:
         begun = [lambda: True, engine.holds_the_journal, engine.announcement]
@@ -258,7 +256,7 @@ async def kill_at_a_random_moment(
 
 @pytest.mark.real_clock
 @pytest.mark.parametrize(("seed", "kills"), rounds())
-async def test_no_answered_alert_is_lost_and_no_order_doubles_over_kills(
+async def test_kills_lose_no_answered_alert_and_double_no_order(
     seed: int,
     kills: int,
     tmp_path: Path,

@@ -1,4 +1,4 @@
-"""The life of the process: how it starts, whom it refuses, what it leaves behind, and how it ends."""
+"""The life cycle of the process: how it starts, what it refuses, what it leaves, and how it ends."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ INVALID, ENGINE = 2, 3
 
 @pytest.fixture
 def busy_connections(engine: EngineProcess) -> Iterator[None]:
-    """Hold connections open on both listeners: unused, kept alive after an answer, in the midst of a body."""
+    """Hold connections open on both listeners: unused, kept alive after a response, in the middle of a body."""
     with ExitStack() as connections:
         for listener in ("public", "private"):
             address = urlsplit(engine.announcement()[listener])
@@ -102,7 +102,7 @@ async def test_sigterm_ends_it_under_load_and_loses_nothing(
 
 
 def test_two_signals_are_no_more_than_one(engine: EngineProcess, home: Home) -> None:
-    engine.process.send_signal(signal.SIGSTOP)  # so that both are there when it looks
+    engine.process.send_signal(signal.SIGSTOP)  # so that both exist when it checks
     engine.process.send_signal(signal.SIGINT)
     engine.process.send_signal(signal.SIGTERM)
     assert engine.stop(signal.SIGCONT) == 0
@@ -144,7 +144,7 @@ def test_a_signal_while_it_is_stopping_changes_nothing(home: Home, start: Start)
     assert home.stdout.read_text().endswith("stopped\n")
 
 
-def test_after_a_stop_the_next_start_holds_the_same_without_orders(home: Home, start: Start) -> None:
+def test_the_start_after_a_stop_holds_the_same_without_orders(home: Home, start: Start) -> None:
     engine = start(home).until_ready()
     engine.accept(symbol="BTCUSDT.P", direction="long", size="50/100", price="50000")
     engine.until_position("BTCUSDT", "0.09")
@@ -173,7 +173,7 @@ def test_a_second_start_is_refused_with_the_pid_of_the_first(
     engine.until_position("BTCUSDT", "0.09")
 
 
-def test_a_port_in_use_is_told_and_leaves_the_state_free(home: Home, start: Start) -> None:
+def test_a_port_in_use_is_reported_and_leaves_the_state_free(home: Home, start: Start) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         home.tree["listen"]["public"]["port"] = other.getsockname()[1]
         home.write()
@@ -243,7 +243,7 @@ def used_state(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (no_database, "this is not a journal"),
     ],
 )
-def test_a_journal_that_cannot_be_used_is_refused_and_left_as_it_is(
+def test_an_unusable_journal_is_refused_and_left_as_it_is(
     spoil: Callable[[Path], None], told: str, used_state: Path, home: Home, start: Start
 ) -> None:
     shutil.copytree(used_state, home.state)
@@ -270,7 +270,7 @@ def test_a_start_without_its_journal_touches_no_position(used_state: Path, home:
 
 
 def without_power() -> None:
-    """Drop root's power to write where modes forbid it. Runs in the new process before the program."""
+    """Drop root's capability to override file modes. Runs in the new process before the program."""
     drop_from_bounding_set, override, read_search = 24, 1, 2
     libc = ctypes.CDLL(None, use_errno=True)
     for capability in (override, read_search):
@@ -280,14 +280,14 @@ def without_power() -> None:
 
 @pytest.fixture
 def powerless(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make engines respect file modes, whoever runs the tests."""
+    """Make engines respect file modes, even if root runs the tests."""
     if os.geteuid() == 0:
         monkeypatch.setattr(EngineProcess, "before", staticmethod(without_power))
 
 
 @pytest.mark.usefixtures("powerless")
 @pytest.mark.parametrize("first", [True, False], ids=["first start", "later start"])
-def test_a_state_folder_that_cannot_be_written_is_told(first: bool, home: Home, start: Start) -> None:
+def test_an_unwritable_state_folder_is_reported(first: bool, home: Home, start: Start) -> None:
     if first:
         home.state.mkdir()
     else:
@@ -303,7 +303,7 @@ def test_a_state_folder_that_cannot_be_written_is_told(first: bool, home: Home, 
     assert "Traceback" not in home.log()
 
 
-def test_without_a_settings_file_the_way_to_name_one_is_told(home: Home, start: Start) -> None:
+def test_without_a_settings_file_the_way_to_name_one_is_shown(home: Home, start: Start) -> None:
     home.settings.unlink()
     assert start(home).exit_code() == INVALID
     assert (
@@ -313,7 +313,7 @@ def test_without_a_settings_file_the_way_to_name_one_is_told(home: Home, start: 
     assert not home.state.exists()
 
 
-def test_invalid_settings_are_reported_with_location_before_the_start(home: Home, start: Start) -> None:
+def test_invalid_settings_are_located_before_the_start(home: Home, start: Start) -> None:
     home.tree["symbols"]["BTCUSDT"]["weights"] = {"tradingview": 2}
     home.write()
     assert start(home).exit_code() == INVALID
@@ -328,7 +328,7 @@ def token_of(home: Home) -> str:
     return str(tomllib.loads(home.secrets.read_text())["sources"]["tradingview"]["token"])
 
 
-def test_the_first_start_generates_a_token_only_its_owner_can_read(tmp_path: Path, start: Start) -> None:
+def test_the_first_start_makes_a_token_only_its_owner_can_read(tmp_path: Path, start: Start) -> None:
     homes = [Home(tmp_path / name, token="") for name in ("one", "two")]
     for home in homes:
         engine = start(home).until_ready()
@@ -363,7 +363,7 @@ def test_json_logs_are_one_object_per_line_on_stream_and_in_file(home: Home, sta
     engine.accept(symbol="BTCUSDT.P", direction="long", size="50/100", price="50000")
     engine.until_position("BTCUSDT", "0.09")
     assert engine.post({"symbol": "a\nb\u2028c", "direction": "long"})[0] == 422
-    home.settings.write_text("this is no settings file")
+    home.settings.write_text("this is not a settings file")
     engine.wait(lambda: engine.state()["settings"]["refused"])
     assert engine.stop() == 0
 

@@ -1,4 +1,4 @@
-"""A plugin brings commands of its own, which ask its sources in the running engine."""
+"""A plugin has commands of its own, which query its sources in the running engine."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_a_command_queries_the_source_and_shows_no_secret(home: Home) -> None:
         assert "no source dodona is running (those that are: tradingview, delphi)" in unknown.stderr
 
 
-def test_without_an_engine_it_says_how_to_start_one(home: Home) -> None:
+def test_without_an_engine_it_shows_how_to_start_one(home: Home) -> None:
     asked = te(home, "oracle", "mood")
     assert asked.returncode == 3
     assert "no engine is running" in asked.stderr
@@ -112,7 +112,7 @@ def test_a_plugin_without_working_commands_says_why(home: Home, name: str, told:
     assert told in asked.stderr
 
 
-def test_a_name_that_nobody_has_is_no_command(home: Home) -> None:
+def test_an_unknown_name_is_not_a_command(home: Home) -> None:
     asked = te(home, "statsu")
     assert asked.returncode == 2
     assert "No such command 'statsu'" in asked.stderr

@@ -1,4 +1,4 @@
-"""Plugins of one file in a real engine, and what `te plugins` and `te notify` say when their code changes meanwhile."""
+"""Plugins of one file in a real engine, and what `te plugins` and `te notify` report when their code changes."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def listed(home: Home, name: str) -> dict[str, Any]:
     return found
 
 
-def test_a_changed_file_needs_a_restart_and_a_test_names_its_version(
+def test_a_changed_file_needs_a_restart_and_its_version_is_named(
     home: Home, start: Callable[[Home], EngineProcess]
 ) -> None:
     folder = home.folder / "my_plugins"

@@ -46,7 +46,7 @@ class Pm2:
         return {"pid": found["pid"], **found["pm2_env"]}
 
     def until_running(self, *, other_than: int = 0) -> int:
-        """Wait until the engine that pm2 started answers; gives its process id."""
+        """Wait until the engine that pm2 started responds; return its process id."""
 
         def look() -> int:
             shown = te(self._home, "status", "--json")
@@ -92,11 +92,11 @@ const write = fs.writeFileSync;
 fs.writeFileSync = (file, ...rest) => write(String(file).startsWith("/etc/") ? process.env.UNIT : file, ...rest);
 process.getuid = () => 0;
 """
-"""Lets pm2 write a unit as root would, and somewhere else."""
+"""Makes pm2 write a unit as for root, but to another folder."""
 
 
 def written_unit(home: Home, folder: Path) -> dict[str, list[str]]:
-    """Return what `pm2 startup` would install for whoever keeps pm2 in ``folder``; nothing outside it is touched."""
+    """Return what `pm2 startup` would install for a pm2 in ``folder``; nothing outside it is touched."""
     shim, unit, bin_folder = folder / "redirect.js", folder / "unit", folder / "bin"
     shim.write_text(REDIRECTED)
     bin_folder.mkdir()
@@ -127,7 +127,7 @@ def written_unit(home: Home, folder: Path) -> dict[str, list[str]]:
     return found
 
 
-def test_pm2_startup_restores_what_was_saved_and_stops_it_in_time(home: Home, tmp_path: Path) -> None:
+def test_pm2_startup_restores_and_stops_what_was_saved(home: Home, tmp_path: Path) -> None:
     """Of `pm2 start`, `pm2 save` and `pm2 startup`, as docs/operations.md and `te service pm2` have them."""
     assert te(home, "service", "pm2").returncode == 0
     pm2 = Pm2(home, tmp_path / ".pm2")
@@ -141,7 +141,11 @@ def test_pm2_startup_restores_what_was_saved_and_stops_it_in_time(home: Home, tm
         booted = dict(line.split("=", 1) for line in unit["Environment"])
         assert booted["PM2_HOME"] == str(tmp_path / ".pm2"), "where pm2 save wrote"
         assert unit["PIDFile"] == [str(tmp_path / ".pm2" / "pm2.pid")]
-        bare = {**booted, "HOME": str(tmp_path), "USER": "trader"}  # as systemd has it: nothing of a login
+        bare = {
+            **booted,
+            "HOME": str(tmp_path),
+            "USER": "trader",
+        }  # as under systemd: without a login environment
         subprocess.run(unit["ExecStart"][0].split(), env=bare, cwd="/", check=True, capture_output=True)
         second = pm2.until_running(other_than=first)
         assert pm2.app()["pid"] == second

@@ -46,12 +46,12 @@ class Terminal:
         self._seen = 0
 
     def until(self, text: str) -> None:
-        """Wait until that is shown, after what was waited for before. "…" stands for anything."""
+        """Wait for a text after the one that was waited for before. "…" matches anything."""
         pattern = re.compile(r"\s*".join(map(re.escape, text.split())).replace("…", r"[\s\S]*?"))
         deadline = time.monotonic() + TIMEOUT
         while not (found := pattern.search(self.shown, self._seen)):
             assert time.monotonic() < deadline, (
-                f"waited in vain for {text!r} after:\n{self.shown[self._seen :]}"
+                f"waited too long for {text!r} after:\n{self.shown[self._seen :]}"
             )
             if select.select([self._here], [], [], 0.1)[0]:
                 self.shown += os.read(self._here, 65536).decode().replace("\r\n", "\n")

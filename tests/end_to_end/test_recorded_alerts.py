@@ -1,6 +1,6 @@
-"""The alerts that a user's strategy really sent on one day, over HTTP, to the running engine.
+"""The real alerts of a user's strategy on one day, sent over HTTP to the running engine.
 
-The recording lies next to the repository (``../shared``); where it does not, the test is skipped.
+The recording is next to the repository (``../shared``); without it the test is skipped.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ FEE, SLIPPAGE, TICK, STEP = Fraction(6, 10_000), Fraction(2, 10_000), Fraction(1
 
 
 def recorded_bodies() -> list[bytes]:
-    """Return what follows the time of arrival in each line: the message, byte for byte."""
+    """Return the messages, byte for byte, which follow the time of arrival in each line."""
     return [line.split(" ", 2)[2].encode() for line in RECORDED.read_text().splitlines()]
 
 
@@ -59,7 +59,7 @@ needs_recording = pytest.mark.skipif(not RECORDED.exists(), reason=f"the recordi
 
 @pytest.mark.real_clock
 @needs_recording
-def test_every_recorded_alert_moves_the_account_to_its_blended_target(
+def test_every_recorded_alert_leads_to_its_blended_target(
     tmp_path: Path, start: Callable[[Home], EngineProcess]
 ) -> None:
     home = Home(tmp_path / "home")
@@ -90,7 +90,7 @@ def test_every_recorded_alert_moves_the_account_to_its_blended_target(
 
 
 @needs_recording
-def test_the_recorded_day_is_no_trivial_one() -> None:
+def test_the_recorded_day_is_not_trivial() -> None:
     strategist = Strategist()
     held = [strategist.hear(json.loads(body)) for body in recorded_bodies()]
     assert held[-1] == 0

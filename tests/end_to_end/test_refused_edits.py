@@ -1,4 +1,4 @@
-"""An edit that does not hold is refused with its place and reason; what was good stays active and trades on."""
+"""An invalid edit is refused with its location and reason; the last good settings stay active and trade on."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def line_of(text: str, part: str) -> int:
 
 
 class Bad:
-    """A text that does not hold; where it says so, and what has to be told of it."""
+    """An invalid text; the line that is reported, and what must be reported about it."""
 
     def __init__(self, old: str, new: str, *told: str, line: str = "") -> None:
         assert old in GOOD
@@ -104,7 +104,7 @@ class Harness:
         return refused
 
     def until_refused(self, *told: str) -> str:
-        """Wait until an edit is refused for that: a file that is just being written may be refused for less."""
+        """Wait until an edit is refused for that reason: a half-written file may be refused for another one."""
 
         def look() -> str:
             refused = "\n".join(self.refused())
@@ -123,7 +123,7 @@ class Harness:
         self.engine.until_position("BTCUSDT", str(self.percent / 100 * 0.2))
 
     def put_right(self) -> None:
-        """Save something good that is also something new, see it done, and go back."""
+        """Save a valid change, see it applied, and revert it."""
         for leverage, size in ((1, 0.1), (2, 0.2)):
             self.home.settings.write_text(GOOD.replace("leverage = 2", f"leverage = {leverage}"))
             self.engine.until_position("BTCUSDT", f"{self.percent / 100 * size:g}")
@@ -148,7 +148,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Harness]:
 
 @pytest.fixture
 def harness(shared: Harness) -> Harness:
-    """Begin with good settings, whatever an earlier test left."""
+    """Start with good settings, whatever an earlier test left."""
     settings = shared.home.settings
     if settings.is_dir():
         settings.rmdir()
@@ -179,7 +179,7 @@ def test_what_does_not_hold_is_refused_with_its_place_and_reason(name: str, harn
 
 
 def renamed_into_place(settings: Path, text: str) -> None:
-    """Save as most editors do: a new file takes the old one's name."""
+    """Save as most editors do: a new file replaces the old one."""
     fresh = settings.with_name("settings.toml.new")
     fresh.write_text(text)
     fresh.replace(settings)
@@ -215,7 +215,7 @@ def test_an_emptied_file_is_refused(harness: Harness) -> None:
     harness.put_right()
 
 
-def test_a_file_that_is_no_text_is_refused(harness: Harness) -> None:
+def test_a_binary_file_is_refused(harness: Harness) -> None:
     harness.home.settings.write_bytes(b"\xff\xfe" + GOOD.encode("utf-16-le"))
     harness.until_refused("not UTF-8")
     harness.still_trades()
@@ -242,7 +242,7 @@ def test_a_file_renamed_into_place_is_seen_bad_or_good(harness: Harness) -> None
     assert not harness.refused()
 
 
-def test_a_deleted_file_changes_nothing_and_a_new_one_is_picked_up(harness: Harness) -> None:
+def test_a_deleted_file_changes_nothing_and_a_new_one_is_read(harness: Harness) -> None:
     harness.home.settings.unlink()
     harness.until_refused("no such file")
     harness.still_trades()
@@ -264,7 +264,7 @@ def test_a_deployment_that_turns_a_link_is_seen(harness: Harness, tmp_path: Path
     harness.put_right()
 
 
-def test_every_problem_of_an_edit_is_told_at_once(harness: Harness) -> None:
+def test_every_problem_of_an_edit_is_reported_at_once(harness: Harness) -> None:
     text = GOOD.replace("leverage = 2", "leverage = 0").replace(
         "public = { port = 0 }", "public = { port = -1 }"
     )

@@ -1,4 +1,4 @@
-"""Secrets put through every door; then everything that the engine ever said or kept is searched for them (I12)."""
+"""Secrets sent through every input; then all output and every file of the engine is searched for them (I12)."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ VAULT = """
         @classmethod
         def _plausible(cls, value):
             if "rejected" in value.get_secret_value():
-                raise ValueError(f"this is no key: {value.get_secret_value()}")
+                raise ValueError(f"this is not a key: {value.get_secret_value()}")
             return value
 
     class Vault(PaperAccount):
@@ -111,7 +111,7 @@ CRIER = """
     def te_notifiers():
         yield NotifierSpec(name=NAME, settings=CrierOptions, factory=Crier)
 """
-"""Says the parts of its address, as HTTP libraries do in their errors."""
+"""Reports the parts of its address, as HTTP libraries do in their errors."""
 
 TELLTALE = """
     import os
@@ -231,7 +231,7 @@ class Outlets:
 
 
 def alerts() -> Iterator[tuple[int, str, object, dict[str, str]]]:
-    """Yield (expected status, path, body, headers): the right token everywhere, wrong ones everywhere."""
+    """Yield (expected status, path, body, headers): the valid token everywhere, wrong ones everywhere."""
     token, second = CANARIES["token"], CANARIES["second-token"]
     wrong = {where: CANARIES[f"wrong-in-{where}"] for where in ("path", "query", "body")}
     good = {"symbol": "BTCUSDT.P", "direction": "long", "size": "50/100", "price": "50000"}
@@ -284,7 +284,7 @@ def edits(home: Home) -> Iterator[tuple[str, str, str]]:
         "[accounts.vault]\n", f'[accounts.vault]\napi_keyy = "{CANARIES["misspelled-key"]}"\n'
     )
     yield settings, misspelled, "accounts.vault.api_keyy"
-    yield settings, secrets_file(api_key=CANARIES["rejected-key"]), "this is no key"
+    yield settings, secrets_file(api_key=CANARIES["rejected-key"]), "this is not a key"
     unfinished = secrets + f'[accounts.other]\napi_key = "{CANARIES["unfinished-key"]}\n'
     yield settings, unfinished, "this is not TOML"
     a_list = secrets.replace(f'"{CANARIES["api-key"]}"', f'["{CANARIES["number-for-key"]}"]')
@@ -314,7 +314,7 @@ def outlets(home: Home, start: Callable[[Home], EngineProcess]) -> Outlets:
 
 
 def mood(outlets: Outlets, name: str, told: str = "") -> None:
-    """Change the account's mood, and wait until what it says then can be seen."""
+    """Change how the account fails, and wait until its message is visible."""
     seen = outlets.home.log().count("my mood is")
     outlets.home.tree["accounts"]["vault"]["mood"] = name
     outlets.home.write()
@@ -324,7 +324,8 @@ def mood(outlets: Outlets, name: str, told: str = "") -> None:
 
 
 def found(outlets: Outlets) -> dict[str, set[str]]:
-    """Search what came back, and every file but the two that the operator writes. Gives what stands around a find."""
+    """Search what came back, and every file but the two that the operator writes. Return the surroundings of each
+    match."""
     positions = {f"answer {number}": text.encode() for number, text in enumerate(outlets.answers)}
     positions |= {
         str(path.relative_to(outlets.home.folder)): path.read_bytes() for path in outlets.home.files()
@@ -340,7 +341,7 @@ def found(outlets: Outlets) -> dict[str, set[str]]:
     return leaks
 
 
-def test_no_secret_is_found_in_anything_that_was_said_or_kept(
+def test_no_secret_is_found_in_any_output_or_file(
     outlets: Outlets, start: Callable[[Home], EngineProcess]
 ) -> None:
     home = outlets.home

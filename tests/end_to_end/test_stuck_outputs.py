@@ -1,4 +1,4 @@
-"""A log that nobody reads, that is closed or that is full stops neither alerts nor the end (public reports of each)."""
+"""A log that is not read, closed or full stops neither alerts nor a stop (there are public reports of each)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A conversation by Telegram with a running engine: what is asked, what is commanded, and what it leaves behind."""
+"""A conversation by Telegram with a running engine: queries, commands, and their traces."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.real_clock
 ADA = Person(id=101, first_name="Ada", last_name="L")
 BEN = Person(id=102, first_name="Ben")
 EVE = Person(id=666, first_name="Ada", last_name="L")
-"""She calls herself as Ada does."""
+"""She has the same display name as Ada."""
 ROBOT = Person(id=101_000, first_name="Robot", is_bot=True)
 GROUP = -4001
 ALERT = {"symbol": "BTCUSDT.P", "direction": "long", "size": "50/100", "price": "50000"}
@@ -55,7 +55,7 @@ control = true
 
 
 class Phones:
-    """Everybody's view of the bot, and the engine behind it."""
+    """The bot as every user sees it, and the engine behind it."""
 
     def __init__(self, api: BotApi, application: Application) -> None:
         self.api, self.application = api, application
@@ -74,7 +74,7 @@ class Phones:
         return answers()[0]
 
     async def press(self, who: Person, label: str, message: Message) -> str:
-        """Press a button, and return what the message says then, or what was shown to whoever pressed."""
+        """Press a button, and return the message's new text, or what was shown to the user who pressed it."""
         toasts, text = len(self.api.toasts), message.text
         self.api.press(who, label, message=message)
         await until(lambda: len(self.api.toasts) > toasts)
@@ -84,23 +84,27 @@ class Phones:
         return message.text
 
     def counters(self) -> dict[str, int]:
-        found: dict[str, int] = self.application.state()["notifiers"]["phone"]["control"]["counters"]
+        found: dict[str, int] = self.application.queries.state()["notifiers"]["phone"]["control"]["counters"]
         return found
 
     def target(self) -> dict[str, Any]:
-        found: dict[str, Any] = self.application.state()["accounts"]["paper"]["targets"].get("BTCUSDT", {})
+        found: dict[str, Any] = self.application.queries.state()["accounts"]["paper"]["targets"].get(
+            "BTCUSDT", {}
+        )
         return found
 
     async def journaled(self, kind: str) -> list[Any]:
-        await self.application._journal.append()
-        return [event for event in self.application._journal.events(99) if event.kind == kind]
+        assert self.application.engine is not None
+        journal = self.application.engine._journal
+        await journal.append()
+        return [event for event in journal.events(99) if event.kind == kind]
 
 
 NOTICES = ("started", "settings", "halt", "flatten", "resume", "pause", "outage", "recovery")
 
 
 def _is_notice(text: str) -> bool:
-    """Whether it came without being asked for: the first line is what happened to whom."""
+    """Whether it is a notice: the first line states what happened to what."""
     kind, _, whom = text.partition("\n")[0].partition(" ")
     return kind in NOTICES and whom in {"", "paper", "tradingview"}
 
@@ -141,80 +145,89 @@ async def alert(application: Application) -> None:
         assert response.status == 200
 
 
-async def test_a_conversation(tmp_path: Path) -> None:
+async def ask_as_a_reader(world: Phones) -> None:
+    """A user who may only view asks and gets an answer."""
+    status = await world.ask(BEN, "/status")
+    assert status.text.splitlines()[0] == "engine ready"
+    assert "paper: running, equity " in status.text
+    positions = await world.ask(BEN, "/positions BTCUSDT")
+    assert positions.text == "paper BTCUSDT long 0.15 at 50010, target 0.15, at target"
+    pnl = await world.ask(BEN, "/pnl 7d")
+    assert pnl.text.splitlines()[0] == "last 7 d, without deposits and withdrawals"
+    assert pnl.text.splitlines()[1].startswith("paper (paper): ")
+    why = await world.ask(BEN, "/why BTCUSDT")
+    assert "tradingview: 0.5 x 0.5 = 0.25" in why.text
+    assert "10,000.00 x 0.25 x 3 / 50000 = 0.15" in why.text
+    assert (await world.ask(BEN, "/why DOGEUSDT")).text == "not done: no account has a target for DOGEUSDT"
+    assert "/flatten" not in (await world.ask(BEN, "/start")).text
+    assert world.api.menus[BEN.id] == ["status", "positions", "pnl", "why"]
+    assert world.api.menus[ADA.id][4:] == ["halt", "flatten", "resume", "pause"]
+    assert (await world.ask(BEN, "/halt")).text == "you may read, but not send commands"
+
+
+async def preview_and_leave(world: Phones) -> None:
+    """Who may command sees what it would order first, and may leave it."""
+    plan = await world.ask(ADA, "/flatten PAPER: a bad feeling")
+    assert plan.text == (
+        "not done: no account, source or symbol is named PAPER; did you mean paper? (a reason follows a colon)"
+    )
+    plan = await world.ask(ADA, "/flatten paper: a bad feeling")
+    assert plan.text.splitlines() == [
+        "flatten paper?",
+        "reason: a bad feeling",
+        "it would order:",
+        "  paper BTCUSDT: sell 0.15 reduce-only",
+        "confirm within 60 s",
+    ]
+    assert list(plan.buttons) == ["Flatten paper", "Leave it"]
+    left = plan.buttons.copy()
+    assert await world.press(ADA, "Leave it", plan) == "cancelled; nothing was changed"
+    assert world.target()["quantity"] == "0.15"
+    plan.buttons = left
+    assert await world.press(ADA, "Flatten paper", plan) == "this button no longer works"
+    assert world.target()["quantity"] == "0.15"
+
+
+async def confirm_in_a_group(world: Phones) -> None:
+    """In a group only who asked may confirm; it is carried out once, and journaled with who it was."""
+    plan = await world.ask(ADA, "/flatten@engine_under_test_bot : weekend", chat=GROUP)
+    buttons = plan.buttons.copy()
+    assert await world.press(BEN, "Flatten everything", plan) == "you may read, but not send commands"
+    done = await world.press(ADA, "Flatten everything", plan)
+    assert done.startswith("done: flatten everything\n")
+    assert "telegram Ada L (101)" in done
+    await until(lambda: not world.application.queries.state()["accounts"]["paper"]["positions"])
+    plan.buttons = buttons
+    assert await world.press(ADA, "Flatten everything", plan) == "this button no longer works"
+    assert [event.detail["by"] for event in await world.journaled("flatten") if "by" in event.detail] == [
+        "telegram Ada L (101)"
+    ]
+
+
+async def lift_and_pause(world: Phones) -> None:
+    """What was halted is lifted the same way."""
+    plan = await world.ask(ADA, "/resume: it is Monday")
+    assert "  paper BTCUSDT: buy 0." in plan.text
+    assert "lifts: " in plan.text
+    await world.press(ADA, "Resume everything", plan)
+    await until(lambda: world.target().get("confirmed") and world.target()["quantity"] != "0")
+    plan = await world.ask(ADA, "/pause tradingview close")
+    assert plan.text.splitlines()[0] == "pause tradingview, closing its share?"
+    await world.press(ADA, "Pause tradingview, closing its share", plan)
+    await until(lambda: world.target()["depth"] == "0")
+
+
+async def test_a_conversation_reads_previews_confirms_and_lifts(tmp_path: Path) -> None:
     async with phones(tmp_path) as world:
-        api, application = world.api, world.application
-        await alert(application)
+        await alert(world.application)
         await until(lambda: world.target().get("confirmed"))
+        await ask_as_a_reader(world)
+        await preview_and_leave(world)
+        await confirm_in_a_group(world)
+        await lift_and_pause(world)
 
-        # Who may look asks, and is told.
-        status = await world.ask(BEN, "/status")
-        assert status.text.splitlines()[0] == "engine ready"
-        assert "paper: running, equity " in status.text
-        positions = await world.ask(BEN, "/positions BTCUSDT")
-        assert positions.text == "paper BTCUSDT long 0.15 at 50010, target 0.15, at target"
-        pnl = await world.ask(BEN, "/pnl 7d")
-        assert pnl.text.splitlines()[0] == "last 7 d, without deposits and withdrawals"
-        assert pnl.text.splitlines()[1].startswith("paper (paper): ")
-        why = await world.ask(BEN, "/why BTCUSDT")
-        assert "tradingview: 0.5 x 0.5 = 0.25" in why.text
-        assert "10,000.00 x 0.25 x 3 / 50000 = 0.15" in why.text
-        assert (
-            await world.ask(BEN, "/why DOGEUSDT")
-        ).text == "not done: no account has a target for DOGEUSDT"
-        assert "/flatten" not in (await world.ask(BEN, "/start")).text
-        assert api.menus[BEN.id] == ["status", "positions", "pnl", "why"]
-        assert api.menus[ADA.id][4:] == ["halt", "flatten", "resume", "pause"]
-        assert (await world.ask(BEN, "/halt")).text == "you may read, but not send commands"
-
-        # Who may command sees what it would order first, and may leave it.
-        plan = await world.ask(ADA, "/flatten PAPER: a bad feeling")
-        assert plan.text == (
-            "not done: no account, source or symbol is named PAPER; did you mean paper? (a reason follows a colon)"
-        )
-        plan = await world.ask(ADA, "/flatten paper: a bad feeling")
-        assert plan.text.splitlines() == [
-            "flatten paper?",
-            "reason: a bad feeling",
-            "it would order:",
-            "  paper BTCUSDT: sell 0.15 reduce-only",
-            "confirm within 60 s",
-        ]
-        assert list(plan.buttons) == ["Flatten paper", "Leave it"]
-        left = plan.buttons.copy()
-        assert await world.press(ADA, "Leave it", plan) == "cancelled; nothing was changed"
-        assert world.target()["quantity"] == "0.15"
-        plan.buttons = left
-        assert await world.press(ADA, "Flatten paper", plan) == "this button no longer works"
-        assert world.target()["quantity"] == "0.15"
-
-        # In a group only who asked may confirm; it is carried out once, and journaled with who it was.
-        plan = await world.ask(ADA, "/flatten@engine_under_test_bot : weekend", chat=GROUP)
-        buttons = plan.buttons.copy()
-        assert await world.press(BEN, "Flatten everything", plan) == "you may read, but not send commands"
-        done = await world.press(ADA, "Flatten everything", plan)
-        assert done.startswith("done: flatten everything\n")
-        assert "telegram Ada L (101)" in done
-        await until(lambda: not application.state()["accounts"]["paper"]["positions"])
-        plan.buttons = buttons
-        assert await world.press(ADA, "Flatten everything", plan) == "this button no longer works"
-        assert [event.detail["by"] for event in await world.journaled("flatten") if "by" in event.detail] == [
-            "telegram Ada L (101)"
-        ]
-
-        # What was halted is lifted the same way.
-        plan = await world.ask(ADA, "/resume: it is Monday")
-        assert "  paper BTCUSDT: buy 0." in plan.text
-        assert "lifts: " in plan.text
-        await world.press(ADA, "Resume everything", plan)
-        await until(lambda: world.target().get("confirmed") and world.target()["quantity"] != "0")
-        plan = await world.ask(ADA, "/pause tradingview close")
-        assert plan.text.splitlines()[0] == "pause tradingview, closing its share?"
-        await world.press(ADA, "Pause tradingview, closing its share", plan)
-        await until(lambda: world.target()["depth"] == "0")
-
-        # The notices of all this came, too, without being asked for.
-        assert [text for text in api.texts(101) if text.startswith("flatten")]
+        # The notices of all this arrived, too.
+        assert [text for text in world.api.texts(101) if text.startswith("flatten")]
         assert world.counters() == {"heard": 12, "strangers": 0, "commands": 3, "refused": 6}
 
 
@@ -234,4 +247,4 @@ async def test_strangers_get_no_answer_and_are_counted(tmp_path: Path) -> None:
         assert len(world.api.messages) == before + 1
         assert world.api.toasts == []
         assert world.counters() == {"heard": 2, "strangers": 6, "commands": 0, "refused": 0}
-        assert not world.application.readiness()["halts"]
+        assert not world.application.queries.readiness()["halts"]

@@ -21,7 +21,7 @@ FILLED = {
 
 
 def paste(url: str, text: str, second: int) -> dict[str, str]:
-    """Send a message; two of one second would be taken for one turn of the strategy."""
+    """Send a message; two of one second would count as one turn of the strategy."""
     text = text.replace("{{timenow}}", f"2026-01-01T00:00:0{second}Z")
     for placeholder, value in FILLED.items():
         text = text.replace(placeholder, value)

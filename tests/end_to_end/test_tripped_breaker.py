@@ -10,7 +10,7 @@ from tests.end_to_end.engine_process import EngineProcess, te
 from tests.end_to_end.home import PLAIN, Home
 
 
-def test_a_breaker_survives_a_kill_and_is_lifted_only_with_a_reason(tmp_path: Path) -> None:
+def test_a_breaker_survives_a_kill_and_is_lifted_with_a_reason(tmp_path: Path) -> None:
     tree = copy.deepcopy(PLAIN)
     tree["engine"]["resync"] = "500ms"
     tree["accounts"]["paper"]["breakers"] = {"drawdown": {"percent": 5, "action": "flatten"}}
@@ -36,6 +36,6 @@ def test_a_breaker_survives_a_kill_and_is_lifted_only_with_a_reason(tmp_path: Pa
         assert engine.position("BTCUSDT") == 0
         lifted = te(home, "resume", "paper", "--yes", "--reason", "looked into it")
         assert lifted.returncode == 0, lifted.stderr
-        assert "arms again: breaker drawdown" in lifted.stdout
+        assert "re-arms: breaker drawdown" in lifted.stdout
         engine.wait(lambda: engine.position("BTCUSDT") > Decimal("0.08"))
         assert not [row for row in engine.state()["breakers"] if row["tripped_at"]]

@@ -1,4 +1,4 @@
-"""Wizards at a terminal of 80 columns: no line is wider, and every question says what it is about and its default."""
+"""Wizards at a terminal of 80 columns: no line is wider, and every question states its subject and its default."""
 
 from __future__ import annotations
 
@@ -53,12 +53,12 @@ TALKS = {
 
 
 def plain(shown: str) -> list[str]:
-    """Return the lines as they stand on the screen."""
+    """Return the lines as they appear on the screen."""
     return ESCAPES.sub("", shown).replace("\r", "").split("\n")
 
 
 def talk(home: Home, arguments: list[str], answers: list[str]) -> tuple[str, list[list[str]]]:
-    """Type the answers while something is asked. Returns all that was shown, and the lines up to each question."""
+    """Type the answers to the prompts. Returns all output, and the lines up to each question."""
     terminal = Terminal(home, *arguments)
     questions = []
     for answer in [*answers, *[""] * 20]:

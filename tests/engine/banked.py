@@ -20,7 +20,7 @@ FEE = D("0.001")
 
 
 class Banked(Exchange):
-    """``wallet`` moves with fees, realised profit and payments; positions are worth what the price says."""
+    """``wallet`` moves with fees, realised profit and payments; positions are valued at the price."""
 
     def __init__(self, clock: VirtualClock, uid: str, **how: Any) -> None:
         super().__init__(clock, uid, **how)
@@ -36,14 +36,14 @@ class Banked(Exchange):
         return self.wallet + sum((self._profit(held) for held in self.held.values()), ZERO)
 
     def deposit(self, amount: str, *, told: FlowKind | None = None) -> None:
-        """Pay in, or out."""
+        """Deposit or withdraw."""
         self.wallet += D(amount)
         self.paid_in += D(amount)
         if told is not None:
             self.pay(amount, told, counted=True)
 
     def pay(self, amount: str, kind: FlowKind, *, symbol: str | None = None, counted: bool = False) -> None:
-        """Pay or take funding, and tell it."""
+        """Pay or receive funding, and report it."""
         self.wallet += ZERO if counted else D(amount)
         now = self.clock.now()
         self.flows.append(
@@ -98,7 +98,7 @@ class Banked(Exchange):
 
 
 class Bank(Scene):
-    """A scene whose accounts count money."""
+    """A scene whose accounts keep track of money."""
 
     make_exchange = Banked
 
@@ -116,7 +116,7 @@ class Bank(Scene):
 
 @asynccontextmanager
 async def bank(folder: Path, *, streams: bool = False, **settings: Any) -> AsyncIterator[Bank]:
-    """Open a scene with a running engine and accounts that count money."""
+    """Open a scene with a running engine and accounts that keep track of money."""
     opened = Bank(folder, streams=streams, **settings)
     await opened.start()
     try:

@@ -1,4 +1,4 @@
-"""What an operator commands in a simulation, and what of it holds: a model of its own, told by nobody's rules."""
+"""What an operator commands in a simulation, and what applies: a model that is independent of the engine's rules."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ HELD, CLOSED = "pause hold", "pause close"
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """A command: to whom (names and books, or everybody), for which symbol, and after how many signals."""
+    """A command: for whom (names and books, or everybody), for which symbol, and after how many signals."""
 
     action: str
     to: frozenset[str]
@@ -23,7 +23,7 @@ class Given:
 
 @dataclass(frozen=True, slots=True)
 class Hand:
-    """A depth by hand: after how many signals, and until when (monotonic); None until a source speaks."""
+    """A manual depth: after how many signals, and until when (monotonic); None until the next signal."""
 
     depth: Decimal
     signals: int
@@ -32,26 +32,27 @@ class Hand:
 
 @dataclass
 class Commanding:
-    """Everything that was commanded, oldest first. ``said_at``: the number of each source's newest signal."""
+    """Everything that was commanded, oldest first."""
 
     given: list[Given] = field(default_factory=list)
     said_at: dict[tuple[str, str], int] = field(default_factory=dict)
+    """The number of each source's newest signal."""
     signals: int = 0
     paused: dict[str, Mapping[str, Decimal]] = field(default_factory=dict)
-    """By source that is paused: what it is held at, by symbol."""
+    """By paused source: the depths that it is held at, by symbol."""
     hands: dict[tuple[str, str], Hand] = field(default_factory=dict)
-    """Depths by hand, by account (who it is at its exchange) and symbol."""
+    """Manual depths, by account (its identity at the exchange) and symbol."""
 
     def speaking(self, weights: Iterable[str]) -> list[str]:
-        """Return which of a symbol's sources have a say."""
+        """Return which of a symbol's sources count."""
         return [source for source in weights if source not in self.paused]
 
     def pause(self, source: str, said: Mapping[str, Decimal], *, close: bool) -> None:
-        """Note a pause; one that is paused already stays at what it was held at, or is closed."""
+        """Record a pause; a source that is paused already stays at what it was held at, or is closed."""
         self.paused[source] = {} if close else self.paused.get(source, said)
 
     def end_hands(self, weights: Callable[[str], Iterable[str]]) -> None:
-        """End depths by hand that counted until a source spoke, where one has."""
+        """End manual depths that apply until the next signal, where one has arrived."""
         for (account, symbol), hand in list(self.hands.items()):
             speaking = self.speaking(weights(symbol))
             spoken = any(self.said_at.get((source, symbol), 0) > hand.signals for source in speaking)
@@ -59,12 +60,12 @@ class Commanding:
                 del self.hands[account, symbol]
 
     def said(self, source: str, symbol: str) -> None:
-        """Note that a source spoke."""
+        """Record a signal of a source."""
         self.signals += 1
         self.said_at[source, symbol] = self.signals
 
     def note(self, action: str, to: frozenset[str], symbol: str) -> None:
-        """Note a command."""
+        """Record a command."""
         self.given.append(Given(action, to, symbol, self.signals))
 
     def newest(self, who: set[str], symbol: str) -> Given | None:
@@ -74,7 +75,7 @@ class Commanding:
         )
 
     def flat(self, who: set[str], symbol: str) -> bool:
-        """Whether it is to be flat."""
+        """Whether it must be flat."""
         found = self.newest(who, symbol)
         return found is not None and found.action == "flatten"
 
@@ -88,13 +89,13 @@ class Commanding:
         return not any(self.counts(found, source, symbol) for source in self.speaking(weights))
 
     def counts(self, given: Given | None, source: str, symbol: str) -> bool:
-        """Whether what a source said last came after a resume from the next signal on."""
+        """Whether a source's last signal came after a resume that waits for the next signal."""
         return (
             given is None or given.action != "next" or self.said_at.get((source, symbol), 0) > given.signals
         )
 
     def share(self, who: set[str], source: str, symbol: str, weights: Any, depth: Decimal) -> Decimal:
-        """Return what a source's depth counts for there; what a paused one is held at counts whatever was resumed."""
+        """Return a source's effective depth there; what a paused one is held at counts whatever was resumed."""
         if source in self.paused:
             return self.paused[source].get(symbol, Decimal(0))
         if self.held(who, symbol, weights) or self.counts(self.newest(who, symbol), source, symbol):

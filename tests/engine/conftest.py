@@ -6,6 +6,7 @@ import pytest
 
 from te_core.testing.fake_account import FakeAccount
 from te_core.testing.virtual_clock import VirtualClock
+from tests.engine.engine_harness import Trader
 from tests.engine.worker_harness import WorkerHarness
 
 
@@ -17,6 +18,11 @@ def clock() -> VirtualClock:
 @pytest.fixture
 def account(clock: VirtualClock) -> FakeAccount:
     return FakeAccount(clock, equity="10000", BTCUSDT="50000", ETHUSDT="2500", SOLUSDT="100")
+
+
+@pytest.fixture
+def trader(clock: VirtualClock) -> Trader:
+    return Trader(clock)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""An exchange's own book-keeping, and an account's books fed from it as the engine feeds them."""
+"""An exchange's own bookkeeping, and an account's books fed from it as the engine does."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ZERO, BEGIN, CENT = D(0), D(10_000), D("0.01")
 
 @dataclass
 class Exchange:
-    """Plain book-keeping of its own: cash moves with every trade, the value is cash and what is held."""
+    """Independent bookkeeping: cash moves with every trade, the value is cash plus positions."""
 
     tells_apart: bool
     tells_entry: bool = True
@@ -64,7 +64,7 @@ class Exchange:
 
 
 class Counting:
-    """An account's books, fed as the engine feeds them."""
+    """An account's books, fed as the engine does."""
 
     def __init__(self, exchange: Exchange) -> None:
         self.exchange, self.money, self.at = exchange, Money(), START
@@ -78,7 +78,7 @@ class Counting:
         return change
 
     def look(self) -> Change:
-        """See the value; what nothing explains has to be there a second time."""
+        """Observe the value; an unexplained change must be seen twice."""
         self.at += timedelta(seconds=1)
         self.value()
         self.at += SUSPECT
@@ -114,7 +114,7 @@ class Counting:
         return self.note(filled(self.money, fill, reference=price * D("1.01")))
 
     def counted(self, fill: Fill) -> None:
-        """For those who count fills besides."""
+        """For subclasses that also count fills."""
 
     @property
     def profit(self) -> Decimal:

@@ -1,8 +1,8 @@
 """Kills an engine at one exact point of a scenario: at a call of the exchange, or at an append to the journal.
 
 From that point on nothing that the dead process still does has any effect, and the next one finds the journal as it was
-committed then. Of a request that was just being made, either nothing arrives, or it arrives and nobody hears of it, or
-it arrives seconds later.
+committed then. A request in flight either never arrives, or arrives without its response being seen, or arrives seconds
+later.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ LATE = 4.0
 
 
 class Fenced(Connection):
-    """The connection of one process: once that is dead, nothing passes any more."""
+    """The connection of one process: once that is dead, nothing gets through."""
 
     def __init__(self, world: Crashing, inner: ExchangeAccount, script: Connection) -> None:
         super().__init__(inner)
@@ -71,7 +71,7 @@ class Crashing(Scene):
         self.point = "none"
 
     def dies_at(self, what: str) -> bool:
-        """Count a point; tells whether it is the one."""
+        """Count a point; return whether it is the one."""
         self.points += 1
         if self.points - 1 != self.at or self.crashed.is_set():
             return False
@@ -79,7 +79,7 @@ class Crashing(Scene):
         return True
 
     async def bury(self, request: Callable[[], Awaitable[Any]] | None) -> None:
-        """Die here; what is being asked for arrives by its fate."""
+        """Die here; the request in flight arrives as its fate says."""
         self._die()
         if request is not None and self.last_request == "executed":
             await request()
@@ -120,7 +120,7 @@ class Crashing(Scene):
         self.journal.stream = fenced_stream  # type: ignore[method-assign]
 
     async def _rise(self) -> None:
-        """Remove what is left of the dead process, and start the next one on what was committed."""
+        """Remove the remains of the dead process, and start the next one on what was committed."""
         left = other_tasks()
         for task in left:
             task.cancel()

@@ -1,4 +1,4 @@
-"""What an operator changes in the settings while the engine runs, and what they let an account do."""
+"""What an operator changes in the settings while the engine runs, and what the settings allow an account to do."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ EDITS: list[tuple[str, str, list[Any]]] = [
     ("expect_every", "sources.sn.expect_every", [None, "1d"]),
     ("on_expiry", "sources.sn.on_expiry", ["hold", "flat"]),
 ]
-"""Kind of edit, path, and the values that it may get; None removes it."""
+"""Kind of edit, path, and the possible values; None removes it."""
 TWO = SETTINGS["accounts"]["two"]
 EDITS += [
     ("account", "accounts.two", [None, TWO, {**TWO, "enabled": False}, {**TWO, "observe": None}]),

@@ -1,6 +1,6 @@
-"""Checks what an engine keeps, sends and brings about on one account against what is true there.
+"""Checks what an engine stores, sends and causes on one account against the truth there.
 
-It knows the engine from outside alone: by what it appends to the journal and by the orders that arrive.
+It knows the engine only from outside: by what it appends to the journal and by the orders that arrive.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ from tests.engine.market import Market
 
 ZERO = Decimal(0)
 SLACK = 15
-"""Seconds between deciding and being filled: a decision may be 5 s old, and the exchange takes its time."""
+"""Seconds between a decision and its fill: a decision may be 5 s old, and the exchange adds a delay."""
 LIMITED = 30
-"""Seconds from a decision under a limit to its confirmation: an order's answer may take half of it."""
+"""Seconds from a decision under a limit to its confirmation: an order's response may take half of it."""
 PRICE_AGE = belief.PRICE_AGE + SLACK
 EQUITY_AGE = belief.EQUITY_AGE + SLACK
 LAST_PRICES = 600
-"""Seconds: what other symbols hold counts at the last price that is known of them."""
+"""Seconds: positions of other symbols count at their last known price."""
 JUST_NOW = belief.FOLLOWED_AGE + SLACK
-"""Seconds within which what others did may not have been seen yet: a push of it may have been lost."""
+"""Seconds within which changes by others may not have been seen yet: a push may have been lost."""
 
 
 @dataclass(slots=True)
 class Remembered:
-    """What the engine last kept of a symbol, and when (monotonic)."""
+    """What the engine last stored about a symbol, and when (monotonic)."""
 
     target: Target | None = None
     target_at: float = -1e9
@@ -47,7 +47,7 @@ class Remembered:
 
     @property
     def reached(self) -> bool:
-        """Whether a read showed the present target's goal."""
+        """Whether a read showed the current target's goal."""
         return (
             self.confirmed is not None
             and self.target is not None
@@ -56,7 +56,7 @@ class Remembered:
 
 
 class Judge:
-    """Collects violations; it raises nothing, since an engine contains what an account raises."""
+    """Collects violations; it raises nothing, because an engine catches what an account raises."""
 
     def __init__(
         self, market: Market, settings: Callable[[], WorkerSettings], signal_price: Callable[[str], Decimal]
@@ -76,7 +76,7 @@ class Judge:
         return self.market.clock.monotonic()
 
     def found(self, *parts: object) -> None:
-        """Note a violation."""
+        """Record a violation."""
         if len(self.violations) < 20:
             self.violations.append(f"t={self.now:.1f} " + " ".join(map(str, parts)))
 
@@ -102,7 +102,7 @@ class Judge:
                 self._check_confirmation(entry)
 
     def _limited_lately(self) -> bool:
-        """Return whether a limit may have held back what is being carried out: it may be lifted meanwhile."""
+        """Return whether a limit may have held back what is being carried out, even if it was lifted meanwhile."""
         if self._settings().limits.by_notional or any(map(self.halted, self.market.price)):
             self._limited_at = self.now
         return self.now - self._limited_at <= LIMITED
@@ -113,7 +113,7 @@ class Judge:
         if abs(held - entry.quantity) > self.market.listed[entry.symbol].quantity_step:
             self.found(entry, "at", held)
         limited = self._limited_lately() and goal and abs(held) < abs(goal.quantity)
-        # A list of steps is up to an hour old: a rest below the step that it states cannot be ordered yet.
+        # Instrument steps are up to an hour old: a rest below the known step cannot be ordered yet.
         rest = goal is not None and abs(held - goal.quantity) < self.market.coarsest[entry.symbol]
         if not limited and not rest and not self.arrived(entry.symbol):
             self.found(entry, "of", goal, "at", held)
@@ -131,7 +131,7 @@ class Judge:
     # -- what it sends
 
     def on_order(self, order: OrderRequest) -> None:
-        """Check an order in the moment in which it is handed in."""
+        """Check an order at the moment it is submitted."""
         goal = self.kept[order.symbol].goal
         if order.client_order_id in self._sent:
             self.found(order.client_order_id, "was sent twice")
@@ -145,7 +145,7 @@ class Judge:
             self._check_increase(order, self._settings().limits)
 
     def orders_forgotten(self) -> None:
-        """Count afresh: a process that began after the clock was stepped cannot tell how old orders are."""
+        """Restart the count: a process that started after a step of the clock does not know how old orders are."""
         self._admitted.clear()
 
     def _check_increase(self, order: OrderRequest, limits: Limits) -> None:
@@ -162,7 +162,7 @@ class Judge:
             self.found(order, "is one too many a minute:", len(self._admitted))
         self._check_price(order, limits.price_distance, prices)
         held = max(self.market.quantity(symbol) * order.side.sign, ZERO)
-        after = (held + order.quantity) * min(prices)  # what a flip closes may not be filled yet
+        after = (held + order.quantity) * min(prices)  # the closing half of a flip may not be filled yet
         if (
             not self.changed_by_others(symbol)
             and limits.symbol_exposure is not None
@@ -181,7 +181,7 @@ class Judge:
                 self.found(order, "leads to", total, "above account_exposure", limits.account_exposure)
 
     def _check_shares(self, order: OrderRequest, limits: Limits, after: Decimal) -> None:
-        """Hold an increase to its shares of the largest equity that could be believed."""
+        """Check an increase against its shares of the largest equity that the engine could have known."""
         if any(map(self.changed_by_others, self.market.price)):
             return
         unrealised = max(self.market.unrealised, ZERO) if self._settings().policy.equity == "total" else ZERO
@@ -230,7 +230,7 @@ class Judge:
             self._check_reduction(order, goal, before, after)
 
     def _check_reduction(self, order: OrderRequest, goal: Goal, before: Decimal, after: Decimal) -> None:
-        """I17: nothing is reduced below what is wanted on that side, whatever the limits are."""
+        """I17: nothing is reduced below the target on that side, whatever the limits are."""
         smallest, step = self.market.smallest[order.symbol], self.market.listed[order.symbol].quantity_step
         wanted = abs(goal.unrounded)
         if goal.unrounded * before > 0 and wanted >= smallest * 2:
@@ -239,7 +239,7 @@ class Judge:
                 self.found(order, "led from", before, "to", after, "though wanted is", goal.unrounded)
 
     def _check_drift(self, order: OrderRequest, before: Decimal, after: Decimal) -> None:
-        """I18: what others did leads to nothing more than a fresh sizing, and by itself only to less risk."""
+        """I18: a change by others leads to no more than a fresh sizing, and on its own only to less risk."""
         symbol, kept = order.symbol, self.kept[order.symbol]
         by_hand = self.market.by_hand.get(symbol, -1e9)
         if abs(after) <= abs(before) or kept.target is None or by_hand <= kept.goal_at:
@@ -247,7 +247,7 @@ class Judge:
         if kept.goal is None:
             return
         taken = self.market.before_hand.get(symbol, ZERO) * kept.goal.quantity
-        if taken <= kept.goal.quantity**2 / 10:  # a crumb, or something on the other side
+        if taken <= kept.goal.quantity**2 / 10:  # a tiny rest, or a position on the other side
             return
         policy, confirmed = self._settings().policy, self._whole(kept) and kept.confirmed_at < by_hand
         if confirmed and policy.drift != "heal" and self._sent[order.client_order_id][0] > by_hand:
@@ -262,7 +262,7 @@ class Judge:
             self.found(order, "led from", before, "to", after, "above a fresh", fresh)
 
     def _whole(self, kept: Remembered) -> bool:
-        """Whether all of the goal was reached: what a limit had held back is no drift when it comes."""
+        """Whether all of the goal was reached: filling what a limit had held back does not count as drift."""
         if not kept.reached or kept.goal is None or kept.confirmed is None:
             return False
         return at_target(kept.confirmed.quantity, kept.goal.quantity, kept.goal.quantity_step)
@@ -278,7 +278,7 @@ class Judge:
         return self.now - changed_at < JUST_NOW or self.market.shown_at < changed_at
 
     def arrived(self, symbol: str) -> bool:
-        """Whether the true position is the goal, or nearer than the exchange's smallest order."""
+        """Whether the true position is the goal, or closer to it than the exchange's smallest order."""
         goal, listed = self.kept[symbol].goal, self.market.listed[symbol]
         held = self.market.quantity(symbol)
         if goal is None:

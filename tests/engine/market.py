@@ -1,6 +1,6 @@
-"""An exchange as it is met: margin, steps, fills that come later or in parts, moving prices, owners who trade by hand.
+"""A realistic exchange: margin, steps, fills that come later or in parts, moving prices, owners who trade by hand.
 
-It keeps the truth; ``judge.py`` checks what the engine does against it.
+It stores the truth; ``judge.py`` checks the engine's actions against it.
 """
 
 from __future__ import annotations
@@ -54,23 +54,25 @@ KINDS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Habits:
-    """What differs between exchanges. ``acknowledges``: the share of orders that are taken at once and filled later.
-
-    ``strict``: a reduce-only order above the position is refused, not cut. ``shows_leverage``: positions tell it.
-    ``shows_flat``: flat ones are listed. ``shows_free``: free margin is told. ``streams``: it pushes ``feeds``.
-    ``closes_whole``: a close of all that is held need be no multiple of the step. ``mode_with_leverage``: setting the
-    leverage sets the margin mode, too.
-    """
+    """What differs between exchanges."""
 
     acknowledges: float
+    """The share of orders that are accepted at once and filled later."""
     strict: bool
+    """A reduce-only order above the position is refused, not cut."""
     shows_leverage: bool
+    """Positions state their leverage."""
     shows_flat: bool
+    """Flat positions are listed."""
     shows_free: bool
+    """The free margin is reported."""
     streams: bool
     feeds: tuple[Feed, ...]
+    """What the stream pushes."""
     closes_whole: bool
+    """A close of all that is held need not be a multiple of the step."""
     mode_with_leverage: bool
+    """Setting the leverage sets the margin mode, too."""
     capabilities: Capabilities
 
     @classmethod
@@ -92,17 +94,17 @@ class Habits:
 
     @property
     def longest_fill(self) -> float:
-        """Seconds after which an acknowledged order is done. Without a look-up it has to keep to the window."""
+        """Seconds after which an acknowledged order is done; without a look-up within the visibility window."""
         return 20 if self.capabilities.order_lookup else 1.5
 
     @property
     def longest_read_lag(self) -> float:
-        """Seconds by which reads are behind at most: with the order's own delay it has to keep to the window."""
+        """Maximum lag of reads in seconds; together with the order's own delay within the visibility window."""
         return LONGEST_LAG if self.capabilities.order_lookup else 1.0
 
 
 class Past:
-    """What a value was within the last minutes."""
+    """The values of the last minutes."""
 
     def __init__(self, clock: VirtualClock, value: Decimal) -> None:
         self._clock = clock
@@ -116,14 +118,14 @@ class Past:
             del self._values[0]
 
     def within(self, seconds: float) -> list[Decimal]:
-        """Return the values that were true at some moment of the last ``seconds``."""
+        """Return the values that were true at some time within the last ``seconds``."""
         since = self._clock.monotonic() - seconds
         ends = [at for at, _ in self._values[1:]] + [1e18]
         return [value for (_, value), end in zip(self._values, ends, strict=True) if end >= since]
 
 
 class Market(FakeAccount):
-    """One account there. What a test or its owner does to it goes by the methods below the exchange's own."""
+    """One account there. Tests and its owner act on it through the methods below the exchange's own."""
 
     def __init__(
         self,
@@ -148,11 +150,11 @@ class Market(FakeAccount):
         self.kind = self.coinless = self.restless = False
         self.liquidated: set[str] = set()
         self.losses: Counter[float] = Counter()
-        """By moment: how often the wallet fell."""
+        """By time: how often the wallet fell."""
         self.on_fill: Callable[[OrderRequest, Decimal], None] = lambda order, before: None
         self.listed = {symbol: self._instrument(symbol) for symbol in PRICES}
         self.coarsest = {symbol: self.listed[symbol].quantity_step for symbol in PRICES}
-        """By symbol: the coarsest step so far; what an engine read last may be as old as its list."""
+        """By symbol: the coarsest step so far; the step that the engine knows may be as old as its list."""
         self.smallest = {
             symbol: smallest_quantity(self.listed[symbol], self.price[symbol]) for symbol in PRICES
         }
@@ -252,7 +254,7 @@ class Market(FakeAccount):
         return self.orders[order.client_order_id]
 
     def _check(self, order: OrderRequest) -> None:
-        """Refuse what exchanges refuse."""
+        """Refuse orders that exchanges refuse."""
         listed, held = self.listed[order.symbol], self.quantity(order.symbol)
         if order.reduce_only:
             room = max(-held * order.side.sign, ZERO)
@@ -265,7 +267,7 @@ class Market(FakeAccount):
             if order.quantity < smallest:
                 raise OrderRejected(f"{order.quantity} is below the minimum {smallest}")
         if order.quantity % listed.quantity_step and not whole:
-            raise OrderRejected(f"{order.quantity} is no multiple of {listed.quantity_step}")
+            raise OrderRejected(f"{order.quantity} is not a multiple of {listed.quantity_step}")
         if listed.largest_market_quantity is not None and order.quantity > listed.largest_market_quantity:
             raise OrderRejected(f"{order.quantity} is above {listed.largest_market_quantity}")
         if order.reduce_only:
@@ -366,7 +368,7 @@ class Market(FakeAccount):
         self.liquidated.discard(symbol)
 
     def trade_by_hand(self, symbol: str = "") -> None:
-        """The owner adds, takes away, closes or turns round."""
+        """The owner adds, reduces, closes or reverses."""
         symbol = symbol or self.chance.choice(list(PRICES))
         step = self.listed[symbol].quantity_step
         held = self.quantity(symbol)
@@ -404,7 +406,7 @@ class Market(FakeAccount):
         self.by_hand[symbol] = self.clock.monotonic()
 
     def liquidate(self) -> None:
-        """The exchange closes a position and keeps its margin, or cuts it since others cannot pay (ADL)."""
+        """The exchange closes a position and keeps its margin, or cuts it because others cannot pay (ADL)."""
         held = [position for position in self.held.values() if position.quantity]
         if not held:
             return
@@ -426,7 +428,7 @@ class Market(FakeAccount):
         return sum(often for at, often in self.losses.items() if moment <= at <= moment + 60)
 
     def change_equity(self) -> None:
-        """Money comes or goes, or for a while the exchange does not show it."""
+        """A deposit or withdrawal, or for a while the exchange does not show the money."""
         kind = self.chance.choice(["deposit", "withdrawal", "equity is missing"])
         if kind not in self.kinds:
             return
@@ -438,7 +440,7 @@ class Market(FakeAccount):
         self._pay(wallet * Decimal("1.2" if kind == "deposit" else "0.8"))
 
     def change_instrument(self) -> None:
-        """The exchange changes what it takes of a symbol."""
+        """The exchange changes the rules of a symbol."""
         symbol = self.chance.choice(list(PRICES))
         self.counts["instrument changes"] += 1
         self.listed[symbol] = new = self._instrument(symbol)
@@ -446,7 +448,7 @@ class Market(FakeAccount):
         self.smallest[symbol] = max(self.smallest[symbol], smallest_quantity(new, self.price[symbol]))
 
     def clear(self) -> None:
-        """From now on everything is shown at once, and there is margin and a price for everything."""
+        """From now on everything is shown at once, with margin and a price for everything."""
         self.kind, self.coinless, self.restless = True, False, False
         self.unpriced.clear()
         self.unlisted.clear()

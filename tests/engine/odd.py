@@ -1,4 +1,4 @@
-"""Plugins that do what no plugin should: cancel, exit, hang, or answer with something else."""
+"""Plugins that misbehave: cancel, exit, hang, or return something else."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ ODD_ORDER_RATE = 0.02
 
 
 class OddAccount(FaultyAccount):
-    """Fails in the ways that errors do not express. ``kinds``: those that may happen; ``calm`` ends them."""
+    """Fails in ways other than errors. ``kinds``: those that may happen; ``calm`` ends them."""
 
     def __init__(
         self,

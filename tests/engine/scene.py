@@ -1,15 +1,16 @@
 """One engine, one source and some accounts on the virtual clock, seen from outside: signals go in, orders come out.
 
-Everything that a test needs of the engine goes through ``Scene``, so that it states what the world sees and nothing of
-how the engine is built.
+Everything that a test needs from the engine goes through ``Scene``, so that it states the observable behaviour and
+nothing about how the engine is built.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -41,7 +42,6 @@ from te_core.model.control import Action, Command
 from te_core.model.event import Event
 from te_core.plugins.loading import Spec
 from te_core.plugins.registry import Registry
-from te_core.reporting.queries import Queries
 from te_core.runtime.commands import Outcome
 from te_core.runtime.engine import Engine
 from te_core.settings.resolution import resolve
@@ -50,8 +50,9 @@ from te_core.testing.fake_account import FakeAccount
 from te_core.testing.faults import FaultyAccount
 from te_core.testing.virtual_clock import VirtualClock
 from te_core.tracing import OFF
+from tests.engine.engine_harness import changed
 from tests.engine.seeds import other_tasks
-from tests.engine.test_engine import changed
+from tests.querying import queries_of
 
 D = Decimal
 PRICES = {"BTCUSDT": "50000", "ETHUSDT": "2500", "SOLUSDT": "100"}
@@ -61,7 +62,7 @@ SETTINGS: dict[str, Any] = {
     "symbols": {symbol: {"leverage": 1, "weights": {"tv": 1}} for symbol in PRICES},
 }
 HEARTBEAT = 5.0
-"""Seconds between two signs of life on the stream."""
+"""Seconds between two heartbeats on the stream."""
 
 
 class Options(BaseModel):
@@ -71,20 +72,24 @@ class Options(BaseModel):
 class Exchange(FakeAccount):
     """The truth of one account, and how late reads and pushes show it.
 
-    ``read_lag``: seconds by which reads of positions are behind the truth although they say that they are fresh.
-    ``push_lag``: seconds until a change is pushed. ``muted``: symbols whose prices are not pushed any more, while the
-    connection lives. ``uid``: who it is. ``feeds``: what it pushes, from the next connection on.
+    ``read_lag``: seconds by which reads of positions lag behind the truth although they claim to be fresh;
+    with ``dates_lag`` they state how old they are.
+    ``push_lag``: seconds until a change is pushed. ``muted``: symbols whose prices are no longer pushed, while the
+    connection lives. ``silent``: nothing is pushed at all, not even heartbeats. ``uid``: its identity.
     """
 
     feeds: tuple[Feed, ...] = (Feed.POSITIONS, Feed.PRICES, Feed.ORDERS)
+    """What it pushes, from the next connection on."""
 
     def __init__(self, clock: VirtualClock, uid: str, **how: Any) -> None:
         super().__init__(clock, **how, **PRICES)
         self.clock: VirtualClock = clock
         self.uid = uid
         self.read_lag = self.push_lag = 0.0
+        self.dates_lag = self.silent = False
         self.muted: set[str] = set()
         self.executed_at: list[float] = []
+        self.on_fill: Callable[[], None] = lambda: None
         self._streams: list[AccountStream] = []
         self._history: list[tuple[float, dict[str, Position]]] = [(-1e9, {})]
 
@@ -96,11 +101,13 @@ class Exchange(FakeAccount):
         if not self.read_lag:
             return known
         shown = next(held for at, held in reversed(self._history) if at <= seen)
-        return replace(known, value=shown)
+        as_of = known.as_of - timedelta(seconds=self.read_lag) if self.dates_lag else known.as_of
+        return replace(known, value=shown, as_of=as_of)
 
     def fill(self, order: OrderRequest, share: Decimal = Decimal(1)) -> OrderReport:
         report = super().fill(order, share)
         self.executed_at.append(self.clock.monotonic())
+        self.on_fill()
         self.push_order(order.client_order_id, order.symbol)
         return report
 
@@ -116,7 +123,7 @@ class Exchange(FakeAccount):
             self._later(lambda stream: stream.position(position))
 
     def _later(self, push: Any) -> None:
-        for stream in self._streams:
+        for stream in () if self.silent else self._streams:
             asyncio.get_running_loop().call_later(self.push_lag, push, stream)
 
     async def watch(self, stream: AccountStream) -> None:
@@ -125,16 +132,17 @@ class Exchange(FakeAccount):
         try:
             while True:
                 for symbol, price in self.price.items():
-                    if symbol not in self.muted:
+                    if symbol not in self.muted and not self.silent:
                         stream.price(symbol, price)
-                stream.alive(*self.feeds)
+                if not self.silent:
+                    stream.alive(*self.feeds)
                 await asyncio.sleep(HEARTBEAT)
         finally:
             self._streams = []
 
 
 class Connection(FaultyAccount):
-    """Passes on who the account is, too."""
+    """Passes on the account's identity, too."""
 
     async def identity(self) -> AccountIdentity | None:
         return await self.inner.identity()
@@ -151,7 +159,7 @@ class Scene:
         self.observe = ""
         self.tracer = OFF
         self.more: list[Spec] = []
-        """What other plugins offer."""
+        """The specs of other plugins."""
         self.settings = SETTINGS
         for path, value in settings.items():
             self.settings = changed(self.settings, path.replace("__", "."), value)
@@ -170,7 +178,7 @@ class Scene:
         return self.exchanges[key]
 
     def connection(self, key: str = "none") -> Connection:
-        """Return the way to the account that a key opens."""
+        """Return the connection to the account that a key opens."""
         self.exchange(key)
         return self.connections[key]
 
@@ -179,7 +187,7 @@ class Scene:
         return self.exchange(key).quantity(symbol)
 
     def sent(self, key: str = "none") -> list[OrderRequest]:
-        """Return every order that was handed in."""
+        """Return every order that was submitted."""
         return self.connection(key).sent
 
     # -- the engine
@@ -193,7 +201,7 @@ class Scene:
         return SignalSource()
 
     async def start(self) -> None:
-        """Start an engine on the journal that is there."""
+        """Start an engine on the existing journal."""
         self.journal = Journal.open(
             self.folder / "j.sqlite3", clock=self.clock, new_id=lambda: "j", inline=True
         )
@@ -222,7 +230,7 @@ class Scene:
         self.journal.close()
 
     async def kill(self) -> None:
-        """End it as a power cut would: nothing of it gets to say a word."""
+        """Kill it as a power cut would: nothing is written any more."""
         self.engine.commands.stop()
         tasks = other_tasks()
         for task in tasks:
@@ -262,18 +270,18 @@ class Scene:
     # -- what the engine says of itself
 
     def row(self, symbol: str = "BTCUSDT", account: str = "one") -> dict[str, Any]:
-        """Return what ``te status`` shows of a symbol."""
+        """Return what ``te status`` shows about a symbol."""
         found: dict[str, Any] = self.state(account)["targets"][symbol]
         return found
 
     def state(self, account: str = "one") -> dict[str, Any]:
-        """Return what ``te status`` shows of an account."""
-        found: dict[str, Any] = Queries(self.engine).state()["accounts"][account]
+        """Return what ``te status`` shows about an account."""
+        found: dict[str, Any] = queries_of(self.engine).state()["accounts"][account]
         return found
 
     def whole_state(self) -> dict[str, Any]:
         """Return everything that ``te status`` shows."""
-        return Queries(self.engine).state()
+        return queries_of(self.engine).state()
 
     def at_target(self, symbol: str = "BTCUSDT", account: str = "one") -> bool:
         """Whether the engine says that a symbol is at its target."""
@@ -285,7 +293,7 @@ class Scene:
 
 
 class Strict:
-    """Has the exchange refuse orders below a minimum notional and off the step, also reductions."""
+    """An exchange that refuses orders below a minimum notional and off the step, even reductions."""
 
     def __init__(self, world: Scene, *, step: str, minimum: str = "0") -> None:
         self.exchange, self.step, self.minimum = world.exchange(), D(step), D(minimum)
@@ -303,7 +311,7 @@ class Strict:
 
     async def strictly(self, order: OrderRequest) -> OrderReport:
         if order.quantity % self.step:
-            raise OrderRejected(f"{order.quantity} is no multiple of {self.step}")
+            raise OrderRejected(f"{order.quantity} is not a multiple of {self.step}")
         if order.quantity * self.exchange.price[order.symbol] < self.minimum:
             raise OrderRejected(f"{order.quantity} is below the minimum notional {self.minimum}")
         return await self.place_order(order)

@@ -1,4 +1,4 @@
-"""Runs a simulation over a block of seeds: names those that fail, and demands that every kind of event happened.
+"""Runs a simulation over a block of seeds: reports those that fail, and requires that every kind of event happened.
 
 The number of seeds is raised with ``TE_SEEDS`` (``make soak``); ``TE_SEED`` runs one alone.
 """
@@ -43,7 +43,7 @@ def other_tasks() -> list[asyncio.Task[Any]]:
 
 @cache
 def empty_journal() -> bytes:
-    """Return the file of a journal that has just been made: making it takes longer than a quarter of a seed."""
+    """Return the file of a new journal: creating it takes longer than a quarter of a seed."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "j.sqlite3"
         Journal.open(path, clock=SystemClock(), new_id=lambda: "j", inline=True).close()

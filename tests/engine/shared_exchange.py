@@ -1,4 +1,4 @@
-"""Several accounts at one exchange, as they are met by key: who is behind a key, what is held there, who trades it.
+"""Several accounts at one exchange, reached by key: who is behind a key, what is held there, who trades it.
 
 The truth over all of them is checked at each fill: an order is executed once, one section trades one account, the limit
 on the total holds, and nothing is reduced below what is wanted.
@@ -29,13 +29,13 @@ from tests.engine.showing import Showing
 D = Decimal
 PRICES = {"BTCUSDT": "50000", "ETHUSDT": "2500"}
 UIDS = {"a": "1001", "a2": "1001", "b": "1002", "c": "1003"}
-"""Who is behind a key; two keys open one account."""
+"""The identity behind a key; two keys open one account."""
 FOREIGN = ("1002", "ETHUSDT", "3")
-"""What an owner holds on an account by himself, before the engine ever sees it."""
+"""What an owner holds on an account before the engine first sees it."""
 
 
 class SharedExchange(FakeAccount):
-    """Keeps the truth of one account, and executes whatever arrives. ``trader``: the section that trades it now."""
+    """Stores the truth of one account, and executes whatever arrives. ``trader``: the section that trades it now."""
 
     def __init__(self, clock: VirtualClock, uid: str, chance: random.Random, counts: Counter[str]) -> None:
         super().__init__(clock, **PRICES)
@@ -80,7 +80,7 @@ class SharedExchange(FakeAccount):
 
 
 class Connection(OddAccount):
-    """One section's connection to an account; it notes what this section may not send."""
+    """One section's connection to an account; it records what this section must not send."""
 
     def __init__(
         self,

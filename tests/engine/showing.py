@@ -1,7 +1,7 @@
 """How an exchange shows what is true of an account: late, in part, twice, or not at all.
 
-Reads and pushes may be behind each other, pushes get lost, a stream dies without a word, one symbol's prices are pushed
-no more while the connection lives, and a read repeats its last answer, old time included.
+Reads and pushes may lag behind each other, pushes get lost, a stream dies silently, one symbol's prices are no longer
+pushed while the connection lives, and a read repeats its last response, including its timestamp.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from te_core.clock import Clock
 T = TypeVar("T")
 FEEDS = (Feed.POSITIONS, Feed.EQUITY, Feed.PRICES, Feed.ORDERS)
 ONLY_ORDERS = (Feed.PRICES, Feed.ORDERS)
-"""What exchanges push that do not push positions or the account's value."""
+"""The feeds of exchanges that do not push positions or the account's value."""
 HEARTBEAT = 5.0
-"""Seconds between two signs of life on the stream."""
+"""Seconds between two heartbeats on the stream."""
 LONGEST_LAG = 6.0
-"""Seconds by which reads and pushes are behind at most; within ``visibility_window``."""
+"""Maximum lag of reads and pushes in seconds; within ``visibility_window``."""
 
 KINDS = (
     "reads lag",
@@ -36,11 +36,11 @@ KINDS = (
 
 
 class Showing:
-    """Between the truth of one account and whoever asks for it or follows its stream.
+    """Stands between the truth of one account and whatever reads it or follows its stream.
 
     ``longest_read_lag``: for exchanges where the position alone judges an outcome, the order's own delay counts too.
     ``feeds``: what it pushes.
-    ``counts``: how often each kind of event really happened, i.e. somebody was shown something for it.
+    ``counts``: how often each kind of event really happened, i.e. something was shown because of it.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class Showing:
         self.silent = False
 
     def draw(self, symbols: tuple[str, ...], kinds: frozenset[str]) -> None:
-        """Change how things are shown, for as long as until the next time."""
+        """Change how things are shown, until the next change."""
         chance = self._chance
         self.clear()
         on = [kind for kind in KINDS if kind in kinds and chance.random() < 0.3]
@@ -102,11 +102,11 @@ class Showing:
             self._history.popleft()
 
     def held_all_along(self, held: Mapping[str, Position]) -> None:
-        """Show no other state as an earlier one: this is from long before the engine."""
+        """Never show an earlier state than this one, which is from long before the engine."""
         self._history = deque([(-1e9, dict(held))])
 
     def held(self) -> tuple[float, Mapping[str, Position]]:
-        """Return the positions that a read shows now, and of when they are."""
+        """Return the positions that a read shows now, and their time."""
         lag = self.read_lag and self._chance.choice([self.read_lag, self._chance.uniform(0, self.read_lag)])
         seen = self._clock.monotonic() - lag
         shown = next(held for at, held in reversed(self._history) if at <= seen)
@@ -114,7 +114,7 @@ class Showing:
         return seen, shown
 
     def answer(self, method: str, known: Known[T]) -> Known[T]:
-        """Return what a read answers: the latest, or the one before once more."""
+        """Return the response of a read: the latest, or a repetition of the one before."""
         if method in self.repeats and method in self._answers:
             self.counts["reads repeat themselves"] += self._answers[method].value != known.value
             return cast("Known[T]", self._answers[method])

@@ -1,4 +1,4 @@
-"""What somebody else changed is accepted as it is: nothing is ordered, and the next signal ends it."""
+"""A change by others is accepted as it is: nothing is ordered, and the next signal ends it."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ async def test_what_is_accepted_stays_through_everything_but_a_signal(
         assert world.whole_state()["commands"] == []
 
 
-async def test_a_resume_takes_it_back_after_showing_what_that_orders(tmp_path: Path) -> None:
+async def test_a_resume_reverts_it_after_showing_the_orders(tmp_path: Path) -> None:
     async with scene(tmp_path, accounts__one__drift="alert") as world:
         await changed_by_hand(world, "0")
         await world.command(ACCEPT, "one", symbol="BTCUSDT", wait=30)
@@ -63,7 +63,7 @@ async def test_a_resume_takes_it_back_after_showing_what_that_orders(tmp_path: P
         assert world.held() == D("0.1")
 
 
-async def test_a_stranger_who_goes_on_is_met_as_ever(tmp_path: Path) -> None:
+async def test_a_stranger_who_continues_is_treated_as_before(tmp_path: Path) -> None:
     async with scene(tmp_path, accounts__one__drift="alert") as world:
         await changed_by_hand(world, "0.04")
         await world.command(ACCEPT, "one", wait=30)
@@ -73,7 +73,7 @@ async def test_a_stranger_who_goes_on_is_met_as_ever(tmp_path: Path) -> None:
         assert world.held() == D("0.04"), "drift is measured against what was accepted"
 
 
-async def test_what_was_closed_before_the_next_read_is_not_opened_again(tmp_path: Path) -> None:
+async def test_what_was_closed_before_a_read_is_not_opened_again(tmp_path: Path) -> None:
     async with scene(tmp_path, accounts__one__drift="alert") as world:
         sent = await changed_by_hand(world, "0.15")
         world.exchange()._set("BTCUSDT", D("0.05"))
@@ -85,7 +85,7 @@ async def test_what_was_closed_before_the_next_read_is_not_opened_again(tmp_path
         assert world.row()["revision"] <= 3, "and not sized over and over"
 
 
-async def test_nothing_is_accepted_that_is_not_known_or_not_the_engines(tmp_path: Path) -> None:
+async def test_only_a_known_change_of_the_engines_own_is_accepted(tmp_path: Path) -> None:
     async with scene(tmp_path, accounts__one__drift="alert") as world:
         await world.say("0.5", wait=30)
         refusals: tuple[tuple[dict[str, str], str], ...] = (
@@ -118,7 +118,7 @@ async def test_an_accepted_position_obeys_flatten_and_halt(tmp_path: Path) -> No
         assert world.held() == 0
 
 
-async def test_symbols_left_flat_by_a_resume_open_with_their_next_signal(tmp_path: Path) -> None:
+async def test_symbols_left_flat_open_with_their_next_signal(tmp_path: Path) -> None:
     async with scene(tmp_path) as world:
         await world.command(HALT, wait=5)
         await world.say("0.5", wait=10)

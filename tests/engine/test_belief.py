@@ -1,4 +1,4 @@
-"""What observations and our own orders are taken for: known, or unknown with a reason (I13)."""
+"""What observations and our own orders count as: known, or unknown with a reason (I13)."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ from te_core.rules.belief import (
     observe,
     order_answered,
     order_filled,
+    order_of_others,
     order_sent,
     shows_end,
 )
@@ -54,7 +55,7 @@ def fold(evidence: PositionEvidence, *observations: Observation[Position]) -> Po
 
 
 def bought(quantity: Decimal, change: Decimal, at: float = 10.0) -> PositionEvidence:
-    """What is known right after an order of ours changed a position that was read before it."""
+    """What is known right after our own order changed a position that was read before it."""
     evidence = fold(NO_EVIDENCE, seen(quantity, at - 1, 1))
     evidence = order_answered(order_sent(evidence, at=at, number=2), at=at, number=3)
     return order_filled(evidence, change, at=at, number=4, window=WINDOW)
@@ -76,7 +77,7 @@ def test_a_fill_is_never_added_to_a_snapshot() -> None:
 
 
 @given(start=amounts, changes=st.lists(amounts.filter(bool), min_size=1, max_size=6))
-def test_positions_on_the_path_are_doubted_and_its_end_is_believed(start: D, changes: list[D]) -> None:
+def test_positions_on_the_way_are_doubted_and_its_end_believed(start: D, changes: list[D]) -> None:
     evidence, passed, at, number = fold(NO_EVIDENCE, seen(start, 0, 0)), [start], 1.0, 1
     for change in changes:
         evidence = order_sent(evidence, at=at, number=number)
@@ -91,7 +92,7 @@ def test_positions_on_the_path_are_doubted_and_its_end_is_believed(start: D, cha
         assert believed(fold(evidence, seen(outside, at, number)), at) == outside, "somebody else's change"
 
 
-def test_a_read_requested_before_our_order_was_answered_never_counts() -> None:
+def test_a_read_begun_before_our_orders_answer_never_counts() -> None:
     evidence = bought(D(0), D(1))
     assert believed(fold(evidence, seen(D(1), 9.9, 5)), 10) is None
     assert believed(fold(evidence, seen(D(1), 10, 3)), 10) is None, "a tie is decided by the order of events"
@@ -111,7 +112,7 @@ def test_while_an_order_has_no_outcome_nothing_is_known() -> None:
 
 
 @pytest.mark.parametrize("first_pushed", [True, False], ids=["reads behind pushes", "pushes behind reads"])
-def test_what_is_behind_makes_the_position_unknown_until_both_agree(first_pushed: bool) -> None:
+def test_the_position_is_unknown_until_both_views_agree(first_pushed: bool) -> None:
     evidence = fold(bought(D(0), D(1)), seen(D(1), 10.1, 5, pushed=first_pushed))
     assert believed(evidence, 10.1) == 1
     behind = fold(evidence, seen(D(0), 13, 6, pushed=not first_pushed))
@@ -120,7 +121,7 @@ def test_what_is_behind_makes_the_position_unknown_until_both_agree(first_pushed
     assert believed(fold(behind, seen(D(0), 10 + WINDOW, 7)), 18) == 0, "after the window it is a change"
 
 
-def test_changes_by_others_are_believed_and_the_own_path_is_doubted() -> None:
+def test_changes_by_others_are_believed_and_our_own_are_doubted() -> None:
     evidence = fold(NO_EVIDENCE, seen(D(1), 0, 1), seen(D(5), 100, 2, pushed=True))
     assert (believed(evidence, 100), evidence.disturbed, evidence.foreign_changes) == (D(5), True, 1)
     assert believed(fold(evidence, seen(D(1), 101, 3)), 101) is None
@@ -133,6 +134,15 @@ def test_a_read_that_a_push_overtook_disproves_nothing() -> None:
         value=Position(symbol="BTCUSDT", quantity=D(0)), asked_at=10.5, arrived_at=11.5, number=5
     )
     assert believed(observe(evidence, late, window=WINDOW, pending=False), 11.5) == 1
+
+
+@pytest.mark.parametrize("later", [0.0, WINDOW])
+def test_a_further_order_never_shortens_the_wait_for_others(later: float) -> None:
+    """The further one may be ours: it is pushed without an id, and adds no wait of its own."""
+    evidence = order_of_others(fold(NO_EVIDENCE, seen(D(1), 0, 1)), at=100, number=2, window=WINDOW)
+    evidence = order_of_others(evidence, at=101, number=3, window=later)
+    assert believed(fold(evidence, seen(D(1), 102, 4)), 102) is None
+    assert believed(fold(evidence, seen(D(1), 101 + WINDOW, 4)), 101 + WINDOW) == 1
 
 
 def test_a_read_counts_for_as_long_as_its_age_allows() -> None:
@@ -157,7 +167,7 @@ def test_after_a_restart_only_the_last_order_s_end_is_believed() -> None:
     assert not may_be_stale(unknown, D(0), 5 + WINDOW, WINDOW)
 
 
-def test_a_read_may_confirm_what_is_said_of_an_order_after_it() -> None:
+def test_a_read_may_confirm_an_order_reported_after_it() -> None:
     evidence = bought(D(0), D(1))
     assert believed(shows_end(evidence, seen(D(1), 10, 3)), 10) == 1
     assert believed(shows_end(evidence, seen(D(0), 10, 3)), 10) is None
@@ -176,7 +186,7 @@ def test_no_equity_while_something_is_held_contradicts_itself() -> None:
     assert isinstance(empty, Equity)
 
 
-def test_equity_grows_old_and_free_margin_is_not_known_after_an_order() -> None:
+def test_equity_grows_old_and_free_margin_ends_with_an_order() -> None:
     assert isinstance(
         believed_equity(equity("5"), now=EQUITY_AGE + 1, own_number=0, held=lambda: ""), Unknown
     )

@@ -1,4 +1,5 @@
-"""Circuit breakers as rules: days, percentages, and that what tripped holds until it is lifted, whatever happens."""
+"""Circuit breakers as rules: days, percentages, and that a tripped breaker holds until it is lifted, whatever
+happens."""
 
 from __future__ import annotations
 
@@ -44,7 +45,7 @@ ARMED = Breakers(
 
 
 class Scope:
-    """One scope as the engine drives it; the value follows the profit, and what is paid in or out."""
+    """One scope as the engine drives it; the value follows profit, deposits and withdrawals."""
 
     def __init__(self, breakers: Breakers = ARMED) -> None:
         self.breakers, self.sums, self.now, self.value = breakers, Sums(), NOW, D(10_000)
@@ -131,7 +132,7 @@ def test_a_withdrawal_neither_enlarges_nor_hides_a_loss() -> None:
 
 @given(st.lists(st.integers(-200, 300), max_size=30), st.integers(-8000, 20000))
 def test_what_is_paid_in_or_out_changes_no_percentage(results: list[int], paid: int) -> None:
-    """The same shares of what is there are the same percentage, whatever was paid in before."""
+    """Equal shares of the current value are equal percentages, whatever was deposited before."""
     armed = Breakers(drawdown=Loss(percent=D(50), action="warn"))
     plain, other = Scope(armed), Scope(armed)
     other.pay(D(paid))

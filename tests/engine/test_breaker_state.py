@@ -1,4 +1,4 @@
-"""The state of a breaker's scope is written piece by piece, and reads back as if it were written as a whole."""
+"""The state of a breaker's scope is written piecemeal, and reads back as if it had been written as a whole."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ moneys = st.builds(
 
 
 @given(st.lists(st.tuples(sums, st.none() | moneys), min_size=1, max_size=5))
-def test_whatever_was_written_before_the_present_state_is_read_back(
+def test_any_earlier_form_of_the_state_is_read_back(
     states: list[tuple[Sums, Money | None]],
 ) -> None:
     writer = StateWriter()

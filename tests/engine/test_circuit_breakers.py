@@ -37,7 +37,7 @@ async def long(world: Bank, depth: str = "0.5", symbol: str = "BTCUSDT", **more:
 # -- what is recorded
 
 
-async def test_fills_get_price_fee_shares_and_cause_off_the_critical_path(
+async def test_fills_are_completed_off_the_critical_path(
     tmp_path: Path,
 ) -> None:
     async with bank(tmp_path) as world:
@@ -60,7 +60,7 @@ async def test_fills_get_price_fee_shares_and_cause_off_the_critical_path(
         assert len(world.bank().asked) == 2, "each once"
 
 
-async def test_a_price_that_nobody_tells_stays_missing(tmp_path: Path) -> None:
+async def test_a_price_that_is_not_reported_stays_missing(tmp_path: Path) -> None:
     async with bank(tmp_path) as world:
         world.bank().tells_price = False
 
@@ -74,7 +74,7 @@ async def test_a_price_that_nobody_tells_stays_missing(tmp_path: Path) -> None:
         assert (fill.price, fill.fee, fill.quantity) == (None, None, D("0.1"))
 
 
-async def test_an_order_that_was_not_asked_before_a_crash_is_asked_after_it(tmp_path: Path) -> None:
+async def test_an_order_not_queried_before_a_crash_is_queried_after(tmp_path: Path) -> None:
     async with bank(tmp_path) as world:
         world.bank().tells_price = False
         world.connection().inject("order_cost", Fault(delay=1000))
@@ -100,7 +100,7 @@ async def test_causes_name_settings_commands_drift_and_breakers(tmp_path: Path) 
         assert causes == [Cause.SIGNAL, Cause.SETTINGS, Cause.COMMAND, Cause.DRIFT, Cause.BREAKER]
 
 
-async def test_what_an_account_was_worth_is_recorded_and_survives_a_restart(tmp_path: Path) -> None:
+async def test_an_accounts_value_is_recorded_over_restarts(tmp_path: Path) -> None:
     async with bank(tmp_path) as world:
         await long(world)
         await asyncio.sleep(3600)
@@ -188,7 +188,7 @@ async def test_a_transfer_at_the_time_of_an_order_is_told_apart(tmp_path: Path) 
         assert [flow.amount for flow in world.journal.flows(9)] == [D(5000), D(-3000)]
 
 
-async def test_told_payments_count_as_what_they_are(tmp_path: Path) -> None:
+async def test_reported_payments_count_by_their_kind(tmp_path: Path) -> None:
     async with bank(tmp_path, accounts__one__breakers={"daily_loss": {"amount": 500}}) as world:
         kinds = frozenset({FlowKind.FUNDING, FlowKind.DEPOSIT, FlowKind.WITHDRAWAL})
         world.capabilities = replace(world.capabilities, cash_flows=kinds)
@@ -221,7 +221,7 @@ async def test_an_unknown_value_trips_nothing_and_lifts_nothing(tmp_path: Path) 
 
 
 async def test_a_drawdown_flattens_and_all_of_it_survives_a_kill(tmp_path: Path) -> None:
-    """The journal is copied in the moment of the trip: what a start from it does is what a killed engine would do."""
+    """The journal is copied at the moment of the trip: starting from the copy is like starting after a kill."""
     drawdown = {"drawdown": {"amount": 600, "action": "flatten"}}
     async with bank(tmp_path, accounts__one__breakers=drawdown) as world:
         await long(world)
@@ -323,8 +323,8 @@ async def test_all_accounts_together(tmp_path: Path) -> None:
         assert world.held(key="1") > D("0.1")
 
 
-async def test_a_shadow_has_the_breakers_of_its_account_by_its_own_results(tmp_path: Path) -> None:
-    """It halts itself alone, is no part of what all accounts came to, and is halted with all of them."""
+async def test_a_shadow_has_its_accounts_breakers_by_its_own_results(tmp_path: Path) -> None:
+    """It halts only itself, does not count towards all accounts, and is halted with all of them."""
     shadowed = {**deepcopy(TWO), "breakers": {"daily_loss": {"percent": 8}}}
     shadowed["accounts"]["one"]["breakers"] = {"daily_loss": {"percent": 5}}
     shadowed["accounts"]["two"] = {"plugin": "fake", "key": "2", "shadow_of": "one"}
@@ -368,8 +368,8 @@ async def test_a_breaker_armed_beyond_its_threshold_trips_at_once(tmp_path: Path
         assert world.tripped() == [("one", "daily_loss", "")]
 
 
-async def test_pushed_prices_have_a_loss_looked_at_before_the_next_read(tmp_path: Path) -> None:
-    """They trip nothing by themselves: the account is read, and its value decides."""
+async def test_pushed_prices_have_a_loss_checked_before_the_next_read(tmp_path: Path) -> None:
+    """Prices alone trip nothing: the account is read, and its value decides."""
     armed = {"accounts__one__breakers": DAILY, "engine__resync": "10m"}
     async with bank(tmp_path, streams=True, **armed) as world:
         await world.say("0.5", wait=700)
@@ -404,7 +404,7 @@ async def test_pushed_prices_of_all_accounts_together(tmp_path: Path) -> None:
 
 
 async def test_a_new_day_begins_when_the_operator_says(tmp_path: Path) -> None:
-    """The virtual clock begins at midnight UTC: in Tokyo it is nine then."""
+    """The virtual clock starts at midnight UTC, which is nine o'clock in Tokyo."""
     amount = {"daily_loss": {"amount": 500}}
     when = {"reset_at": "09:30", "zone": "Asia/Tokyo"}
     async with bank(tmp_path, accounts__one__breakers=amount, breakers=when) as world:

@@ -28,11 +28,11 @@ COMMANDS: Mapping[str, tuple[Action, tuple[str, ...], dict[str, Any], Decimal | 
     "close": (TARGET, ("one",), {**ON_BTC, "depth": D(0)}, D(0)),
     "set-target": (TARGET, ("one",), {**ON_BTC, "depth": D("-0.2")}, D("-0.04")),
 }
-"""What is commanded, and what is held in the end; None: what was held by then."""
+"""The command, and what is held in the end; None: what was held when it was issued."""
 
 
 async def twenty_orders(world: Scene) -> None:
-    """Begin a plan of twenty orders, and return in its middle."""
+    """Start a plan of twenty orders, and return in the middle of it."""
     in_chunks(world, "0.005")
     world.exchange().hold("SOLUSDT", "7")
     await world.restart()  # trading rules are read again

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -15,9 +15,8 @@ from te_core.rules.limits import Exposure, OrderCheck
 from te_core.settings.policies import effective_limits
 from te_core.settings.schema import GlobalLimitSettings, LimitSettings
 from te_core.testing.fake_account import FakeAccount
-from tests.engine.worker_harness import WorkerHarness
+from tests.engine.worker_harness import Open
 
-Open = Callable[..., WorkerHarness]
 D = Decimal
 ACCOUNTS, SYMBOLS = ("one", "two"), ("BTCUSDT", "ETHUSDT", "SOLUSDT")
 GROUPS: tuple[Mapping[str, Sequence[str]], ...] = (
@@ -34,7 +33,7 @@ steps = st.tuples(
 
 
 class Written:
-    """What counts, as the rule states it: every table is looked through each time."""
+    """The sums by definition: every table is added up each time."""
 
     def __init__(self) -> None:
         self.tables: dict[str, dict[tuple[str, str], tuple[int, int]]] = {
@@ -97,7 +96,7 @@ def order(notional_after: Decimal, **changed: Any) -> OrderCheck:
 
 
 @given(st.lists(steps, max_size=40))
-def test_sides_and_groups_are_sums_of_the_others_after_any_history(
+def test_sides_and_groups_are_sums_after_any_history(
     history: list[tuple[str, str, str, int]],
 ) -> None:
     ledger, written = ExposureLedger(lambda: 0.0), Written()
@@ -144,7 +143,7 @@ async def test_long_and_short_positions_are_limited_apart(open_harness: Open, ac
     await harness.want("SOLUSDT", "-0.4", wait=10)
     held = {symbol: account.quantity(symbol) * account.price[symbol] for symbol in SYMBOLS}
     assert held == {"BTCUSDT": 4000, "ETHUSDT": 1000, "SOLUSDT": -4000}
-    # A flip frees the one direction and needs the other: 1,000 of it are left.
+    # A flip frees one direction and needs the other, which has 1,000 left.
     await harness.want("BTCUSDT", "-0.4", wait=30)
     assert account.quantity("BTCUSDT") * 50000 == -1000
     await harness.want("ETHUSDT", "0.5", wait=30)
@@ -187,7 +186,7 @@ async def test_the_last_check_counts_what_others_ordered_meanwhile(clock: Any) -
     assert unknown == "no recent equity to apply limit direction_share"
 
 
-async def test_what_may_be_held_after_a_start_counts_in_both_directions() -> None:
+async def test_what_may_be_held_at_a_start_counts_in_both_directions() -> None:
     ledger = ExposureLedger(lambda: 0.0)
     ledger.observe("a", "BTCUSDT", D(4000), side_known=False)
     assert [ledger.beside("a", "ETHUSDT", side).side_others for side in (1, -1)] == [4000, 4000]

@@ -1,4 +1,4 @@
-"""A notifier's plugin controls the engine only where the settings let it, under its own name, and while it runs."""
+"""A notifier plugin controls the engine only if the settings allow it, under its own name, and while it runs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from decimal import Inexact, localcontext
 from pathlib import Path
 from typing import Any
@@ -25,32 +25,24 @@ from te_core.api import (
     NotifierSpec,
     NotReady,
 )
-from te_core.reporting.queries import Queries
 from te_core.reporting.state import outcome_state
+from te_core.runtime.control import ControlAccess
 from te_core.settings.problems import SettingsInvalid
 from tests.engine.scene import Scene, scene
+from tests.querying import queries_of
 
 
 class Options(BaseModel):
-    """Another key makes another instance."""
+    """Another key creates another instance."""
 
     key: str = ""
 
 
-class Facade:
-    """What the application is to plugins, without its listeners."""
+class Commands:
+    """Executes the commands of the application, without listeners."""
 
     def __init__(self, world: Scene) -> None:
         self.world = world
-
-    def state(self) -> Mapping[str, Any]:
-        return Queries(self.world.engine).state()
-
-    def explain(self, symbol: str) -> Mapping[str, Any]:
-        return Queries(self.world.engine).explain(symbol)
-
-    async def summary(self, since: datetime) -> Mapping[str, Any]:
-        return {"since": since}
 
     async def command(self, command: Command, *, preview: bool) -> Mapping[str, Any]:
         commands = self.world.engine.commands
@@ -60,7 +52,7 @@ class Facade:
 
 
 class Radio:
-    """A plugin that tells and answers. ``deaf``, ``mute``: what it raises instead."""
+    """A plugin that notifies and answers. ``deaf``, ``mute``: what it raises instead."""
 
     def __init__(self) -> None:
         self.told: list[str] = []
@@ -107,7 +99,10 @@ async def controlled(path: Path, radio: Radio, *, answers: bool = True) -> Async
         engine.registry.notifiers["radio"] = NotifierSpec(
             name="radio", settings=Options, factory=radio.make, answers=answers
         )
-        engine.notifiers._facilities = replace(engine.notifiers._facilities, control=Facade(world))
+        engine.notifiers._facilities = replace(
+            engine.notifiers._facilities,
+            control=ControlAccess(queries=queries_of(engine), commands=Commands(world)),
+        )
         await world.edit("notifiers", {"radio": {"plugin": "radio", "control": True, "gather": 0}})
         yield world
 
@@ -136,7 +131,13 @@ async def test_what_it_commands_is_journaled_under_its_name(tmp_path: Path) -> N
         assert radio.told[-1].startswith("all accounts: halted by radio"), "and told as any other"
 
 
-async def test_its_arithmetic_context_changes_do_not_affect_results(tmp_path: Path) -> None:
+async def test_its_arithmetic_context_changes_do_not_affect_results(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def at_once(read: Callable[..., Any], *arguments: Any) -> Any:
+        return read(*arguments)
+
+    monkeypatch.setattr(asyncio, "to_thread", at_once)
     radio = Radio()
     async with controlled(tmp_path, radio) as world:
         await world.say("0.12345", wait=3)
@@ -187,7 +188,7 @@ async def test_control_ends_with_the_instance_and_with_the_setting(tmp_path: Pat
         assert radio.closed == radio.made - 1, "the one that tells is there"
 
 
-async def test_notifying_and_answering_delay_neither_each_other_nor_trading(tmp_path: Path) -> None:
+async def test_notifying_and_answering_delay_no_trading_nor_each_other(tmp_path: Path) -> None:
     radio = Radio()
     radio.deaf = NotReady("no network")
     async with controlled(tmp_path, radio) as world:
@@ -210,7 +211,7 @@ async def test_notifying_and_answering_delay_neither_each_other_nor_trading(tmp_
         radio.deaf = SystemExit()  # type: ignore[assignment]  # a plugin may raise anything
         await world.edit("notifiers.radio.key", "another", wait=60)
         assert "defect" in world.whole_state()["notifiers"]["radio"]["control"]["reason"]
-        assert Queries(world.engine).readiness()["ready"]
+        assert queries_of(world.engine).readiness()["ready"]
 
 
 async def test_control_by_a_plugin_that_answers_nobody_is_refused(tmp_path: Path) -> None:

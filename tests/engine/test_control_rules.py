@@ -57,7 +57,7 @@ def said(*minutes: int, depth: str = "0.5") -> Blend:
 HALT, RESUME = command(Action.HALT), command(Action.RESUME)
 
 
-def test_a_halt_of_everything_covers_accounts_that_are_not_there_yet() -> None:
+def test_a_halt_of_everything_covers_accounts_added_later() -> None:
     assert standing(after(HALT), ("new",), "BTCUSDT", None, NOW).halt.startswith(
         "halted by alice at 2026-03-01"
     )
@@ -90,7 +90,7 @@ def test_a_halt_follows_the_account_not_the_section_name() -> None:
     assert standing(controls, ("one", "#one~2"), "BTCUSDT", None, NOW).halt
 
 
-def test_from_the_next_signal_on_only_what_is_said_after_it_counts() -> None:
+def test_from_the_next_signal_on_only_later_signals_count() -> None:
     controls = after(HALT, command(Action.RESUME, from_next_signal=True))
     assert halted(controls, said=said(0, 0))
     assert halted(controls, said=None)
@@ -103,7 +103,7 @@ def test_from_the_next_signal_on_only_what_is_said_after_it_counts() -> None:
     assert left.depth == D("0.25")
 
 
-def test_a_depth_by_hand_ends_with_its_time_or_with_the_next_signal() -> None:
+def test_a_depth_by_hand_ends_in_time_or_with_the_next_signal() -> None:
     by_hand = command(Action.TARGET, "one", symbol="BTCUSDT", depth=D("-0.3"))
     old, new = said(-1), said(1)
     for controls, spoken, now, counts in [
@@ -145,7 +145,7 @@ def test_the_newest_command_that_covers_a_symbol_applies(commands: list[Command]
 
 
 @given(st.lists(actions, max_size=8))
-def test_restored_from_their_rows_they_say_the_same(commands: list[Command]) -> None:
+def test_restored_from_their_rows_they_are_equal(commands: list[Command]) -> None:
     controls = after(*commands)
     rows: list[Control] = [row for _, row in sorted(controls.by_key.values(), key=lambda entry: entry[0])]
     again = Controls.of(rows)
@@ -163,7 +163,7 @@ def lifted(controls: Controls, *accounts: str, **more: object) -> list[tuple[str
     return [(row.scope, row.symbol) for row in lifted_by(resume, controls, SCOPES)]
 
 
-def test_a_resume_says_what_it_takes_back() -> None:
+def test_a_resume_lists_what_it_lifts() -> None:
     controls = after(HALT, command(Action.RESUME, "one"), command(Action.HALT, "one", symbol="BTCUSDT"))
     assert lifted(controls, "one") == [("#one", "BTCUSDT")], "the halt of everything is lifted there already"
     assert lifted(controls, "one", symbol="ETHUSDT") == []
@@ -184,9 +184,7 @@ def test_a_resume_of_a_symbol_ends_only_its_depth_by_hand() -> None:
 
 
 @given(st.lists(actions, max_size=8), actions)
-def test_a_resume_frees_what_it_names_and_replaces_a_wider_command(
-    commands: list[Command], last: Command
-) -> None:
+def test_a_resume_frees_what_it_names_from_wider_commands_too(commands: list[Command], last: Command) -> None:
     controls = after(*commands)
     resume = replace(last, action=Action.RESUME)
     names = resume.accounts or tuple(SCOPES)
@@ -201,7 +199,7 @@ depths = st.decimals(-1, 1, places=4)
 
 
 @given(depths, depths, depths, st.booleans())
-def test_a_paused_source_counts_with_its_last_signal_or_not_at_all(
+def test_a_paused_source_counts_by_its_last_signal_if_at_all(
     before: Decimal, after_it: Decimal, other: Decimal, close: bool
 ) -> None:
     def opinion(source: str, depth: Decimal) -> Opinion:

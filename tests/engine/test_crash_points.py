@@ -1,4 +1,4 @@
-"""Six scenarios, each killed at every point: the account ends where it belongs, and no order is sent twice.
+"""Six scenarios, each killed at every point: the account reaches its target, and no order is sent twice.
 
 ``make test`` runs a sample of the points; ``TE_CRASHES=all`` runs every one (``make crashes``).
 """
@@ -24,12 +24,12 @@ from tests.engine.crashes import LAST_REQUESTS, Crashing, LastRequest, Step
 
 D = Decimal
 STRIDE = 1 if os.environ.get("TE_CRASHES") == "all" else 29
-"""Every how-manieth point is tried; coprime to what a pass repeats, so that samples meet all kinds of calls."""
+"""Step between the tried points; coprime to the calls of a pass, so that samples cover all kinds of calls."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Scenario:
-    """What happens (seconds to wait as floats), under which settings, and what is held in the end."""
+    """The steps (floats are seconds to wait), the settings, and what is held in the end."""
 
     steps: list[Step | float]
     ends: dict[str, str]
@@ -107,7 +107,7 @@ SCENARIOS = {
 async def play(
     folder: Path, scenario: Scenario, at: int | None, last_request: LastRequest
 ) -> tuple[int, str]:
-    """Play a scenario with the engine killed at a point; returns how many points there were, and what is wrong."""
+    """Play a scenario with the engine killed at a point; return how many points there were, and what is wrong."""
     (folder / "0").mkdir(parents=True)
     world = Crashing(folder, at, last_request, **scenario.settings)
     await world.start()

@@ -1,4 +1,4 @@
-"""A flatten without an engine: by the journal that a killed one left, with its intents."""
+"""A flatten without an engine, from the journal and the intents of a killed one."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ weights = { tv = 1 }
 
 
 class Dead(Scene):
-    """An engine with two accounts that was killed, and what its operator does then."""
+    """An engine with two accounts that was killed, and what its operator does next."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder, accounts__two={"plugin": "fake", "observe": False, "key": "two"})
@@ -51,7 +51,7 @@ class Dead(Scene):
         self.told: list[str] = []
 
     async def killed(self, *said: tuple[str, str]) -> None:
-        """Start, say, and end without a word in the journal about it."""
+        """Start, publish signals, and end without a trace of the end in the journal."""
         await self.start()
         for depth, symbol in said:
             await self.say(depth, symbol, wait=20)
@@ -116,7 +116,7 @@ async def test_nothing_is_increased_meanwhile(dead: Dead) -> None:
     assert not dead.exchange().requests
 
 
-async def test_an_order_in_flight_is_looked_up_before_its_position_closes(dead: Dead) -> None:
+async def test_an_order_in_flight_is_found_before_its_position_closes(dead: Dead) -> None:
     await dead.start()
     dead.connection().inject("place_order", Fault(answer_delay=600))
     await dead.say("0.5", wait=2)

@@ -1,4 +1,4 @@
-"""An alert with the right token is never lost because its source is disabled or failing (I19)."""
+"""An alert with a valid token is never lost because its source is disabled or failing (I19)."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from te_core.api import (
     WebhookSpec,
 )
 from te_core.plugins.registry import Registry
-from te_core.reporting.queries import Queries
 from te_core.testing.fakes import webhook_request
 from te_core.testing.virtual_clock import VirtualClock
-from tests.engine.test_engine import BASE, Trader, changed, running
+from tests.engine.engine_harness import BASE, Trader, changed, running
+from tests.querying import queries_of
 
 D = Decimal
 OFF = changed(BASE, "sources.tv.enabled", False)
 
 
 class Listening(Trader):
-    """Its sources have a webhook; the body of a request is a depth."""
+    """A trader whose sources have a webhook; the body of a request is a depth."""
 
     def registry(self) -> Registry:
         registry = super().registry()
@@ -60,7 +60,7 @@ def alert(trader: Trader, depth: str) -> WebhookRequest:
     return webhook_request(depth.encode(), received_at=trader.clock.now())
 
 
-async def test_a_disabled_source_persists_alerts_and_resumes_with_its_last(
+async def test_a_disabled_source_keeps_alerts_and_resumes_by_the_last(
     tmp_path: Path, trader: Listening
 ) -> None:
     async with running(tmp_path, trader) as run:
@@ -74,15 +74,15 @@ async def test_a_disabled_source_persists_alerts_and_resumes_with_its_last(
         assert "not counted at present" in response.body["note"]
         await asyncio.sleep(60)
         assert trader.held() == 0
-        shown = Queries(run.engine).state()["sources"]["tv"]
+        shown = queries_of(run.engine).state()["sources"]["tv"]
         assert (shown["enabled"], shown["status"]) == (False, "disabled")
         assert "not counted" in shown["reason"]
-        assert Queries(run.engine).readiness()["ready"]
+        assert queries_of(run.engine).readiness()["ready"]
         await run.apply(BASE)
         assert trader.made == [], "it listened all the time"
         assert trader.held() == D("-0.1"), "not what it said before it was disabled"
         assert "note" not in (await run.engine.on_webhook("tv", alert(trader, "1"))).body
-        assert Queries(run.engine).state()["sources"]["tv"]["status"] == "running"
+        assert queries_of(run.engine).state()["sources"]["tv"]["status"] == "running"
 
 
 async def test_a_source_that_is_disabled_at_the_start_listens_too(tmp_path: Path, trader: Listening) -> None:
@@ -100,7 +100,7 @@ async def test_a_source_that_is_disabled_at_the_start_listens_too(tmp_path: Path
     [("plugins.pushed.enabled", False), ("sources.tv.key", "new"), ("sources.tv.enabled", False)],
     ids=["plugin off", "failing", "disabled and failing"],
 )
-async def test_a_configured_source_that_cannot_answer_asks_to_come_again(
+async def test_a_source_that_cannot_answer_asks_senders_to_retry(
     tmp_path: Path, trader: Listening, edit: tuple[str, Any]
 ) -> None:
     async with running(tmp_path, trader) as run:
@@ -112,7 +112,7 @@ async def test_a_configured_source_that_cannot_answer_asks_to_come_again(
 
 
 async def test_an_alert_while_its_source_is_rebuilt_is_not_lost(tmp_path: Path, trader: Listening) -> None:
-    """It is answered 503, or 200 by one of the two instances."""
+    """It gets 503, or 200 from one of the two instances."""
     async with running(tmp_path, trader) as run:
         applying = asyncio.create_task(run.apply(changed(BASE, "sources.tv.key", "new")))
         answers = []

@@ -1,4 +1,4 @@
-"""The examples of docs/extending.md are plugins of one file: they load as they stand there, and do what is said."""
+"""The examples of docs/extending.md are plugins of one file: they load as printed, and do what the page says."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_the_examples_are_the_files_of_the_guide() -> None:
     assert shown == {file.name: file.read_text(encoding="utf-8") for file in EXAMPLES.glob("*.py")}
 
 
-async def test_they_do_what_the_guide_says(specs: list[Any], tmp_path: Path) -> None:
+async def test_they_behave_as_the_guide_states(specs: list[Any], tmp_path: Path) -> None:
     world = Scene(tmp_path)
     world.more = specs
     times, orders = tmp_path / "times.txt", tmp_path / "orders.csv"

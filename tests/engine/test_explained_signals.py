@@ -1,4 +1,4 @@
-"""Who made a depth, as far as a source tells."""
+"""Who contributed to a depth, as far as a source reports it."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ def test_contributors_are_shown_with_all_details_of_the_source() -> None:
 
 
 @pytest.mark.parametrize("detail", [{}, {"contributors": None}, {"contributors": "a, b"}])
-def test_a_source_that_tells_nothing_has_none(detail: dict[str, Any]) -> None:
+def test_a_source_that_reports_none_has_none(detail: dict[str, Any]) -> None:
     assert "contributors" not in explain_signals({"s": signal(**detail)})["s"]
 
 
-def test_what_is_no_contributor_is_left_out() -> None:
+def test_what_does_not_contribute_is_omitted() -> None:
     found = explain_signals({"s": signal(contributors=[1, {"name": "a"}], further_contributors="many")})["s"]
     assert found["contributors"] == [{"name": "a"}]
     assert found["further_contributors"] == 0

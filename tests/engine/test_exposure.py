@@ -1,4 +1,4 @@
-"""The exposure ledger: its sums are exact whatever happened before, and a check costs the same among many."""
+"""The exposure ledger: its sums are exact whatever happened before, and the cost of a check does not grow."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def order(notional_after: Decimal, **changed: Any) -> OrderCheck:
 
 
 class Naive:
-    """What counts, as the rule states it: summed up from scratch, in whole units of 1e-30."""
+    """The sums by definition: added up from scratch, in whole units of 1e-30."""
 
     def __init__(self) -> None:
         self.tables: dict[str, dict[tuple[str, str], int]] = {"known": {}, "reserved": {}, "aimed": {}}
@@ -125,7 +125,7 @@ def test_nothing_remains_of_positions_closed_next_to_huge_ones() -> None:
     assert ledger.beside("three", "SOLUSDT") == Exposure()
 
 
-def test_a_forgotten_account_counts_nowhere_until_it_is_read_again() -> None:
+def test_a_forgotten_account_counts_nowhere_until_the_next_read() -> None:
     ledger = ExposureLedger(lambda: 0.0)
     ledger.observe("one", "BTCUSDT", Decimal(500))
     ledger.reserve_goal("two", "BTCUSDT", Decimal(70))
@@ -144,7 +144,7 @@ def test_a_total_limit_is_exact_to_the_last_digit_over_accounts() -> None:
     assert ledger.admit("two", "BTCUSDT", order(Decimal("0.0001")), limits) is None
 
 
-def test_orders_before_a_restart_count_for_the_rest_of_their_minute() -> None:
+def test_orders_before_a_restart_count_for_their_minute() -> None:
     now = 10.0
     ledger = ExposureLedger(lambda: now)
     limits = Limits(orders_per_minute=3)
@@ -182,7 +182,7 @@ def test_orders_of_a_forgotten_account_count_when_it_returns() -> None:
 
 
 def calls_made(work: Callable[[], object]) -> int:
-    """Count the calls, C functions included, that some work makes."""
+    """Count the calls that a function makes, including C functions."""
     calls = 0
 
     def count(frame: FrameType, event: str, argument: object) -> None:
@@ -198,7 +198,7 @@ def calls_made(work: Callable[[], object]) -> int:
     return calls
 
 
-def test_a_check_costs_the_same_for_ten_thousand_positions_as_for_one() -> None:
+def test_a_check_costs_the_same_for_10_000_positions_as_for_one() -> None:
     much = Decimal(10**12)
     limits = Limits(
         total_exposure=much, account_exposure=much, direction_share=much, group_share={"all": much}
@@ -222,7 +222,7 @@ def _decide_and_order(ledger: ExposureLedger, limits: Limits) -> None:
     ledger.observe("0", "0", Decimal(300))
 
 
-def test_a_shadow_is_not_in_the_total_but_is_limited_like_its_account() -> None:
+def test_a_shadow_is_limited_and_not_counted_in_the_total() -> None:
     ledger = ExposureLedger(lambda: 0.0)
     ledger.observe("live", "BTCUSDT", Decimal(500))
     ledger.observe("shadow", "BTCUSDT", Decimal(400))

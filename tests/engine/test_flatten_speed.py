@@ -1,4 +1,4 @@
-"""How long a flatten of 4 accounts with 20 symbols each takes, in round trips to the exchange."""
+"""The duration of a flatten of 4 accounts with 20 symbols each, in round trips to the exchange."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What simulations found, each as a small world of its own."""
+"""Failures that simulations found, each as a small test."""
 
 from __future__ import annotations
 
@@ -51,10 +51,10 @@ async def test_a_released_increase_is_not_drift_when_its_read_fails(
         assert world.events("drift") == []
 
 
-async def test_a_repeated_read_is_not_fresh_after_the_clock_stepped_back(
+async def test_a_repeated_read_is_not_fresh_after_a_clock_step(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its time lies in the future then."""
+    """Its timestamp is in the future then."""
     async with scene(tmp_path) as world:
         await world.say("0.5", wait=60)
         repeated = await world.exchange().positions()
@@ -71,7 +71,7 @@ async def test_a_repeated_read_is_not_fresh_after_the_clock_stepped_back(
         assert len(world.sent()) == 1, "nothing is sent on a position of ten minutes ago"
 
 
-async def test_a_repeated_price_sizes_nothing_after_the_clock_stepped_back(
+async def test_a_repeated_price_sizes_nothing_after_a_clock_step(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with scene(tmp_path) as world:
@@ -89,7 +89,7 @@ async def test_a_repeated_price_sizes_nothing_after_the_clock_stepped_back(
         assert world.sent() == []
 
 
-async def test_a_symbol_whose_minimum_exceeds_order_notional_is_off_target(tmp_path: Path) -> None:
+async def test_a_minimum_above_order_notional_leaves_it_off_target(tmp_path: Path) -> None:
     async with scene(tmp_path, accounts__one__limits={"order_notional": 1000}) as world:
         Strict(world, step="0.03")
         await world.restart()
@@ -120,7 +120,7 @@ async def test_an_account_that_hangs_while_connecting_is_reconnected(
 
 
 async def test_a_correction_that_never_left_does_not_count_as_one(tmp_path: Path) -> None:
-    """Otherwise a busy exchange looks like somebody who trades against the engine, and what is too much stays."""
+    """Otherwise a busy exchange looks like somebody who trades against the engine, and the excess stays."""
     async with scene(tmp_path) as world:
         await world.say("0.5", wait=60)
         world.connection().inject("place_order", *[Fault(refused=NotReady("busy"))] * 3)
@@ -134,9 +134,7 @@ async def test_a_correction_that_never_left_does_not_count_as_one(tmp_path: Path
 
 
 @pytest.mark.parametrize("lookup", [True, False], ids=["looked up", "judged by the position"])
-async def test_a_liquidation_during_an_open_order_leads_to_a_fresh_sizing(
-    tmp_path: Path, lookup: bool
-) -> None:
+async def test_a_liquidation_during_an_order_leads_to_a_fresh_sizing(tmp_path: Path, lookup: bool) -> None:
     async with scene(tmp_path) as world:
         world.capabilities = Capabilities(order_lookup=lookup)
         await world.restart()
@@ -149,7 +147,7 @@ async def test_a_liquidation_during_an_open_order_leads_to_a_fresh_sizing(
         assert world.held() <= D("0.05")
 
 
-async def test_an_owner_s_position_counts_to_limits_at_the_present_price(tmp_path: Path) -> None:
+async def test_an_owners_position_counts_at_the_present_price(tmp_path: Path) -> None:
     async with scene(tmp_path, accounts__one__limits={"account_exposure": 5000}) as world:
         world.exchange().hold("BTCUSDT", "0.04")
         await asyncio.sleep(60)
@@ -159,7 +157,7 @@ async def test_an_owner_s_position_counts_to_limits_at_the_present_price(tmp_pat
         assert world.held("ETHUSDT") * 2500 <= 1000
 
 
-async def test_a_read_that_rounding_put_just_ahead_of_now_is_waited_for(
+async def test_a_read_that_rounding_dated_ahead_of_now_is_awaited(
     open_harness: Callable[..., WorkerHarness], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The loop fires timers a nanosecond early: two accounts kept each other awake without time passing."""
@@ -174,14 +172,14 @@ async def test_a_read_that_rounding_put_just_ahead_of_now_is_waited_for(
     monkeypatch.setattr(Schedule, "due", counted)
     harness.worker.read_by(harness.clock.monotonic() + 1e-14)
     for _ in range(1000):
-        await asyncio.sleep(0)  # somebody else has work at this moment
+        await asyncio.sleep(0)  # something else is due at this moment
     assert asked["due"] < 5
 
 
-async def test_a_leverage_that_nobody_knows_is_set_once_a_halt_is_over(
+async def test_an_unknown_leverage_is_set_once_a_halt_is_over(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The exchange hides it, and the hand that changed the position may have changed the leverage, too."""
+    """The exchange does not show it, and whoever changed the position may have changed the leverage, too."""
     async with scene(tmp_path, symbols__BTCUSDT__leverage=2) as world:
         exchange = world.exchange()
         positions = exchange.positions
@@ -208,7 +206,7 @@ async def test_a_leverage_that_nobody_knows_is_set_once_a_halt_is_over(
 async def test_a_leverage_no_longer_allowed_is_not_requested_forever(
     open_harness: Callable[..., WorkerHarness],
 ) -> None:
-    """It was changed by hand; meanwhile the exchange allows less than the goal was sized with."""
+    """It was changed by hand, and the exchange now allows less than the goal was sized with."""
     harness = open_harness()
     account = cast("FakeAccount", harness.account)
     await harness.want("BTCUSDT", "0.1", leverage=4, wait=10)

@@ -1,4 +1,4 @@
-"""A source that is not heard as often as expected is reported once, and its signals expire by its policy."""
+"""A source that publishes less often than expected is reported once, and its signals expire by its policy."""
 
 from __future__ import annotations
 
@@ -11,17 +11,11 @@ from typing import Any
 import pytest
 
 from te_core.api import Publication
-from te_core.reporting.queries import Queries
-from te_core.testing.virtual_clock import VirtualClock
-from tests.engine.test_engine import BASE, Trader, changed, running
+from tests.engine.engine_harness import BASE, Trader, changed, running
+from tests.querying import queries_of
 
 D = Decimal
 HOUR = 3600
-
-
-@pytest.fixture
-def trader(clock: VirtualClock) -> Trader:
-    return Trader(clock)
 
 
 def expecting(every: str, policy: str) -> dict[str, Any]:
@@ -33,7 +27,7 @@ def told(run: Any) -> list[str]:
     return [event.kind for event in reversed(run.journal.events(50)) if event.kind in ("silent", "heard")]
 
 
-async def test_silence_is_told_once_and_its_end_once(tmp_path: Path, trader: Trader) -> None:
+async def test_silence_is_reported_once_and_its_end_once(tmp_path: Path, trader: Trader) -> None:
     async with running(tmp_path, trader, expecting("1h", "flat")) as run:
         await trader.say("tv", "1")
         await trader.say("tv", "1", "ETHUSDT")
@@ -42,7 +36,7 @@ async def test_silence_is_told_once_and_its_end_once(tmp_path: Path, trader: Tra
         assert trader.held() == D("0.12")
         await asyncio.sleep(20)
         assert trader.held() == D("0.02"), "of the other source, which nobody expects"
-        state = Queries(run.engine).state()["sources"]["tv"]
+        state = queries_of(run.engine).state()["sources"]["tv"]
         assert state["silent_since"] is not None
         assert state["signals"]["BTCUSDT"]["expired"]
         await asyncio.sleep(5 * HOUR)
@@ -56,11 +50,11 @@ async def test_silence_is_told_once_and_its_end_once(tmp_path: Path, trader: Tra
         assert trader.held() == D("0.07")
         assert trader.held(symbol="ETHUSDT") != 0, "the source is heard, so its other signals count again"
         assert told(run) == ["silent", "heard"]
-        assert Queries(run.engine).state()["sources"]["tv"]["silent_since"] is None
+        assert queries_of(run.engine).state()["sources"]["tv"]["silent_since"] is None
 
 
 @pytest.mark.parametrize("sign_of_life", ["superseded", "duplicate"])
-async def test_whatever_a_source_says_is_a_sign_of_life(
+async def test_any_message_of_a_source_is_a_sign_of_life(
     tmp_path: Path, trader: Trader, sign_of_life: str
 ) -> None:
     async with running(tmp_path, trader, expecting("1h", "flat")) as run:
@@ -85,9 +79,7 @@ async def test_whatever_a_source_says_is_a_sign_of_life(
         assert trader.held() == D("0.09")
 
 
-async def test_a_silent_source_is_left_little_by_little_if_it_shall_decay(
-    tmp_path: Path, trader: Trader
-) -> None:
+async def test_a_silent_source_fades_gradually_if_set_to_decay(tmp_path: Path, trader: Trader) -> None:
     async with running(tmp_path, trader, expecting("1h", "decay")):
         await trader.say("tv", "1")
         await asyncio.sleep(HOUR - 10)
@@ -98,7 +90,7 @@ async def test_a_silent_source_is_left_little_by_little_if_it_shall_decay(
         assert trader.held() == 0
 
 
-async def test_hold_holds_and_still_tells(tmp_path: Path, trader: Trader) -> None:
+async def test_hold_keeps_the_depth_and_still_reports(tmp_path: Path, trader: Trader) -> None:
     async with running(tmp_path, trader, expecting("1h", "hold")) as run:
         await trader.say("tv", "1")
         await asyncio.sleep(2 * HOUR)
@@ -106,15 +98,15 @@ async def test_hold_holds_and_still_tells(tmp_path: Path, trader: Trader) -> Non
         assert told(run) == ["silent"]
 
 
-async def test_a_source_that_never_said_anything_is_silent_too(tmp_path: Path, trader: Trader) -> None:
+async def test_a_source_that_never_published_is_silent_too(tmp_path: Path, trader: Trader) -> None:
     async with running(tmp_path, trader, expecting("1h", "flat")) as run:
         await asyncio.sleep(HOUR + 10)
         assert told(run) == ["silent"]
         await run.apply(BASE)
-        assert Queries(run.engine).state()["sources"]["tv"]["silent_since"] is None
+        assert queries_of(run.engine).state()["sources"]["tv"]["silent_since"] is None
 
 
-async def test_a_restart_does_not_begin_to_count_anew(tmp_path: Path, trader: Trader) -> None:
+async def test_a_restart_does_not_reset_the_count(tmp_path: Path, trader: Trader) -> None:
     async with running(tmp_path, trader, expecting("1h", "flat")):
         await trader.say("tv", "1")
         await asyncio.sleep(HOUR // 2)

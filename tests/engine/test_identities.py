@@ -1,4 +1,4 @@
-"""An account is who it is at its exchange, whatever the settings call it (I20)."""
+"""An account is identified by its exchange, whatever the settings call it (I20)."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import pytest
 
 from te_core.api import AccountContext, AccountIdentity, ExchangeAccount, ExchangeSpec, NotReady
 from te_core.plugins.registry import Registry
-from te_core.reporting.queries import Queries
 from te_core.testing.fake_account import FakeAccount
 from te_core.testing.virtual_clock import VirtualClock
-from tests.engine.test_engine import BASE, Options, Trader, changed, running
+from tests.engine.engine_harness import BASE, Options, Trader, changed, running
+from tests.querying import queries_of
 
 D = Decimal
 ONE = changed(changed(BASE, "accounts.two", None), "accounts.one.key", "alice")
@@ -22,7 +22,7 @@ LIMITED = changed(ONE, "limits.total_exposure", 6000)
 
 
 class Connection(FakeAccount):
-    """One of several connections to a venue's account: what it holds is the account's."""
+    """One of several connections to a venue's account: positions belong to the account."""
 
     def __init__(self, real: FakeAccount, name: str, uid: str, bank: Bank) -> None:
         super().__init__(real.clock)
@@ -116,7 +116,7 @@ async def test_an_account_that_comes_back_goes_on_where_it_was(tmp_path: Path, b
         assert bank.held("bob") == D("0.1"), "an account of its own, with the same targets"
         await run.apply(changed(ONE, "accounts.one.key", "other key of alice"), wait=10)
         assert run.engine.accounts["one"].worker is worker
-        assert Queries(run.engine).state()["accounts"]["one"]["targets"]["BTCUSDT"]["confirmed"]
+        assert queries_of(run.engine).state()["accounts"]["one"]["targets"]["BTCUSDT"]["confirmed"]
         assert len(bank.at("alice").requests) == 1
 
 
@@ -155,7 +155,7 @@ async def test_a_section_with_another_name_goes_on_with_its_account(
         await asyncio.sleep(1)
         if not restart:
             await run.apply(renamed, wait=200)
-            assert Queries(run.engine).state()["accounts"]["main"]["targets"]["BTCUSDT"]["confirmed"]
+            assert queries_of(run.engine).state()["accounts"]["main"]["targets"]["BTCUSDT"]["confirmed"]
             assert "one" not in run.engine.accounts
     async with running(tmp_path, bank, renamed):
         await asyncio.sleep(60)
@@ -172,7 +172,7 @@ async def test_the_second_section_of_one_account_is_refused_by_name(tmp_path: Pa
         await asyncio.sleep(3600)
         assert len(bank.at("alice").requests) == 1
         assert bank.held("alice") == D("0.1")
-        states = Queries(run.engine).state()["accounts"]
+        states = queries_of(run.engine).state()["accounts"]
         assert sorted(state["status"] for state in states.values()) == ["failing", "running"]
         (refused,) = [state for state in states.values() if state["status"] == "failing"]
         assert "[accounts.one]" in refused["reason"]
@@ -181,44 +181,44 @@ async def test_the_second_section_of_one_account_is_refused_by_name(tmp_path: Pa
         assert len([event for event in run.journal.events(99) if event.kind == "outage"]) == 1
         (winner,) = [name for name, state in states.items() if state["status"] == "running"]
         await run.apply(changed(both, f"accounts.{winner}", None), wait=30)
-        (state,) = Queries(run.engine).state()["accounts"].values()
+        (state,) = queries_of(run.engine).state()["accounts"].values()
         assert state["status"] == "running", "it takes over as soon as the other one is gone"
         assert state["targets"]["BTCUSDT"]["confirmed"]
         assert len(bank.at("alice").requests) == 1
 
 
 async def test_a_refused_section_is_not_let_in_without_a_name(tmp_path: Path, bank: Bank) -> None:
-    """Its plugin fails to tell who it is when it is tried again: that makes it no other account."""
+    """If the plugin fails to identify it at a retry, it is still the same account."""
     both = changed(ONE, "accounts.again", {"plugin": "fake", "observe": False, "key": "other key of alice"})
     async with running(tmp_path, bank, both) as run:
         await bank.say("tv", "1")
         await asyncio.sleep(30)
         bank.nameless = True
         await asyncio.sleep(3600)
-        states = Queries(run.engine).state()["accounts"]
+        states = queries_of(run.engine).state()["accounts"]
         assert sorted(state["status"] for state in states.values()) == ["failing", "running"]
         assert len(bank.at("alice").requests) == 1
         assert bank.held("alice") == D("0.1")
 
 
-async def test_a_section_that_is_nameless_once_is_no_other_account(tmp_path: Path, bank: Bank) -> None:
-    """Where the plugin tells who other accounts are, its first silence about one proves nothing."""
+async def test_a_section_that_is_nameless_once_is_not_another_account(tmp_path: Path, bank: Bank) -> None:
+    """If the plugin identifies other accounts, a first read without an identity proves nothing."""
     both = changed(ONE, "accounts.again", {"plugin": "fake", "observe": False, "key": "other key of alice"})
     async with running(tmp_path, bank, ONE) as run:
         await bank.say("tv", "1")
         await asyncio.sleep(30)
         bank.nameless = True
         await run.apply(both, wait=2)
-        assert "although it does for others" in Queries(run.engine).state()["accounts"]["again"]["reason"]
+        assert "although it does for others" in queries_of(run.engine).state()["accounts"]["again"]["reason"]
         bank.nameless = False
         await asyncio.sleep(600)
-        states = Queries(run.engine).state()["accounts"]
+        states = queries_of(run.engine).state()["accounts"]
         assert sorted(state["status"] for state in states.values()) == ["failing", "running"]
         assert len(bank.at("alice").requests) == 1
 
 
-async def test_a_section_that_rests_with_other_keys_lets_its_account_go(tmp_path: Path, bank: Bank) -> None:
-    """It was switched off, and then got other keys: there is nothing to connect to, and nothing to hold."""
+async def test_a_disabled_section_with_other_keys_releases_its_account(tmp_path: Path, bank: Bank) -> None:
+    """It was disabled and then got other keys: there is nothing to connect to, and nothing to hold."""
     async with running(tmp_path, bank, ONE) as run:
         await bank.say("tv", "1")
         off = changed(ONE, "accounts.one.enabled", False)
@@ -227,12 +227,12 @@ async def test_a_section_that_rests_with_other_keys_lets_its_account_go(tmp_path
             off, "accounts.again", {"plugin": "fake", "observe": False, "key": "other key of alice"}
         )
         await run.apply(changed(other, "accounts.one.key", "bob"), wait=60)
-        assert Queries(run.engine).state()["accounts"]["again"]["status"] == "running"
+        assert queries_of(run.engine).state()["accounts"]["again"]["status"] == "running"
         assert bank.held("alice") == D("0.1")
 
 
-async def test_old_keys_in_a_section_that_is_off_close_what_is_held_there(tmp_path: Path, bank: Bank) -> None:
-    """The keys were other ones for a moment; what the section has opened with these is closed all the same."""
+async def test_old_keys_of_a_disabled_section_close_what_is_held(tmp_path: Path, bank: Bank) -> None:
+    """The keys were different for a moment; what the section opened with these is still closed."""
     async with running(tmp_path, bank, ONE) as run:
         await bank.say("tv", "1")
         await asyncio.sleep(60)
@@ -255,7 +255,7 @@ async def test_keys_that_two_sections_exchange_in_one_edit(tmp_path: Path, bank:
             assert (bank.held("alice"), bank.held("bob")) == (D("0.1"), D("0.2"))
             await run.apply(after, wait=30)
             assert (bank.held("alice"), bank.held("bob")) == (D("0.2"), D("0.1"))
-            states = Queries(run.engine).state()["accounts"]
+            states = queries_of(run.engine).state()["accounts"]
             assert {state["status"] for state in states.values()} == {"running"}
 
 
@@ -266,14 +266,14 @@ async def test_nothing_is_read_or_ordered_before_the_identity_is_known(tmp_path:
         await asyncio.sleep(300)
         assert bank.at("alice").calls == []
         assert bank.at("alice").requests == []
-        assert Queries(run.engine).state()["accounts"]["one"]["status"] == "failing"
+        assert queries_of(run.engine).state()["accounts"]["one"]["status"] == "failing"
         bank.mute = False
         await asyncio.sleep(130)
         assert bank.held("alice") == D("0.1")
 
 
 async def test_who_an_account_is_must_not_be_forgotten(tmp_path: Path, bank: Bank) -> None:
-    """A plugin that fails to tell it once would else trade the same account by another book."""
+    """Otherwise a plugin that fails to identify it once would trade the same account under another book."""
     async with running(tmp_path, bank, ONE) as run:
         await bank.say("tv", "1")
         await asyncio.sleep(1)
@@ -282,7 +282,7 @@ async def test_who_an_account_is_must_not_be_forgotten(tmp_path: Path, bank: Ban
         await bank.say("tv", "0")
         await asyncio.sleep(60)
         assert bank.held("alice") == D("0.1")
-        state = Queries(run.engine).state()["accounts"]["one"]
+        state = queries_of(run.engine).state()["accounts"]["one"]
         assert state["status"] == "failing"
         assert "does not report which account this is" in state["reason"]
     async with running(tmp_path, bank, ONE):
@@ -293,7 +293,7 @@ async def test_who_an_account_is_must_not_be_forgotten(tmp_path: Path, bank: Ban
         assert bank.held("alice") == 0
 
 
-async def test_an_account_that_says_later_who_it_is_goes_on(tmp_path: Path, bank: Bank) -> None:
+async def test_an_account_that_is_identified_later_continues(tmp_path: Path, bank: Bank) -> None:
     bank.nameless = True
     async with running(tmp_path, bank, ONE):
         await bank.say("tv", "1")
@@ -315,13 +315,13 @@ async def test_an_account_unreached_at_start_shows_the_journal(tmp_path: Path, b
     bank.mute = True
     async with running(tmp_path, bank, ONE) as run:
         await run.apply(changed(ONE, "accounts.one.leverage", 2), wait=60)
-        targets = Queries(run.engine).state()["accounts"]["one"]["targets"]
+        targets = queries_of(run.engine).state()["accounts"]["one"]["targets"]
         assert targets["BTCUSDT"]["depth"] == "0.5"
         bank.mute = False
         await asyncio.sleep(130)
         assert bank.held("alice") == D("0.2")
         assert all(not order.reduce_only for order in bank.at("alice").requests), (
-            "it was never taken for unwanted"
+            "it never counted as unwanted"
         )
 
 
@@ -329,7 +329,7 @@ async def test_an_account_unreached_at_start_shows_the_journal(tmp_path: Path, b
 async def test_what_no_section_trades_any_more_counts_in_the_total(
     tmp_path: Path, bank: Bank, edit: tuple[str, Any]
 ) -> None:
-    """5,000 of a limit of 6,000 are held by an account that is removed, or whose plugin is switched off."""
+    """5,000 of a limit of 6,000 are held by an account that is removed, or whose plugin is disabled."""
     gone = changed(
         changed(LIMITED, *edit), "accounts.two", {"plugin": "other", "observe": False, "key": "bob"}
     )

@@ -1,22 +1,20 @@
-"""Limits hold at the present price, also for a goal that was sized long ago."""
+"""Limits apply at the current price, even to a goal that was sized long ago."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
 from te_core.api import Equity, Instrument, Known, NotReady
-from te_core.reporting.queries import Queries
 from te_core.settings.schema import LimitSettings
 from te_core.testing.fake_account import FakeAccount
 from te_core.testing.faults import Fault, FaultyAccount, scripted
 from tests.engine.scene import scene
-from tests.engine.worker_harness import WorkerHarness, blend_for
+from tests.engine.worker_harness import Open, blend_for, fail
+from tests.querying import queries_of
 
-Open = Callable[..., WorkerHarness]
 D = Decimal
 
 
@@ -24,7 +22,7 @@ def worth(account: FakeAccount, symbol: str = "BTCUSDT") -> Decimal:
     return abs(account.quantity(symbol)) * account.price[symbol]
 
 
-async def test_a_healing_order_keeps_order_notional_at_the_present_price(
+async def test_a_healing_order_keeps_order_notional_at_todays_price(
     open_harness: Open, account: FakeAccount
 ) -> None:
     harness = open_harness(drift="heal", limits=LimitSettings(order_notional=D(500)))
@@ -50,7 +48,7 @@ async def test_what_closes_keeps_to_order_notional_too(open_harness: Open, accou
 async def test_a_size_from_another_price_is_limited_at_the_present_one(
     open_harness: Open, account: FakeAccount
 ) -> None:
-    """An order that failed is not refused for ever because the price has risen a little since."""
+    """A failed order is not refused for ever because the price has risen a little since."""
     faults = scripted({"place_order": [Fault(refused=NotReady("busy"))]})
     harness = open_harness(
         account=FaultyAccount(account, faults=faults), limits=LimitSettings(symbol_exposure=D(2000))
@@ -95,7 +93,7 @@ async def test_two_symbols_never_share_one_room_though_a_price_rose(
     assert all(state.confirmed for state in harness.worker.keepers.values())
 
 
-async def test_without_a_present_price_nothing_is_known_to_keep_to_a_limit(
+async def test_without_a_price_nothing_is_known_to_keep_to_a_limit(
     open_harness: Open, account: FakeAccount
 ) -> None:
     harness = open_harness(drift="heal", limits=LimitSettings(order_notional=D(6000)))
@@ -157,7 +155,7 @@ async def test_a_size_that_fell_below_the_minimum_is_sized_again(
 
 
 async def test_short_margin_is_noticed_at_the_present_price(open_harness: Open, account: FakeAccount) -> None:
-    """Reductions go first when margin is short: what an increase takes follows from the price of now."""
+    """Reductions go first when margin is short: the size of an increase follows from the current price."""
 
     async def equity() -> Known[Equity]:
         return Known(value=Equity(wallet=D(10000), total=D(10000), free=D(2000)), as_of=account.clock.now())
@@ -173,7 +171,7 @@ async def test_short_margin_is_noticed_at_the_present_price(open_harness: Open, 
     assert [order.symbol for order in account.requests] == ["ETHUSDT", "BTCUSDT"]
 
 
-async def test_drift_that_is_too_small_to_put_right_is_told_as_that(
+async def test_drift_that_is_too_small_to_correct_is_reported_as_such(
     open_harness: Open, account: FakeAccount
 ) -> None:
     account.instrument_of = lambda symbol: Instrument(
@@ -189,7 +187,7 @@ async def test_drift_that_is_too_small_to_put_right_is_told_as_that(
     assert "alert" not in told
 
 
-async def test_what_its_owner_closed_takes_no_room_any_more(open_harness: Open, account: FakeAccount) -> None:
+async def test_what_its_owner_closed_no_longer_takes_room(open_harness: Open, account: FakeAccount) -> None:
     account.hold("ETHUSDT", "3.2")
     harness = open_harness(limits=LimitSettings(account_exposure=D(10000)))
     await harness.want("BTCUSDT", "0.1", wait=5)
@@ -207,7 +205,7 @@ async def test_what_a_limit_holds_back_is_shown_at_once_and_explained(tmp_path: 
         row = world.row()
         assert (row["status"], row["phase"]) == ("limited", "held"), "without waiting for the next read"
         assert "symbol_exposure" in row["reason"]
-        explained = Queries(world.engine).explain("BTCUSDT")["accounts"]["one"]
+        explained = queries_of(world.engine).explain("BTCUSDT")["accounts"]["one"]
         assert explained["limited"] == row["limited"] != ""
         assert explained["sizing"]["quantity"] == "0.1"
         assert explained["confirmed"]["quantity"] == "0.04"
@@ -217,7 +215,7 @@ async def test_what_blocks_a_target_is_in_its_explanation(tmp_path: Path) -> Non
     async with scene(tmp_path) as world:
         world.exchange().hold("BTCUSDT", "0.3")
         await world.say("0.5", wait=60)
-        explained = Queries(world.engine).explain("BTCUSDT")["accounts"]["one"]
+        explained = queries_of(world.engine).explain("BTCUSDT")["accounts"]["one"]
         assert explained["sizing"] is None
         assert "never opened" in explained["now"]
 
@@ -236,8 +234,9 @@ async def test_additions_towards_a_limited_goal_are_not_too_much(
     assert account.quantity("BTCUSDT") == D("0.1"), "beyond the goal of 0.1 it is drift"
 
 
-async def test_a_smaller_target_is_reached_though_its_margin_mode_cannot_be(tmp_path: Path) -> None:
-    """Closing for the new mode would be for good, since a limit leaves no room; reducing in the old one is not."""
+async def test_a_smaller_target_is_reached_in_the_old_margin_mode(tmp_path: Path) -> None:
+    """A close for the new mode could not be undone, because a limit leaves no room; a reduction in the old mode is
+    fine."""
     async with scene(tmp_path) as world:
         await world.say("0.5", wait=60)
         assert world.held() == D("0.1")
@@ -248,3 +247,66 @@ async def test_a_smaller_target_is_reached_though_its_margin_mode_cannot_be(tmp_
         assert world.held() == D("0.04")
         assert world.exchange().held["BTCUSDT"].margin_mode == "isolated"
         assert "margin mode is isolated instead of cross" in world.row()["reason"]
+
+
+async def test_limits_clip_and_hold(open_harness: Open, account: FakeAccount) -> None:
+    harness = open_harness(limits=LimitSettings(symbol_exposure=D(2000), account_exposure=D(3000)))
+    harness.worker.retarget({s: blend_for(s, "0.3") for s in ("BTCUSDT", "ETHUSDT", "SOLUSDT")})
+    await harness.go(5)
+    notionals = [abs(account.quantity(s)) * account.price[s] for s in ("BTCUSDT", "ETHUSDT", "SOLUSDT")]
+    assert notionals == [2000, 1000, 0]
+
+
+async def test_a_price_far_from_the_signal_holds_an_increase_back(
+    open_harness: Open, account: FakeAccount
+) -> None:
+    harness = open_harness(limits=LimitSettings(price_distance=D("0.01")))
+    await harness.want("BTCUSDT", "0.5", price="45000")
+    assert account.requests == []
+    assert "price_distance" in harness.worker.keepers["BTCUSDT"].reason
+    assert set(harness.outcomes().values()) == {"refused"}
+
+
+async def test_price_distance_uses_the_newest_signal_even_if_repeated(
+    open_harness: Open, account: FakeAccount
+) -> None:
+    harness = open_harness(limits=LimitSettings(price_distance=D("0.01")))
+    await harness.want("BTCUSDT", "0.5", price="45000")
+    await harness.want("BTCUSDT", "0.5", price="50000", wait=30)
+    assert account.quantity("BTCUSDT") == D("0.1")
+
+
+async def test_what_a_limit_holds_back_is_never_shown_as_possibly_sent(
+    open_harness: Open, account: FakeAccount
+) -> None:
+    harness = open_harness(limits=LimitSettings(price_distance=D("0.01")))
+    await harness.want("BTCUSDT", "0.5", price="45000")
+    for _ in range(60):
+        await harness.go(2)
+        assert "recorded before" not in harness.worker.keepers["BTCUSDT"].reason
+    account.price["BTCUSDT"] = D("45100")
+    await harness.go(120)
+    assert list(harness.outcomes().values()).count("filled") == len(account.requests) == 1
+
+
+async def test_the_price_distance_is_checked_when_the_order_is_sent(
+    open_harness: Open, account: FakeAccount
+) -> None:
+    faults = fail(place_order=[Fault(refused=NotReady("maintenance"))] * 2)
+    harness = open_harness(
+        account=FaultyAccount(account, faults=faults), limits=LimitSettings(price_distance=D("0.01"))
+    )
+    await harness.want("BTCUSDT", "0.5", price="50000")
+    account.price["BTCUSDT"] = D("60000")
+    await harness.go(600)
+    assert account.requests == []
+    assert "price_distance" in harness.worker.last_error()
+
+
+async def test_a_runaway_is_stopped_by_orders_per_minute(open_harness: Open, account: FakeAccount) -> None:
+    harness = open_harness(limits=LimitSettings(orders_per_minute=3))
+    for index in range(1, 8):
+        await harness.want("BTCUSDT", f"0.{index}", wait=0.5)
+    assert len(account.requests) == 3
+    await harness.go(120)
+    assert account.quantity("BTCUSDT") == D("0.14")

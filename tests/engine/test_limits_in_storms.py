@@ -1,4 +1,4 @@
-"""Storms of faults while prices move and positions are changed by hand: no increase passes a limit."""
+"""Storms of faults while prices move and positions are changed by hand: no increase exceeds a limit."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from te_core.testing import virtual_clock
 from te_core.testing.fake_account import FakeAccount
 from te_core.testing.faults import FaultyAccount
 from te_core.testing.virtual_clock import VirtualClock
-from tests.engine.test_simulation import PRICES, storm
+from tests.engine.test_simulation import PRICES
+from tests.engine.weather import storm
 from tests.engine.worker_harness import WorkerHarness
 
 SEEDS = int(os.environ.get("TE_SEEDS", "25"))
@@ -26,7 +27,7 @@ LIMITS = LimitSettings(
     order_notional=D(3000), symbol_exposure=D(7000), account_exposure=D(12000), orders_per_minute=None
 )
 ON_ITS_WAY = 20
-"""Seconds that pass at most between the read of a price and the fill of an order that was planned with it."""
+"""Maximum seconds between the read of a price and the fill of an order that was planned with it."""
 
 
 class Market(FakeAccount):

@@ -1,8 +1,7 @@
-"""Increases keep the estimated liquidation price away; the estimate is checked against a margin account."""
+"""Increases keep a distance from the estimated liquidation price; the estimate is checked against a margin account."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
 
@@ -14,9 +13,8 @@ from te_core.rules.limits import hold_back
 from te_core.rules.liquidation import liquidation_ceiling, maintenance_rate
 from te_core.settings.schema import LimitSettings
 from te_core.testing.fake_account import FakeAccount
-from tests.engine.worker_harness import WorkerHarness
+from tests.engine.worker_harness import Open
 
-Open = Callable[..., WorkerHarness]
 D = Decimal
 ISOLATED, CROSS = MarginMode.ISOLATED, MarginMode.CROSS
 NEARLY = D("1e-12")
@@ -33,7 +31,7 @@ def flat() -> Position:
 
 
 def margin_left(side: int, quantity: Decimal, entry: Decimal, margin: Decimal, price: Decimal) -> Decimal:
-    """Return what a position's margin is above its maintenance margin, at a price."""
+    """Return by how much a position's margin exceeds its maintenance margin at a price."""
     worth = quantity * price
     return margin + side * quantity * (price - entry) - worth * maintenance_rate(INSTRUMENT)
 
@@ -77,14 +75,14 @@ def test_an_isolated_position_keeps_its_liquidation_distance(
     if added:
         assert left >= -NEARLY
     elif top is not None and not top.notional:
-        # Cut to what is held: the least increase would be too near, or it is too near already.
+        # Cut to what is held: the smallest increase would be too close, or it is too close already.
         now = margin_left(side, held, entry, held * entry / leverage, price * (1 - side * distance))
         fresh = margin_left(side, D(1), price, price / leverage, price * (1 - side * distance))
         assert min(now, fresh) < NEARLY
 
 
 @given(sides, distances, prices, st.decimals("1", "10000", places=2), st.decimals("0", "10000", places=2))
-def test_a_cross_position_keeps_its_distance_only_up_to_its_ceiling(
+def test_a_cross_position_keeps_its_distance_up_to_its_ceiling(
     side: int, distance: Decimal, price: Decimal, equity: Decimal, others: Decimal
 ) -> None:
     top = liquidation_ceiling(
@@ -107,7 +105,7 @@ def test_a_cross_position_keeps_its_distance_only_up_to_its_ceiling(
         assert (left >= 0) is survives
 
 
-def test_maintenance_margin_is_half_the_initial_at_largest_leverage() -> None:
+def test_maintenance_margin_is_half_of_the_least_initial_margin() -> None:
     known = {
         largest: maintenance_rate(replace(INSTRUMENT, largest_leverage=largest)) for largest in (100, 20, 500)
     }
@@ -125,7 +123,7 @@ async def test_leverage_that_is_too_high_opens_nothing(open_harness: Open, accou
     assert account.quantity("BTCUSDT") == D("0.08")
 
 
-async def test_a_position_that_is_near_already_is_not_increased_and_not_cut(
+async def test_a_position_near_already_is_neither_increased_nor_cut(
     open_harness: Open, account: FakeAccount
 ) -> None:
     harness = open_harness(limits=LimitSettings(liquidation_distance=D("0.15")))

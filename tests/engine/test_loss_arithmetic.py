@@ -1,4 +1,4 @@
-"""Profit and loss: what fills, prices and funding did, and never what was paid in or out."""
+"""Profit and loss: the effect of fills, prices and funding, never of deposits and withdrawals."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ steps = st.one_of(
 
 
 @given(st.lists(steps, max_size=25), st.booleans())
-def test_profit_is_what_the_value_changed_by_less_what_was_paid_in(
+def test_profit_is_the_change_in_value_less_what_was_paid_in(
     plan: list[tuple[str, str, Decimal]], tells_apart: bool
 ) -> None:
     exchange = Exchange(tells_apart)
@@ -52,7 +52,7 @@ def test_profit_is_what_the_value_changed_by_less_what_was_paid_in(
 def test_a_loss_is_never_left_out_whatever_the_market_does(
     plan: list[tuple[str, str, Decimal]], told: bool
 ) -> None:
-    """Without transfers nothing is taken for one, also where neither price nor fee of orders is told."""
+    """Without transfers nothing counts as one, even if neither price nor fee of orders is reported."""
     exchange = Exchange(tells_apart=True)
     books = Counting(exchange)
     begun = exchange.total
@@ -67,7 +67,7 @@ def test_a_loss_is_never_left_out_whatever_the_market_does(
     assert abs(books.profit - (exchange.total - begun)) < CENT
 
 
-def test_a_balance_that_lags_behind_an_order_is_no_transfer() -> None:
+def test_a_balance_that_lags_behind_an_order_is_not_a_transfer() -> None:
     exchange = Exchange(tells_apart=True)
     books = Counting(exchange)
     books.order("BTCUSDT", D(20), D(2))
@@ -84,8 +84,8 @@ def test_a_balance_that_lags_behind_an_order_is_no_transfer() -> None:
 
 
 @pytest.mark.parametrize("entry_told", [True, False])
-def test_an_unreported_price_does_not_make_a_later_close_a_transfer(entry_told: bool) -> None:
-    """The reference price stood in for it, one percent off: the balance knows better once it is closed."""
+def test_an_unreported_price_makes_no_later_close_a_transfer(entry_told: bool) -> None:
+    """The reference price replaced it, one percent off: the balance shows the truth once it is closed."""
     exchange = Exchange(tells_apart=True, tells_entry=entry_told)
     books = Counting(exchange)
     books.order("BTCUSDT", D(50), D(5), told=False)
@@ -98,7 +98,7 @@ def test_an_unreported_price_does_not_make_a_later_close_a_transfer(entry_told: 
     assert books.by_symbol == (D(-5) if entry_told else D(-55)), "a fee was not told, nor perhaps the price"
 
 
-def test_funding_that_nobody_tells_counts_as_trading() -> None:
+def test_funding_that_is_not_reported_counts_as_trading() -> None:
     exchange = Exchange(tells_apart=True)
     books = Counting(exchange)
     books.order("BTCUSDT", D(50), D(5))
@@ -121,7 +121,7 @@ def test_what_others_did_to_a_position_counts_as_trading(change: Decimal, result
     assert (books.transfers, books.profit) == (D(0), result)
 
 
-def test_a_round_trip_ends_flat_or_reversed_with_fees_and_funding() -> None:
+def test_a_round_trip_ends_flat_or_reversed_less_its_costs() -> None:
     exchange = Exchange(tells_apart=True)
     books = Counting(exchange)
     assert books.order("BTCUSDT", D(10), D(1)).round_trip is None
@@ -133,4 +133,4 @@ def test_a_round_trip_ends_flat_or_reversed_with_fees_and_funding() -> None:
     exchange.prices["BTCUSDT"] = D(90)
     assert books.order("BTCUSDT", D(10), D(1)).round_trip == ("BTCUSDT", D("102.0"))
     books.order("ETHUSDT", D(1), D(0))
-    assert books.order("ETHUSDT", D(-1), D(0), told=False).round_trip is None, "not known is no loss"
+    assert books.order("ETHUSDT", D(-1), D(0), told=False).round_trip is None, "unknown is not a loss"

@@ -1,4 +1,4 @@
-"""The paper account is an exchange with books of its own: what we make of its answers has to come to the same."""
+"""The paper account is an exchange with its own books: what the engine derives from its responses must agree."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ steps = st.one_of(
 
 
 class Books:
-    """What the engine would count, from what the account answers."""
+    """What the engine would count, from the account's responses."""
 
     def __init__(self, venue: PaperHarness) -> None:
         self.venue, self.money = venue, Money()
@@ -126,7 +126,7 @@ async def _play(folder: Path, plan: list[tuple[str, str, Decimal]]) -> None:
 
 @settings(max_examples=25)
 @given(st.lists(steps, min_size=5, max_size=15))
-def test_sums_over_fills_and_payments_are_what_the_value_changed_by(
+def test_sums_over_fills_and_payments_are_the_change_in_value(
     plan: list[tuple[str, str, Decimal]],
 ) -> None:
     with tempfile.TemporaryDirectory() as folder:

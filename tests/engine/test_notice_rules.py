@@ -1,4 +1,4 @@
-"""What is told of events: one notice at a failure's start and one at its end, gathered, limited, quiet at night."""
+"""Which events are notified: one notice at a failure's start and one at its end, grouped, limited, quiet at night."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def event(kind: str, text: str = "", **about: Any) -> Event:
 
 
 class Receiver:
-    """What one is told: by the second, as headlines and texts."""
+    """The notices that one receives: by second, as headlines and texts."""
 
     def __init__(self, policy: NoticePolicy = AT_ONCE, *, wall: datetime = START) -> None:
         self.policy, self.wall, self.outbox, self.told = policy, wall, Outbox(), list[tuple[float, Event]]()
@@ -41,7 +41,7 @@ class Receiver:
     def until(self, at: float) -> None:
         """Advance the time, waking when something is due, as the engine does."""
         while (seconds := self._check()) is not None and self.now + seconds <= at:
-            assert seconds > 0
+            assert self.now + seconds > self.now, "it would wake without end"
             self.now += seconds
         self.now = max(self.now, at)
         self._check()
@@ -65,7 +65,7 @@ def recovery(symbol: str | None = None, account: str = "main") -> Event:
     return event("recovery", f"{symbol or 'positions'} recovered", account=account, symbol=symbol)
 
 
-def test_a_network_failure_is_one_notice_per_account_and_one_at_end() -> None:
+def test_a_network_failure_is_one_notice_at_each_end_per_account() -> None:
     symbols = [f"S{number}USDT" for number in range(20)]
     receiver = Receiver()
     for account in ("main", "second"):
@@ -93,7 +93,7 @@ def test_a_much_later_failure_is_reported_during_another_outage() -> None:
     assert [each.symbol for _, each in receiver.told] == ["BTCUSDT", "ETHUSDT", None]
 
 
-def test_an_end_does_not_wait_forever_for_a_symbol_that_keeps_failing() -> None:
+def test_an_end_does_not_wait_forever_for_a_failing_symbol() -> None:
     receiver = Receiver()
     receiver.happens(0, outage())
     receiver.happens(5, outage("BTCUSDT"))
@@ -105,7 +105,7 @@ def test_an_end_does_not_wait_forever_for_a_symbol_that_keeps_failing() -> None:
     assert receiver.received[2:] == ["recovery main BTCUSDT: BTCUSDT recovered"]
 
 
-def test_one_that_comes_and_goes_is_told_once_more_when_it_is_over() -> None:
+def test_an_intermittent_failure_is_notified_once_more_when_over() -> None:
     receiver = Receiver()
     receiver.happens(0, outage(), outage("BTCUSDT"))
     for second in range(10, 100, 20):
@@ -127,7 +127,7 @@ def test_one_that_comes_and_goes_is_told_once_more_when_it_is_over() -> None:
 def test_starts_and_ends_of_an_account_take_turns(
     steps: list[tuple[float, bool, str | None, bool]],
 ) -> None:
-    """However parts fail and recover, nobody is left with an end that was not told, or a second one of the same."""
+    """However parts fail and recover, each end is notified exactly once."""
     receiver = Receiver()
     failing: set[str | None] = set()
     for pause, fails, symbol, _ in steps:
@@ -146,7 +146,7 @@ def test_starts_and_ends_of_an_account_take_turns(
     assert not receiver.outbox.waiting
 
 
-def test_what_happens_together_is_told_together() -> None:
+def test_simultaneous_events_are_notified_together() -> None:
     receiver = Receiver(NoticePolicy(gather=5, kinds=frozenset("*")))
     receiver.happens(0, event("filled", "bought 1 at 100", account="main", symbol="BTCUSDT"))
     receiver.happens(3, event("filled", "sold 2 at 50", account="main", symbol="ETHUSDT"))
@@ -164,7 +164,7 @@ def test_what_happens_together_is_told_together() -> None:
     assert second.headline == "filled main XRPUSDT"
 
 
-def test_what_all_lines_have_in_common_is_said_once() -> None:
+def test_what_all_lines_have_in_common_is_shown_once() -> None:
     together = merged(event("filled", f"bought {size}", account="main", symbol="BTCUSDT") for size in (1, 2))
     assert together.headline == "filled main BTCUSDT"
     assert together.text == "bought 1\nbought 2"
@@ -186,7 +186,7 @@ def test_critical_kinds_ignore_quiet_hours_and_limits() -> None:
     assert [each.text for _, each in receiver.told] == [str(second) for second in range(20)]
 
 
-def test_what_happens_in_quiet_hours_is_told_together_at_their_end() -> None:
+def test_events_of_quiet_hours_are_sent_together_at_their_end() -> None:
     receiver = Receiver(replace(AT_ONCE, quiet=(NIGHT,)), wall=START.replace(hour=21, minute=59))
     receiver.happens(0, event("drift", "before"))
     receiver.happens(120, outage())
@@ -200,7 +200,7 @@ def test_what_happens_in_quiet_hours_is_told_together_at_their_end() -> None:
     assert len(receiver.told) == 2
 
 
-def test_more_than_the_limit_is_told_together_when_there_is_room() -> None:
+def test_events_above_the_limit_are_notified_together_later() -> None:
     receiver = Receiver(NoticePolicy(per_hour=60))
     for second in range(600):
         receiver.happens(second, event("drift", str(second)))
@@ -212,13 +212,21 @@ def test_more_than_the_limit_is_told_together_when_there_is_room() -> None:
     assert sum(each.detail.get("events", 1) for _, each in receiver.told) == 600
 
 
+@pytest.mark.parametrize("rounding", [1e-13, 7e-13, 1e-12])
+def test_a_wait_that_no_clock_can_show_is_over(rounding: float) -> None:
+    """What remains after sums of seconds is not zero, and adding it to the time changes nothing."""
+    now = 8299.654534293528
+    outbox = Outbox(gathered=(event("drift"),), since=now, spent=1.0 + rounding, spent_at=now)
+    assert due(outbox, NoticePolicy(per_hour=1), now + 3600, START)[2] is None
+
+
 @given(
     st.lists(st.tuples(st.floats(0, 900), st.sampled_from(["drift", "breaker", "limited"])), max_size=80),
     st.sampled_from([0.0, 5.0, 600.0]),
     st.sampled_from([0, 1, 6, 60]),
     st.booleans(),
 )
-def test_every_event_is_told_once_and_no_more_than_the_limit_allows(
+def test_every_event_is_notified_once_and_within_the_limit(
     steps: list[tuple[float, str]], gather: float, per_hour: int, at_night: bool
 ) -> None:
     policy = NoticePolicy(
@@ -253,12 +261,12 @@ def test_every_event_is_told_once_and_no_more_than_the_limit_allows(
         (("*",), ("filled",), {"drift", "outage"}),
     ],
 )
-def test_which_kinds_are_told(kinds: Iterable[str], mute: Iterable[str], told: set[str]) -> None:
+def test_which_kinds_are_notified(kinds: Iterable[str], mute: Iterable[str], told: set[str]) -> None:
     policy = NoticePolicy(kinds=frozenset(kinds), mute=frozenset(mute))
     assert {kind for kind in ("drift", "outage", "filled") if policy.wants(kind)} == told
 
 
-def test_what_is_gathered_is_bounded_and_what_gave_way_is_counted() -> None:
+def test_what_is_gathered_is_bounded_and_the_rest_counted() -> None:
     receiver = Receiver(replace(AT_ONCE, quiet=(NIGHT,)), wall=START.replace(hour=23))
     receiver.happens(0, *(event("drift", str(number)) for number in range(MOST + 7)))
     assert (receiver.outbox.waiting, receiver.outbox.dropped) == (MOST, 7)

@@ -1,4 +1,4 @@
-"""Notifiers are told of events, one at a time and in order; what they do wrong stays with them."""
+"""Notifiers receive events one at a time and in order; a failing notifier affects nothing else."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from pydantic import BaseModel, SecretStr
 from te_core.api import AuthError, Event, NoticeRefused, Notifier, NotifierContext, NotifierSpec, NotReady
 from te_core.journal.journal import Journal
 from te_core.plugins.registry import Registry
-from te_core.reporting.queries import Queries
 from te_core.runtime.engine import Engine
 from te_core.runtime.notifiers import MOST_WAITING
 from te_core.secrets import Redactor
 from te_core.settings.resolution import resolve
 from te_core.settings.schema import Settings
 from te_core.testing.virtual_clock import VirtualClock
+from tests.querying import queries_of
 
 
 class Options(BaseModel):
@@ -66,7 +66,7 @@ class Room:
 
 
 EACH: dict[str, Any] = {"plugin": "bell", "gather": 0, "per_hour": 0}
-"""A bell that rings for each event."""
+"""A notifier that rings for each event."""
 SETTINGS: dict[str, Any] = {"notifiers": {"bell": EACH}}
 
 
@@ -101,14 +101,14 @@ async def apply(engine: Engine, **notifier: Any) -> None:
     await asyncio.sleep(0)
 
 
-async def test_events_are_told_in_their_order_and_without_secrets(tmp_path: Path) -> None:
+async def test_events_are_notified_in_order_and_without_secrets(tmp_path: Path) -> None:
     room = Room()
     async with running(tmp_path, room) as engine:
         for text in ("one", "two", "key-of-the-bell was wrong"):
             happens(engine, text)
         await asyncio.sleep(1)
         assert room.received == ["one", "two", "*** was wrong"]
-        assert Queries(engine).state()["notifiers"]["bell"] == {
+        assert queries_of(engine).state()["notifiers"]["bell"] == {
             "plugin": "bell",
             "status": "running",
             "reason": "",
@@ -127,7 +127,7 @@ async def test_one_without_a_folder_of_its_own_is_tried_again(tmp_path: Path) ->
     async with running(tmp_path, room) as engine:
         happens(engine, "told later")
         assert room.made == []
-        shown = Queries(engine).state()["notifiers"]["bell"]
+        shown = queries_of(engine).state()["notifiers"]["bell"]
         assert shown["status"] == "failing"
         assert str(tmp_path / "notifiers" / "bell") in shown["reason"]
         (tmp_path / "notifiers").unlink()
@@ -135,14 +135,14 @@ async def test_one_without_a_folder_of_its_own_is_tried_again(tmp_path: Path) ->
         assert "told later" in room.received
 
 
-async def test_a_failing_one_gets_the_event_again_and_one_outage_report(tmp_path: Path) -> None:
+async def test_a_failing_one_gets_the_event_again_and_is_one_outage(tmp_path: Path) -> None:
     room = Room()
     room.failures = [NotReady("503"), NotReady("503"), ValueError("a defect")]
     async with running(tmp_path, room) as engine:
         happens(engine, "one")
         happens(engine, "two")
         await asyncio.sleep(1)
-        state = Queries(engine).state()["notifiers"]["bell"]
+        state = queries_of(engine).state()["notifiers"]["bell"]
         assert (room.received, state["status"], state["waiting"], state["reason"]) == (
             [],
             "failing",
@@ -156,10 +156,12 @@ async def test_a_failing_one_gets_the_event_again_and_one_outage_report(tmp_path
         assert len(told) == 2
         assert told[1] == "notifier bell: 503"
         assert told[0].startswith("notifier bell recovered after")
-        assert not any("notifier bell" in text for text in room.received), "it is not told of its own outage"
+        assert not any("notifier bell" in text for text in room.received), (
+            "it gets no notice of its own outage"
+        )
 
 
-async def test_nobody_waits_for_a_slow_one_and_what_waits_is_bounded(tmp_path: Path) -> None:
+async def test_a_slow_one_delays_nothing_and_its_queue_is_bounded(tmp_path: Path) -> None:
     room = Room()
     room.slow = 3600
     async with running(tmp_path, room) as engine:
@@ -167,10 +169,10 @@ async def test_nobody_waits_for_a_slow_one_and_what_waits_is_bounded(tmp_path: P
         await asyncio.sleep(1)
         for number in range(1, MOST_WAITING + 20):
             happens(engine, str(number))
-        state = Queries(engine).state()["notifiers"]["bell"]
+        state = queries_of(engine).state()["notifiers"]["bell"]
         assert (state["waiting"], state["dropped"]) == (MOST_WAITING, 20)
         await asyncio.sleep(60)
-        state = Queries(engine).state()["notifiers"]["bell"]
+        state = queries_of(engine).state()["notifiers"]["bell"]
         assert (state["status"], state["reason"]) == ("failing", "notify() did not return within 60 s")
         room.slow = 0
         await asyncio.sleep(7200)
@@ -180,7 +182,7 @@ async def test_nobody_waits_for_a_slow_one_and_what_waits_is_bounded(tmp_path: P
 
 
 class Limited(Room):
-    """``down``: it answers nothing. Otherwise it takes five events in two seconds, and then asks for patience."""
+    """``down``: it answers nothing. Otherwise it accepts five events in two seconds, then sends a Retry-After."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -206,10 +208,10 @@ class Limited(Room):
         return RingingNotifier()
 
 
-async def test_hours_without_response_are_reported_once_and_then_caught_up(
+async def test_hours_without_response_are_reported_once_and_made_up(
     tmp_path: Path,
 ) -> None:
-    """Chat rooms take a few messages at a time: that is no outage, for which pauses would grow to two minutes."""
+    """Chat rooms limit the rate of messages: that is not an outage, whose pauses would grow to two minutes."""
     lines: list[str] = []
     sink = logger.add(lambda line: lines.append(str(line)), level="INFO", format="{message}")
     room = Limited()
@@ -232,7 +234,7 @@ async def test_hours_without_response_are_reported_once_and_then_caught_up(
 
 
 @pytest.mark.parametrize(("retry_after", "calls"), [(0.0, 40), (30.0, 40), (86_400.0, 2)])
-async def test_one_that_always_answers_retry_after_is_asked_ever_less_often(
+async def test_endless_retry_after_is_asked_ever_less_often(
     tmp_path: Path, retry_after: float, calls: int
 ) -> None:
     room = Room()
@@ -241,17 +243,17 @@ async def test_one_that_always_answers_retry_after_is_asked_ever_less_often(
         happens(engine, "one")
         await asyncio.sleep(3700)
         assert room.calls <= calls
-        state = Queries(engine).state()["notifiers"]["bell"]
+        state = queries_of(engine).state()["notifiers"]["bell"]
         assert (state["status"], state["reason"]) == ("failing", "429")
         told = [event.text for event in engine._journal.events(99) if event.kind == "outage"]
         assert told == ["notifier bell: 429"]
         room.failures = []
         await asyncio.sleep(3700)
         assert room.received == ["one"]
-        assert Queries(engine).state()["notifiers"]["bell"]["status"] == "running"
+        assert queries_of(engine).state()["notifiers"]["bell"]["status"] == "running"
 
 
-async def test_an_event_that_is_never_taken_does_not_hold_up_the_next(tmp_path: Path) -> None:
+async def test_an_event_that_is_never_accepted_does_not_block_the_next(tmp_path: Path) -> None:
     room = Room()
     room.failures = [NoticeRefused("400")]
     async with running(tmp_path, room) as engine:
@@ -259,20 +261,20 @@ async def test_an_event_that_is_never_taken_does_not_hold_up_the_next(tmp_path: 
         happens(engine, "two")
         await asyncio.sleep(1)
         assert room.received == ["two"]
-        assert Queries(engine).state()["notifiers"]["bell"]["dropped"] == 1
+        assert queries_of(engine).state()["notifiers"]["bell"]["dropped"] == 1
 
 
-async def test_a_refused_one_is_retried_less_often_until_settings_change(tmp_path: Path) -> None:
+async def test_a_refused_one_is_retried_less_often_until_an_edit(tmp_path: Path) -> None:
     room = Room()
     room.failures = [AuthError("401")] * 100
     async with running(tmp_path, room) as engine:
         happens(engine, "one")
         await asyncio.sleep(3600)
         assert room.calls == 6, "after 0, 1, 3, 7, 15 and 31 minutes"
-        shown = Queries(engine).state()["notifiers"]["bell"]
+        shown = queries_of(engine).state()["notifiers"]["bell"]
         assert (shown["status"], shown["reason"]) == ("failing", "401")
         assert shown["retry_at"] is not None
-        assert Queries(engine).readiness()["ready"], "a notifier keeps nobody from trading"
+        assert queries_of(engine).readiness()["ready"], "a notifier keeps nobody from trading"
         room.failures = []
         await apply(engine, key="another-key")
         happens(engine, "two")
@@ -280,7 +282,7 @@ async def test_a_refused_one_is_retried_less_often_until_settings_change(tmp_pat
         assert room.received == ["one", "two"]
 
 
-async def test_only_the_kinds_that_are_asked_for_are_told(tmp_path: Path) -> None:
+async def test_only_the_requested_kinds_are_notified(tmp_path: Path) -> None:
     room = Room()
     async with running(tmp_path, room) as engine:
         await apply(engine, kinds=["outage"])
@@ -292,9 +294,7 @@ async def test_only_the_kinds_that_are_asked_for_are_told(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("gone", [{"notifiers": {}}, {"notifiers": {"bell": {**EACH, "enabled": False}}}])
-async def test_one_that_is_removed_or_switched_off_is_told_nothing(
-    tmp_path: Path, gone: dict[str, Any]
-) -> None:
+async def test_a_removed_or_disabled_notifier_receives_nothing(tmp_path: Path, gone: dict[str, Any]) -> None:
     room = Room()
     async with running(tmp_path, room) as engine:
         await engine.apply(resolve(Settings.model_validate(gone), engine.registry))

@@ -1,4 +1,4 @@
-"""Observers see what happened, in its order, and hold up nothing."""
+"""Observers see what happened, in order, and delay nothing."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ D = Decimal
 
 
 class NoOptions(BaseModel):
-    """It takes none."""
+    """No options."""
 
 
 class Diary(Observer):
@@ -116,7 +116,7 @@ async def test_a_failure_loses_one_thing_and_not_ready_none(tmp_path: Path) -> N
         assert not [event for event in diary.events if "observer mine" in event.text], "never its own outages"
 
 
-async def test_one_that_hangs_holds_up_no_order_and_its_queue_is_bounded(tmp_path: Path) -> None:
+async def test_one_that_hangs_holds_up_no_order_and_is_bounded(tmp_path: Path) -> None:
     async with watched(tmp_path) as (world, diary):
         diary.slow = 3600
         await world.say("0.5")
@@ -134,7 +134,7 @@ async def test_one_that_hangs_holds_up_no_order_and_its_queue_is_bounded(tmp_pat
         assert diary.events[-1].text == f"{2 * observers.MOST_WAITING - 1}", "the newest stay"
 
 
-async def test_nothing_is_made_for_nobody(tmp_path: Path) -> None:
+async def test_nothing_is_built_without_an_observer(tmp_path: Path) -> None:
     world = Scene(tmp_path)
     await world.start()
     try:

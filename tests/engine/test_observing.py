@@ -1,4 +1,4 @@
-"""An account that is new here reads, plans and shows, and sends nothing until the operator lets it trade."""
+"""A new account reads, plans and shows, and sends nothing until the operator allows it to trade."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from te_core.journal.snapshot import AccountRecord
 from te_core.model.control import Control
 from te_core.model.order import OrderRequest, Side
 from te_core.model.position import MarginMode
-from te_core.reporting.queries import Queries
 from te_core.runtime.guarded_account import GuardedAccount
 from te_core.testing.faults import Fault
 from tests.engine.scene import Scene, scene
 from tests.engine.test_operator_commands import FLATTEN, GO, HALT, RESUME, TARGET, in_chunks, plan
+from tests.querying import account_findings, queries_of
 
 D = Decimal
 NEW: dict[str, Any] = {"accounts__one": {"plugin": "fake"}}
@@ -33,7 +33,7 @@ SENDING = ("place_order", "set_leverage", "set_margin_mode")
 
 
 def changing_calls(world: Scene, key: str = "none") -> list[str]:
-    """Return which calls that change something reached an exchange."""
+    """Return the calls that reached an exchange and change something there."""
     return [name for name in SENDING if world.connection(key).calls[name]]
 
 
@@ -41,7 +41,7 @@ async def test_a_new_live_account_plans_and_sends_nothing_until_go(tmp_path: Pat
     async with scene(tmp_path, **NEW) as world:
         await world.say("0.5", wait=120)
         assert not changing_calls(world)
-        row, state, queries = world.row(), world.whole_state(), Queries(world.engine)
+        row, state, queries = world.row(), world.whole_state(), queries_of(world.engine)
         assert (row["status"], row["quantity"]) == ("observing", "0.1")
         assert row["reason"] == "observing: would set margin mode isolated, set leverage 1, buy 0.1 BTCUSDT"
         assert world.state()["status"] == "observing"
@@ -56,7 +56,7 @@ async def test_a_new_live_account_plans_and_sends_nothing_until_go(tmp_path: Pat
         (shown,) = (await queries.plan())["accounts"]["one"]["symbols"].values()
         assert [step["kind"] for step in shown["steps"]] == ["margin_mode", "leverage", "order"]
         assert shown["status"] == "observing"
-        found = (await queries.doctor())["accounts"]["one"]
+        found = (await account_findings(world.engine))["one"]
         assert any(one["check"] == "observing" and "te go" in one["remedy"] for one in found)
         assert [event.text for event in world.events("observing")] == [row["reason"]]
 
@@ -81,7 +81,7 @@ async def test_it_observes_across_restarts_and_is_live_across_restarts(tmp_path:
         assert world.held() == D("0.16")
 
 
-async def test_an_account_that_traded_before_the_upgrade_does_not_observe(tmp_path: Path) -> None:
+async def test_an_account_traded_before_the_upgrade_does_not_observe(tmp_path: Path) -> None:
     async with scene(tmp_path) as world:  # live without any command, as every account was
         await world.say("0.5", wait=30)
         await world.edit("accounts.one", {"plugin": "fake"})
@@ -200,7 +200,8 @@ READING = {
     ),
     *("trading_terms", "funding", "diagnose", "watch"),
 }
-"""What an account that observes is asked all the same. Whatever else the contract has, or gets, changes something."""
+"""What is called on an observing account all the same. Every other method of the contract, now or later, changes
+something."""
 
 
 def methods() -> list[str]:
@@ -216,8 +217,8 @@ async def test_no_changing_method_of_the_contract_passes_the_gate(name: str) -> 
     assert not inner.mock_calls
 
 
-async def test_nothing_gets_past_the_account_itself_whatever_asks_for_it(tmp_path: Path) -> None:
-    """The gate is the last step before the plugin: what never asked the engine's rules stops there, too (I14)."""
+async def test_nothing_gets_past_the_account_whoever_asks_for_it(tmp_path: Path) -> None:
+    """The gate is the last step before the plugin: calls that bypassed the engine's rules stop there, too (I14)."""
     async with scene(tmp_path, **NEW) as world:
         account = world.engine.accounts["one"].account
         assert account is not None
@@ -246,7 +247,7 @@ async def test_nothing_gets_past_the_account_itself_whatever_asks_for_it(tmp_pat
         await account.set_leverage("BTCUSDT", 2, MarginMode.ISOLATED)
 
 
-async def test_a_flatten_of_an_observing_account_applies_when_it_goes_live(
+async def test_a_flatten_applies_once_an_observing_account_goes_live(
     tmp_path: Path,
 ) -> None:
     async with scene(tmp_path) as world:
@@ -273,7 +274,7 @@ async def test_a_halt_holds_beyond_go_and_go_beyond_resume(tmp_path: Path) -> No
         assert world.row()["status"] == "halted"
         assert await plan(world, GO, "one") == {}
         await world.command(RESUME, wait=30)
-        assert not changing_calls(world), "a resume is no go"
+        assert not changing_calls(world), "a resume is not a go"
         assert world.row()["status"] == "observing"
         await world.command(HALT, "one")
         await world.command(GO, "one", wait=30)
@@ -282,7 +283,7 @@ async def test_a_halt_holds_beyond_go_and_go_beyond_resume(tmp_path: Path) -> No
         assert world.held() == D("0.1")
 
 
-async def test_what_would_be_ordered_takes_no_room_from_accounts_that_trade(tmp_path: Path) -> None:
+async def test_an_observing_account_takes_no_room_from_others(tmp_path: Path) -> None:
     two = {"plugin": "fake", "observe": False, "key": "two"}
     async with scene(tmp_path, accounts__two=two, limits__total_exposure=5000, **NEW) as world:
         await world.say("0.5", wait=60)
@@ -306,7 +307,7 @@ async def test_go_is_refused_where_it_would_mean_nothing(tmp_path: Path) -> None
 async def test_an_account_is_met_and_observes_in_one_commit_or_neither(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A kill between the two would leave an account that is known, and live."""
+    """A kill between the two would leave an account that is known, and trades."""
     world = Scene(tmp_path, **NEW)
     appended: list[tuple[object, ...]] = []
     append = Journal.append

@@ -1,4 +1,4 @@
-"""Halts, flattens, resumes, pauses and depths by hand: what they do to orders, and that they hold."""
+"""Halts, flattens, resumes, pauses and manual depths: their effect on orders, and that they persist."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ HALT, FLATTEN, RESUME, PAUSE, TARGET, GO, _ = Action
 
 
 def increases(world: Scene, since: int = 0) -> list[OrderRequest]:
-    """Return what was ordered that raises risk, after the first ``since`` orders."""
+    """Return the orders that increase risk, after the first ``since`` orders."""
     return [order for order in world.sent()[since:] if not order.reduce_only]
 
 
@@ -91,7 +91,7 @@ async def test_a_halt_in_the_middle_of_a_plan_stops_further_increases(tmp_path: 
         assert world.held() == D("0.1"), "it goes on"
 
 
-async def test_a_halt_during_a_flip_completes_the_close_and_opens_nothing(tmp_path: Path) -> None:
+async def test_a_halt_during_a_flip_lets_it_close_and_opens_nothing(tmp_path: Path) -> None:
     async with scene(tmp_path) as world:
         await world.say("0.5", wait=30)
         in_chunks(world, "0.02")
@@ -138,7 +138,7 @@ async def test_one_account_is_resumed_out_of_a_halt_of_all(tmp_path: Path) -> No
         assert world.whole_state()["engine"]["status"] == "ready", "no account is halted any more"
 
 
-async def test_what_a_halt_held_back_is_sized_afresh(tmp_path: Path) -> None:
+async def test_what_a_halt_held_back_is_sized_again(tmp_path: Path) -> None:
     async with scene(tmp_path) as world:
         await world.command(HALT, "one")
         await world.say("0.5", wait=30)
@@ -161,7 +161,7 @@ async def test_names_that_are_not_there_are_refused(tmp_path: Path) -> None:
         assert not world.events("resume")
 
 
-async def test_an_unpersisted_halt_holds_and_an_unpersisted_resume_does_not(
+async def test_an_unpersisted_halt_holds_and_a_resume_does_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with scene(tmp_path) as world:
@@ -239,7 +239,7 @@ async def test_drift_policy_limits_and_pauses_do_not_stop_the_closing(tmp_path: 
         assert world.held() == 0
 
 
-async def test_a_flatten_keeps_trying_through_an_outage_and_is_told_twice(tmp_path: Path) -> None:
+async def test_a_flatten_retries_through_an_outage_and_reports_twice(tmp_path: Path) -> None:
     async with scene(tmp_path) as world:
         await world.say("0.5", wait=30)
         refusing = Fault(refused=NotReady("502 bad gateway"))
@@ -258,7 +258,7 @@ async def test_a_flatten_keeps_trying_through_an_outage_and_is_told_twice(tmp_pa
         assert "everything" in told[1]
 
 
-async def test_a_flatten_with_a_lost_order_doubles_nothing_over_restarts(tmp_path: Path) -> None:
+async def test_a_flatten_doubles_no_lost_order_over_restarts(tmp_path: Path) -> None:
     async with scene(tmp_path) as world:
         in_chunks(world, "0.02")
         await world.say("0.5", wait=60)
@@ -387,7 +387,7 @@ async def test_the_share_of_a_paused_source_is_closed_where_asked(tmp_path: Path
         assert world.held() == D("0.14")
 
 
-async def test_switching_a_paused_source_off_closes_its_share_all_the_same(tmp_path: Path) -> None:
+async def test_disabling_a_paused_source_closes_its_share(tmp_path: Path) -> None:
     async with scene(tmp_path) as world:
         await world.say("0.5", wait=30)
         await world.command(PAUSE, sources=("tv",), wait=30)
@@ -441,7 +441,7 @@ async def test_a_halt_goes_before_a_depth_by_hand(tmp_path: Path) -> None:
 # -- what the engine halts by itself
 
 
-async def test_a_symbol_that_others_keep_trading_is_halted_until_resumed(tmp_path: Path) -> None:
+async def test_a_symbol_others_keep_trading_is_halted_until_resumed(tmp_path: Path) -> None:
     async with scene(tmp_path) as world:
         await world.say("0.5", wait=30)
         for _ in range(5):

@@ -1,4 +1,4 @@
-"""One outage is one start and one end, with the parts that fail listed in it, in words for an operator."""
+"""One outage has one start and one end, and lists its failing parts in an operator's words."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from loguru import logger
 
 from te_core.api import NotReady, Outages
 from te_core.model.event import Event
-from te_core.reporting.queries import Queries
 from te_core.testing.fake_account import FakeAccount
 from te_core.testing.faults import Fault, FaultyAccount, no_faults
 from te_core.testing.virtual_clock import VirtualClock, run
 from te_core.texts import LONGEST_REASON, bounded, plain
+from tests.engine.engine_harness import BASE, Trader, changed, running
 from tests.engine.scene import scene
-from tests.engine.test_engine import BASE, Trader, changed, running
+from tests.querying import queries_of
 
 READS = ("positions", "equity", "prices", "instruments")
 
@@ -76,7 +76,7 @@ async def test_parts_that_recover_one_by_one_end_it_with_the_last(
     assert outages.failing_parts == ()
 
 
-async def test_an_outage_that_ends_at_once_is_reported_with_start_and_end(
+async def test_an_outage_that_ends_at_once_has_a_start_and_an_end(
     outages: Outages, events: list[Event]
 ) -> None:
     outages.failing("positions", "busy")
@@ -97,9 +97,7 @@ async def test_the_reason_is_the_present_one_from_the_first_failure_on(outages: 
     assert outages.failing_parts == ("positions",)
 
 
-async def test_a_stream_that_breaks_for_a_moment_disturbs_nobody(
-    outages: Outages, events: list[Event]
-) -> None:
+async def test_a_stream_that_breaks_for_a_moment_has_no_effect(outages: Outages, events: list[Event]) -> None:
     outages.failing("stream", "connection reset")
     assert outages.reason() == "stream: connection reset"
     await asyncio.sleep(5)
@@ -108,7 +106,7 @@ async def test_a_stream_that_breaks_for_a_moment_disturbs_nobody(
     assert events == []
 
 
-async def test_a_stream_that_breaks_first_belongs_to_the_outage_of_reads(
+async def test_a_stream_that_breaks_first_joins_the_outage_of_reads(
     outages: Outages, events: list[Event]
 ) -> None:
     outages.failing("stream", "connection reset")
@@ -231,7 +229,7 @@ def test_one_network_failure_is_two_messages_an_account(tmp_path: Path) -> None:
     )
 
 
-async def test_prices_that_are_pushed_again_end_the_outage_of_reading_them(tmp_path: Path) -> None:
+async def test_pushed_prices_end_the_outage_of_reading_them(tmp_path: Path) -> None:
     refused = Fault(refused=NotReady("connection refused"))
     async with scene(tmp_path, streams=True) as world:
         await world.say("0.5", wait=30)
@@ -245,13 +243,13 @@ async def test_prices_that_are_pushed_again_end_the_outage_of_reading_them(tmp_p
             "outage",
             "recovery",
         ]
-        assert Queries(world.engine).readiness()["ready"]
+        assert queries_of(world.engine).readiness()["ready"]
 
 
 async def test_a_broken_stream_has_the_account_read_and_is_one_outage(
     tmp_path: Path,
 ) -> None:
-    """Told at once whether the account can be read at all, not with the next regular read."""
+    """Whether the account can be read at all is found out at once, not with the next regular read."""
     refused = Fault(refused=NotReady("connection refused"))
     async with scene(tmp_path, streams=True) as world:
         await world.say("0.5", wait=32)
@@ -270,7 +268,7 @@ async def test_a_broken_stream_has_the_account_read_and_is_one_outage(
         assert "positions" in told[0].detail["parts"]
 
 
-async def test_maintenance_met_by_an_order_is_one_outage_of_the_account(tmp_path: Path) -> None:
+async def test_maintenance_during_an_order_is_one_outage_of_an_account(tmp_path: Path) -> None:
     """Whether only this symbol is refused is found out at once, not with the next regular read."""
     closed = Fault(refused=NotReady("maintenance"))
     async with scene(tmp_path, engine={"resync": "2m"}) as world:

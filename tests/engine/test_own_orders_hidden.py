@@ -1,4 +1,4 @@
-"""A read that does not show our own latest orders yet is never taken for the present position (I5, I13)."""
+"""A read that does not show our own latest orders yet never counts as the current position (I5, I13)."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from te_core.api import NotReady, OrderReport, OrderRequest, OrderStatus, Outcom
 from te_core.testing.fake_account import FakeAccount
 from te_core.testing.faults import Fault, FaultyAccount
 from te_core.testing.virtual_clock import VirtualClock
-from tests.engine.test_worker_failures import fail
+from tests.engine.worker_harness import fail
 
 D = Decimal
 
 
-async def test_an_order_found_after_a_timeout_is_not_repeated_meanwhile(
+async def test_an_order_found_after_a_timeout_is_not_repeated(
     open_harness: Any, account: FakeAccount
 ) -> None:
     faults = fail(place_order=[Fault(lost=OutcomeUnknown("timeout"), lag=3)])
@@ -27,7 +27,7 @@ async def test_an_order_found_after_a_timeout_is_not_repeated_meanwhile(
 
 
 class Forgetful(FakeAccount):
-    """Accepts orders, fills them late, and for a while does not find what it accepted."""
+    """Accepts orders, fills them late, and does not find them for a while."""
 
     lost_until = 0.0
 
@@ -46,7 +46,7 @@ class Forgetful(FakeAccount):
 async def test_an_accepted_order_that_is_not_found_is_not_sent_again(
     open_harness: Any, clock: VirtualClock
 ) -> None:
-    """An exchange's look-up lags, too: "not found" is no proof against its own "accepted"."""
+    """An exchange's look-up lags, too: its "not found" does not disprove its own "accepted"."""
     account = Forgetful(clock, BTCUSDT="50000")
     harness = open_harness(account=account)
     await harness.want("BTCUSDT", "0.5", wait=25)
@@ -57,9 +57,7 @@ async def test_an_accepted_order_that_is_not_found_is_not_sent_again(
     assert harness.worker.keepers["BTCUSDT"].confirmed
 
 
-async def test_a_read_right_after_an_order_proves_nothing_when_repeated(
-    open_harness: Any, account: FakeAccount
-) -> None:
+async def test_a_repeated_read_after_an_order_proves_nothing(open_harness: Any, account: FakeAccount) -> None:
     faults = fail(
         place_order=[Fault(lost=OutcomeUnknown("timeout"), lag=3)],
         positions=[None, None, None, None, *[Fault(refused=NotReady("down"))] * 2, *[Fault(stale=True)] * 3],
@@ -72,7 +70,7 @@ async def test_a_read_right_after_an_order_proves_nothing_when_repeated(
     assert harness.worker.keepers["BTCUSDT"].confirmed
 
 
-async def test_a_newer_target_is_not_reached_from_a_position_of_the_past(
+async def test_a_newer_target_is_not_reached_by_an_old_position(
     open_harness: Any, account: FakeAccount
 ) -> None:
     faults = fail(place_order=[Fault(lag=3, delay=1), None])
@@ -82,7 +80,7 @@ async def test_a_newer_target_is_not_reached_from_a_position_of_the_past(
     assert [order.quantity for order in account.requests] == [D("0.1"), D("0.02")]
 
 
-async def test_a_restart_does_not_repeat_an_order_that_does_not_show_yet(
+async def test_a_restart_repeats_no_order_that_does_not_show_yet(
     open_harness: Any, account: FakeAccount
 ) -> None:
     harness = open_harness(account=FaultyAccount(account, faults=fail(place_order=[Fault(lag=3)])))

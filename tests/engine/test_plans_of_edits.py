@@ -1,4 +1,4 @@
-"""What changed weights and leverages would order, seen before they are written."""
+"""The orders that changed weights and leverages would cause, previewed before they are written."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from pathlib import Path
 from typing import Any
 
 from te_core.api import Instrument
-from te_core.reporting.queries import Queries
 from te_core.settings.schema import SymbolSettings
 from tests.engine.scene import D, Scene, scene
+from tests.querying import account_findings, queries_of
 
 
 async def orders(world: Scene, **sections: Any) -> dict[str, list[str]]:
-    """Return what sections of symbols would order on account "one"; None for one that is to have none."""
+    """Return the orders of symbol sections on account "one"; None removes a section."""
     made = {
         name: None if one is None else SymbolSettings.model_validate(one) for name, one in sections.items()
     }
-    (account,) = (await Queries(world.engine).plan(made))["accounts"].values()
+    (account,) = (await queries_of(world.engine).plan(made))["accounts"].values()
     return {
         symbol: [f"{step['side']} {step['quantity']}" for step in found["steps"] if step["kind"] == "order"]
         for symbol, found in account["symbols"].items()
@@ -40,7 +40,7 @@ async def test_the_plan_of_an_edit_is_what_it_then_does(tmp_path: Path) -> None:
         assert [order.quantity for order in world.sent()[sent:]] == [held / 2]
 
 
-async def test_a_symbol_new_to_the_weights_is_planned_with_its_last_signal(tmp_path: Path) -> None:
+async def test_a_newly_weighted_symbol_is_planned_by_its_last_signal(tmp_path: Path) -> None:
     async with scene(tmp_path) as world:
         await world.edit("symbols.ETHUSDT", None)
         await world.say("0.5", "ETHUSDT", wait=30)
@@ -51,20 +51,20 @@ async def test_a_symbol_new_to_the_weights_is_planned_with_its_last_signal(tmp_p
         assert planned == f"buy {world.held('ETHUSDT'):f}"
 
 
-async def test_accounts_say_what_they_offer_and_how_much_leverage(tmp_path: Path) -> None:
+async def test_accounts_report_their_symbols_and_largest_leverage(tmp_path: Path) -> None:
     async with scene(tmp_path) as world:
         world.exchange().instrument_of = lambda symbol: Instrument(
             symbol=symbol, quantity_step=D("0.001"), minimum_quantity=D("0.001"), largest_leverage=25
         )
         await world.restart(wait=1)
         await world.say("0.5", wait=30)
-        offers = (await Queries(world.engine).instruments(["BTCUSDT", "SOLUSDT"]))["accounts"]["one"]
+        offers = (await queries_of(world.engine).instruments(["BTCUSDT", "SOLUSDT"]))["accounts"]["one"]
         assert offers["symbols"]["SOLUSDT"] == {"largest_leverage": 25}
         await world.stop()
-        assert (await Queries(world.engine).instruments(["BTCUSDT"]))["accounts"] == {}
+        assert (await queries_of(world.engine).instruments(["BTCUSDT"]))["accounts"] == {}
         await world.start()
         await world.edit("symbols.BTCUSDT.leverage", 50)
-        found = (await Queries(world.engine).doctor())["accounts"]["one"]
+        found = (await account_findings(world.engine))["one"]
         (said,) = [row for row in found if "more than the exchange allows" in row["text"]]
         assert said["check"] == "BTCUSDT"
         assert "leverage 50" in said["text"]

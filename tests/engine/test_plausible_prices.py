@@ -1,4 +1,4 @@
-"""A signal's price that cannot be true is refused; an exit never is."""
+"""A signal with an impossible price is refused; an exit never is."""
 
 from __future__ import annotations
 
@@ -12,17 +12,11 @@ from hypothesis import strategies as st
 
 from te_core.api import Publication, SignalRejected
 from te_core.rules.plausibility import is_plausible
-from te_core.testing.virtual_clock import VirtualClock
-from tests.engine.test_engine import BASE, Trader, changed, running
+from tests.engine.engine_harness import BASE, Trader, changed, running
 
 D = Decimal
 KEY = "sources.tv.price_factor"
 prices = st.decimals(D("0.0001"), D(1_000_000), places=4)
-
-
-@pytest.fixture
-def trader(clock: VirtualClock) -> Trader:
-    return Trader(clock)
 
 
 @given(price=prices, last=prices, factor=st.decimals(D("1.01"), D(100), places=2))

@@ -1,38 +1,44 @@
-"""Nothing that a plugin does stops the engine, or an instance in silence (I21)."""
+"""Nothing that a plugin does stops the engine, or silently stops an instance (I21)."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
+from te_core.accounts.dispatch import StaleDecision, dispatching
 from te_core.api import (
     AccountContext,
     Equity,
     ExchangeAccount,
     Finding,
     Known,
+    MarginMode,
+    NotReady,
     OrderReport,
     OrderRequest,
     Position,
+    Side,
     SignalSource,
     SourceContext,
     WebhookRequest,
     WebhookResponse,
 )
-from te_core.reporting.queries import Queries
+from te_core.errors import PluginDefect
 from te_core.runtime import guard
 from te_core.runtime.guarded_account import GuardedAccount
 from te_core.testing.fake_account import FakeAccount
 from te_core.testing.fakes import webhook_request
 from te_core.testing.faults import FaultyAccount
 from te_core.testing.virtual_clock import START, VirtualClock
-from tests.engine.test_engine import BASE, Trader, changed, running
+from tests.engine.engine_harness import BASE, Trader, changed, running
+from tests.querying import account_findings, queries_of
 
 D = Decimal
 ENDINGS = [
@@ -90,7 +96,7 @@ class Wicked(FakeAccount):
 
 
 class Villain(Trader):
-    """Makes sources and accounts that do what none may."""
+    """Builds sources and accounts that break the contract."""
 
     def __init__(self, clock: VirtualClock) -> None:
         super().__init__(clock)
@@ -159,7 +165,7 @@ async def test_whatever_an_account_raises_is_retried_and_isolated(
         await asyncio.sleep(60)
         assert villain.wicked["one"].raising == {}, "it was met"
         assert villain.held("one") == D("0.1")
-        assert Queries(run.engine).state()["accounts"]["one"]["status"] == "running"
+        assert queries_of(run.engine).state()["accounts"]["one"]["status"] == "running"
         told = [event.text for event in run.journal.events(99) if event.kind == "outage"]
         assert any(type(error).__name__ in text for text in told) or method in {"close", "place_order"}
 
@@ -182,12 +188,12 @@ async def test_a_source_that_ends_itself_is_failing_and_tried_again(
 ) -> None:
     villain.source_raises = [error]
     async with running(tmp_path, villain) as run:
-        shown = Queries(run.engine).state()["sources"]["tv"]
+        shown = queries_of(run.engine).state()["sources"]["tv"]
         assert shown["status"] == "failing"
         assert type(error).__name__ in shown["reason"]
         assert shown["retry_at"] is not None
         await asyncio.sleep(10)
-        assert Queries(run.engine).state()["sources"]["tv"]["status"] == "running"
+        assert queries_of(run.engine).state()["sources"]["tv"]["status"] == "running"
 
 
 async def test_a_source_that_cancels_its_own_task_is_tried_again(tmp_path: Path, villain: Villain) -> None:
@@ -204,7 +210,7 @@ async def test_a_source_that_cancels_its_own_task_is_tried_again(tmp_path: Path,
 
     villain.source = make  # type: ignore[method-assign]
     async with running(tmp_path, villain) as run:
-        assert Queries(run.engine).state()["sources"]["tv"]["status"] == "failing"
+        assert queries_of(run.engine).state()["sources"]["tv"]["status"] == "failing"
         await asyncio.sleep(600)
         assert villain.made.count("tv") > 5
 
@@ -231,7 +237,7 @@ async def test_an_answer_of_a_wrong_type_is_a_failed_read(
         await villain.say("tv", "1")
         await asyncio.sleep(30)
         assert villain.held("one") == 0
-        reason = Queries(run.engine).state()["accounts"]["one"]["reason"]
+        reason = queries_of(run.engine).state()["accounts"]["one"]["reason"]
         assert f"defect of the plugin: {method}()" in reason
         assert "instead of" in reason
         villain.wicked["one"].answers.clear()
@@ -268,14 +274,14 @@ async def test_a_source_that_counts_nonsense_breaks_no_status(
 ) -> None:
     async with running(tmp_path, villain) as run:
         villain.status = answer
-        queries = Queries(run.engine)
+        queries = queries_of(run.engine)
         assert reason in queries.state()["sources"]["tv"]["counters"]["error"]
         assert reason in queries.report("tv")["error"]
         villain.status = {"fetched": 3, "price": D("1.5"), "miners": [{"name": None}]}
         assert queries.state()["sources"]["tv"]["counters"] == villain.status
 
 
-def test_what_contains_itself_is_no_answer() -> None:
+def test_a_value_that_contains_itself_is_not_an_answer() -> None:
     endless: dict[str, Any] = {}
     endless["again"] = endless
     assert "more than" in guard.ask("status()", lambda: endless)["error"]
@@ -311,7 +317,7 @@ async def test_a_failing_check_is_one_finding_of_the_doctor(
             villain.wicked["one"].raising["diagnose"] = answer
         else:
             villain.wicked["one"].answers["diagnose"] = answer
-        found = (await Queries(run.engine).doctor())["accounts"]
+        found = await account_findings(run.engine)
         assert [finding["check"] for finding in found["one"] if finding["severity"] == "error"] == [
             "diagnose"
         ]
@@ -328,7 +334,7 @@ async def test_a_check_that_hangs_is_given_up(
     monkeypatch.setattr(Wicked, "diagnose", hang)
     async with running(tmp_path, villain) as run:
         began = villain.clock.monotonic()
-        found = (await Queries(run.engine).doctor())["accounts"]
+        found = await account_findings(run.engine)
         assert villain.clock.monotonic() - began < 10, "the command line waits no longer"
         for name in ("one", "two"):
             assert "no answer within" in next(f["text"] for f in found[name] if f["check"] == "diagnose")
@@ -341,17 +347,17 @@ async def test_a_source_that_is_slow_to_stop_holds_up_no_answer(tmp_path: Path, 
         applying = asyncio.create_task(run.apply(removed))
         for _ in range(10):
             await asyncio.sleep(1)
-            assert set(Queries(run.engine).state()["sources"]) == {"tv"}
-            assert Queries(run.engine).readiness()["ready"]
+            assert set(queries_of(run.engine).state()["sources"]) == {"tv"}
+            assert queries_of(run.engine).readiness()["ready"]
         await applying
         villain.closing_hangs = False
         await run.apply(BASE)
-        assert Queries(run.engine).state()["sources"]["sn"]["status"] == "running"
+        assert queries_of(run.engine).state()["sources"]["sn"]["status"] == "running"
         villain.closing_hangs = False
 
 
 async def test_a_stop_goes_on_where_a_plugin_swallows_it(clock: VirtualClock) -> None:
-    """What a plugin returns after it was cancelled leads to nothing, as if it had let the cancellation pass."""
+    """What a plugin returns after it was cancelled has no effect, as if it had propagated the cancellation."""
     del clock
 
     async def swallow() -> str:
@@ -386,8 +392,88 @@ async def test_a_timeout_counts_where_a_plugin_swallows_it(clock: VirtualClock) 
             await guard.call("place_order()", swallow)
 
 
+class Clinging(FakeAccount):
+    """Ignores the cancellation of a read until it is released, as a retry loop with ``except BaseException`` does."""
+
+    released = False
+    reads = 0
+
+    async def positions(self) -> Known[Mapping[str, Position]]:
+        self.reads += 1
+        for _ in range(100):
+            if self.released:
+                break
+            with contextlib.suppress(BaseException):
+                await asyncio.sleep(20)
+        return await super().positions()
+
+
+async def test_a_read_that_ignores_its_cancellation_is_abandoned(clock: VirtualClock) -> None:
+    inner = Clinging(clock, BTCUSDT="50000")
+    account = GuardedAccount(inner)
+    began = clock.monotonic()
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(5):
+            await account.positions()
+    assert clock.monotonic() - began < 7
+    for _ in range(10):
+        with pytest.raises(NotReady, match=r"positions\(\) was cancelled and still runs"):
+            await account.positions()
+    assert inner.reads == 1, "no more than one is abandoned"
+    inner.released = True
+    await asyncio.sleep(30)
+    assert (await account.positions()).value == {}
+
+
+async def test_a_background_read_that_is_abandoned_is_not_repeated(clock: VirtualClock) -> None:
+    class Funding(Clinging):
+        async def funding(self, symbols: Sequence[str]) -> None:
+            await self.positions()
+
+    inner = Funding(clock, BTCUSDT="50000")
+    account = GuardedAccount(inner)
+    for reason in ("no answer within 60 s", "was cancelled and still runs", "was cancelled and still runs"):
+        with pytest.raises(NotReady, match=reason):
+            await account.funding(["BTCUSDT"])
+    assert inner.reads == 1
+    inner.released = True
+
+
+async def test_a_plugin_that_cancels_its_own_task_cancels_only_that(clock: VirtualClock) -> None:
+    class Suicidal(FakeAccount):
+        async def equity(self) -> Known[Equity]:
+            task = asyncio.current_task()
+            assert task is not None
+            task.cancel()
+            await asyncio.sleep(1)
+            return await super().equity()
+
+    with pytest.raises(PluginDefect, match=r"equity\(\) cancelled its own task"):
+        await GuardedAccount(Suicidal(clock)).equity()
+
+
+async def test_a_halt_just_before_the_plugin_s_code_stops_an_order(clock: VirtualClock) -> None:
+    inner = FakeAccount(clock, BTCUSDT="50000")
+    reasons = [""]
+    asyncio.get_running_loop().call_soon(reasons.append, "halted by the operator")
+    with dispatching(lambda: reasons[-1]), pytest.raises(StaleDecision, match="halted by the operator"):
+        await GuardedAccount(inner).place_order(
+            OrderRequest(
+                symbol="BTCUSDT",
+                side=Side.BUY,
+                quantity=D("0.1"),
+                reduce_only=False,
+                client_order_id="te1",
+                leverage=1,
+                margin_mode=MarginMode.CROSS,
+                reference_price=D(50000),
+            )
+        )
+    assert inner.requests == []
+
+
 @pytest.mark.parametrize("wrapper", [GuardedAccount, FaultyAccount])
-def test_what_stands_between_engine_and_plugin_passes_every_method_on(wrapper: type) -> None:
-    """A method that a wrapper inherits answers with the contract's default, whatever the plugin can do."""
+def test_wrappers_between_engine_and_plugin_pass_every_method_on(wrapper: type) -> None:
+    """A method that a wrapper only inherits returns the contract's default, whatever the plugin can do."""
     methods = {name for name, _ in inspect.getmembers(ExchangeAccount, inspect.isfunction) if name[0] != "_"}
     assert methods - vars(wrapper).keys() == set()

@@ -1,4 +1,4 @@
-"""What symbols, sources and the account came to: sums over fills, fees and funding, and what is left out of them."""
+"""The results of symbols, sources and the account: sums over fills, fees and funding, and what they exclude."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ A, B = "tradingview", "bittensor"
 
 
 class Tallied(Counting):
-    """The same books, with what the journal would have of each symbol. ``restart``: go on from that."""
+    """The same books, with each symbol's state as the journal would have it. ``restart``: continue from that."""
 
     def __init__(self, exchange: Exchange) -> None:
         self.journal: dict[str, Tally] = {}
@@ -119,7 +119,7 @@ def carried_out(plan: Plan, *, told: Any = lambda _: True) -> Tallied:
 
 @given(st.lists(steps, max_size=25))
 def test_the_sums_are_the_change_of_equity_minus_net_deposits(plan: Plan) -> None:
-    """Over flips, partial closes, funding, deposits and restarts, whatever was journaled when."""
+    """Across flips, partial closes, funding, deposits and restarts, whatever was journaled when."""
     books = carried_out(plan)
     equity = books.exchange.total - D(10_000) - books.exchange.paid_in
     if WHOLE not in books.journal:
@@ -127,7 +127,7 @@ def test_the_sums_are_the_change_of_equity_minus_net_deposits(plan: Plan) -> Non
         return
     whole = books.whole
     assert abs(whole.result - equity) < CENT
-    assert abs(explained(whole) - equity) < TINY, "every price was told"
+    assert abs(explained(whole) - equity) < TINY, "every price was reported"
     assert (whole.unpriced, whole.unknown_fees, whole.others) == (0, 0, 0)
     for name in ("realised", "unrealised", "fees", "turnover", "fills"):
         assert abs(sum(getattr(one, name) for one in books.symbols) - getattr(whole, name)) < TINY
@@ -140,7 +140,7 @@ def test_the_sums_are_the_change_of_equity_minus_net_deposits(plan: Plan) -> Non
 
 
 @given(st.lists(steps.filter(lambda step: step[0] != "deposit"), max_size=20), st.sets(st.integers(0, 19)))
-def test_unreported_amounts_are_counted_and_the_account_still_adds_up(plan: Plan, silent: set[int]) -> None:
+def test_an_account_adds_up_with_unreported_amounts(plan: Plan, silent: set[int]) -> None:
     books = carried_out(
         [(what, *rest) for step in plan for what, *rest in (step, ("look", "", D(0), {}))],  # type: ignore[misc]
         told=lambda number: number // 2 not in silent,
@@ -154,7 +154,7 @@ def test_unreported_amounts_are_counted_and_the_account_still_adds_up(plan: Plan
         assert abs(explained(books.whole) - books.whole.result) < TINY
 
 
-def test_closes_without_a_price_are_excluded_and_opens_use_the_next() -> None:
+def test_opens_without_a_price_use_the_next_and_closes_none() -> None:
     books = Tallied(Exchange(tells_apart=True))
     books.order("BTCUSDT", D(10), D(1))
     books.exchange.prices["BTCUSDT"] = D(110)
@@ -173,10 +173,10 @@ def test_closes_without_a_price_are_excluded_and_opens_use_the_next() -> None:
     assert books.whole.result - explained(books.whole) == D(98), "50 realised, 50 on the new half, two fees"
 
 
-def test_what_nobody_told_apart_is_kept_over_a_restart() -> None:
+def test_unattributed_profit_survives_a_restart() -> None:
     books = Tallied(Exchange(tells_apart=True))
     books.order("BTCUSDT", D(10), D(1))
-    books.exchange.cash -= D(4)  # funding that nobody told
+    books.exchange.cash -= D(4)  # funding that was not reported
     books.look()
     for _ in range(2):
         books.restart()
@@ -185,7 +185,7 @@ def test_what_nobody_told_apart_is_kept_over_a_restart() -> None:
     assert (books.whole.result, explained(books.whole)) == (D(15), D(19))
 
 
-def test_what_an_exchange_states_stands_in_where_the_price_is_missing() -> None:
+def test_a_stated_profit_replaces_a_missing_price() -> None:
     books = Tallied(Exchange(tells_apart=True))
     books.order("BTCUSDT", D(10), D(1))
     told = Fill(
@@ -223,7 +223,7 @@ def test_amounts_of_any_size_are_counted() -> None:
         assert sum(btc.earned.values()) == 3 * price
 
 
-def test_a_result_belongs_to_the_sources_that_were_held_while_it_came() -> None:
+def test_a_result_belongs_to_the_sources_held_while_it_came() -> None:
     books = Tallied(Exchange(tells_apart=True))
     prices = books.exchange.prices
     books.order("BTCUSDT", D(10), D(1), shares={A: D("0.25"), B: D("0.75")})
@@ -241,7 +241,7 @@ def test_a_result_belongs_to_the_sources_that_were_held_while_it_came() -> None:
     assert btc.shares == {}
 
 
-def test_what_others_do_is_counted_as_theirs_from_when_it_was_seen() -> None:
+def test_what_others_do_counts_as_theirs_once_it_was_seen() -> None:
     books = Tallied(Exchange(tells_apart=True))
     books.order("BTCUSDT", D(10), D(1), shares={A: D(1)})
     books.exchange.prices["BTCUSDT"] = D(120)
@@ -272,7 +272,7 @@ def test_of_each_day_but_the_last_fourteen_one_tally_stays() -> None:
     }
 
 
-def test_the_last_tally_is_the_newest_even_if_the_clock_went_back() -> None:
+def test_the_last_tally_is_the_newest_after_a_clock_step() -> None:
     books = Tallied(Exchange(tells_apart=True))
     books.order("BTCUSDT", D(1), D(1))
     hour = books.journal["BTCUSDT"].hour

@@ -1,4 +1,4 @@
-"""What a running engine journals of its results: it comes to what the accounts are worth."""
+"""The results that a running engine journals: they add up to the value of the accounts."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Any
 
 from te_core.api import FlowKind
 from te_core.model.money import Tally
+from te_core.reporting.history import JournalHistory
 from te_core.rules.pnl import explained
-from te_core.web.history import JournalHistory
-from te_core.web.queries import parse_result_query
+from te_core.web.query_parameters import parse_result_query
 from tests.engine.banked import Bank, bank
 
 D = Decimal
@@ -23,7 +23,7 @@ def tallies(world: Bank) -> dict[str, Tally]:
 
 
 async def traded(world: Bank) -> None:
-    """Open, add, turn round, close in part and lose something, with funding, a deposit and a crash in between."""
+    """Open, add, reverse, close in part and lose something, with funding, a deposit and a crash in between."""
     price = world.bank().price
     kinds = frozenset({FlowKind.FUNDING})
     world.capabilities = replace(world.capabilities, cash_flows=kinds)
@@ -48,7 +48,7 @@ async def test_the_sums_by_symbol_come_to_what_the_account_earned(tmp_path: Path
         earned = world.bank().worth() - 10_000 - world.bank().paid_in
         whole, btc = tallies(world)[""], tallies(world)["BTCUSDT"]
         assert abs(whole.result - earned) < D("1e-9")
-        assert abs(explained(whole) - earned) < D("1e-9"), "nothing is left over: every price was told"
+        assert abs(explained(whole) - earned) < D("1e-9"), "nothing is left over: every price was reported"
         assert (btc.quantity, btc.funding, btc.fills) == (world.held(), D("-7.5"), 4)
         assert btc.shares == {"tv": D(1)}
         assert sum(btc.earned.values()) - btc.fees == btc.result
@@ -79,14 +79,14 @@ async def test_the_answer_has_the_same_sums_by_whatever_it_is_grouped(tmp_path: 
         assert [row["key"] for row in asked(by="source")["rows"]] == ["tv"]
         assert asked(by="symbol", symbol="ETHUSDT")["rows"] == []
         (row,) = asked(by="symbol", account="one", source="tv")["rows"]
-        assert (row["key"], row["realised"]) == ("BTCUSDT", None), "a source's part is told as a whole"
+        assert (row["key"], row["realised"]) == ("BTCUSDT", None), "a source's part is reported as a whole"
         assert abs(D(row["result"]) - earned) < D("1e-9")
         assert asked(by="symbol", account="two")["rows"] == []
         assert asked(by="account")["left_out"] == []
 
 
 async def test_a_crash_right_after_a_fill_loses_and_doubles_nothing(tmp_path: Path) -> None:
-    """Before any value of the account was seen that shows it."""
+    """Before any value of the account showed it."""
     async with bank(tmp_path) as world:
         await world.say("0.5", wait=40)
         await world.say("-0.5", wait=0.3)

@@ -1,4 +1,4 @@
-"""A plugin cannot speak for another, nor for itself once it was stopped; what it hands over is checked and bounded."""
+"""A plugin cannot publish for another, nor for itself once it was stopped; what it passes is checked and bounded."""
 
 from __future__ import annotations
 
@@ -16,20 +16,14 @@ from hypothesis import strategies as st
 
 from te_core.api import Known, NotReady, Publication, QuarantinedInput, Signal, SignalRejected
 from te_core.model.position import Equity
-from te_core.reporting.queries import Queries
 from te_core.testing.fake_account import FakeAccount
-from te_core.testing.virtual_clock import VirtualClock
 from te_core.texts import LARGEST_DETAIL, LONGEST_TEXT, bounded_values
-from tests.engine.test_engine import BASE, Trader, changed, running
+from tests.engine.engine_harness import BASE, Trader, changed, running
+from tests.querying import queries_of
 
 D = Decimal
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 MAPPED = changed(BASE, "sources.tv.symbols", {"BTCUSDT.P": "BTCUSDT"})
-
-
-@pytest.fixture
-def trader(clock: VirtualClock) -> Trader:
-    return Trader(clock)
 
 
 def signal(**fields: Any) -> Signal:
@@ -85,7 +79,7 @@ def tampered(field: str, value: object) -> Signal:
 
 
 class Subclass(Signal):
-    """A signal whose fields a plugin may compute."""
+    """A signal whose fields a plugin computes when they are read."""
 
 
 @pytest.mark.parametrize(
@@ -105,7 +99,7 @@ class Subclass(Signal):
         (dict, "signal"),
     ],
 )
-async def test_a_source_speaks_for_itself_and_its_own_symbols(
+async def test_a_source_publishes_for_itself_and_its_own_symbols(
     tmp_path: Path, trader: Trader, made: Callable[[], Any], field: str
 ) -> None:
     async with running(tmp_path, trader, MAPPED) as run:
@@ -128,7 +122,7 @@ async def test_a_window_of_a_wrong_kind_is_refused(tmp_path: Path, trader: Trade
 @pytest.mark.parametrize(
     "edit", [("sources.tv.enabled", False), ("sources.tv", None), ("sources.tv.key", "new")]
 )
-async def test_an_instance_that_was_stopped_is_not_listened_to_any_more(
+async def test_a_stopped_instance_is_not_listened_to_any_more(
     tmp_path: Path, trader: Trader, edit: tuple[str, Any]
 ) -> None:
     settings = changed(changed(BASE, "symbols.BTCUSDT.weights", {"sn": 1}), "symbols.ETHUSDT", None)
@@ -148,7 +142,7 @@ async def test_an_instance_that_was_stopped_is_not_listened_to_any_more(
 
 
 async def test_it_is_ignored_from_the_moment_it_is_stopped(tmp_path: Path, trader: Trader) -> None:
-    """Also while it is slow to end."""
+    """Even while it is slow to stop."""
     said: list[str] = []
 
     async def last_words(name: str) -> None:
@@ -185,9 +179,7 @@ async def test_refused_input_and_events_are_bounded_and_bear_its_name(tmp_path: 
         assert len(event.text) == LONGEST_TEXT
 
 
-async def test_the_detail_of_a_signal_is_bounded_and_cannot_change_later(
-    tmp_path: Path, trader: Trader
-) -> None:
+async def test_the_detail_of_a_signal_is_bounded_and_immutable(tmp_path: Path, trader: Trader) -> None:
     deep: dict[str, Any] = {}
     deep["again"] = deep
     detail: dict[str, Any] = {
@@ -225,7 +217,7 @@ def test_a_copy_of_what_is_small_is_equal(value: dict[str, Any]) -> None:
 
 
 class Hostile(FakeAccount):
-    """An exchange whose plugin changes the arithmetic of whoever calls it."""
+    """An exchange whose plugin changes its caller's decimal context."""
 
     def _spoil(self) -> None:
         decimal.getcontext().prec = 1
@@ -253,7 +245,7 @@ async def test_arithmetic_that_plugins_change_is_theirs_alone(tmp_path: Path, tr
         await asyncio.create_task(hostile_source())
         await trader.say("sn", "0.3333")
         await asyncio.sleep(60)
-        found = Queries(run.engine).explain("BTCUSDT")["accounts"]["one"]
+        found = queries_of(run.engine).explain("BTCUSDT")["accounts"]["one"]
         depth = D("0.7777") * D("0.5") + D("0.3333") * D("0.25")
         assert D(found["depth"]) == depth
         unrounded = D("12345.67") * depth / D("51234.5")
@@ -278,9 +270,7 @@ async def test_a_source_that_changes_arithmetic_changes_only_its_own(tmp_path: P
         assert trader.held() == D("0.077")
 
 
-async def test_a_message_that_is_delivered_twice_is_one_through_the_guard(
-    tmp_path: Path, trader: Trader
-) -> None:
+async def test_the_guard_passes_a_message_delivered_twice_on_once(tmp_path: Path, trader: Trader) -> None:
     window = timedelta(seconds=30)
     async with running(tmp_path, trader):
         await trader.say("tv", "1", delivery_id="a", dedupe_for=window)

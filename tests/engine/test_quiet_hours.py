@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -21,15 +21,14 @@ from te_core.settings.schema import FundingGuardSettings, LimitSettings
 from te_core.testing.fake_account import FakeAccount
 from te_core.testing.virtual_clock import VirtualClock
 from tests.engine.scene import scene
-from tests.engine.worker_harness import WorkerHarness
+from tests.engine.worker_harness import Open, WorkerHarness
 
-Open = Callable[..., WorkerHarness]
 D = Decimal
 MONDAY = datetime(2026, 11, 30, tzinfo=UTC)
 
 
 def at(text: str) -> datetime:
-    """Return a moment of the week that begins on Monday, 2026-11-30, in UTC."""
+    """Return a time of the week that starts on Monday, 2026-11-30, in UTC."""
     day, _, time = text.partition(" ")
     days = ("mon", "tue", "wed", "thu", "fri", "sat", "sun").index(day)
     hour, minute = map(int, time.split(":"))
@@ -100,7 +99,7 @@ def test_every_day_all_day_has_an_end_to_be_looked_at_again() -> None:
 async def test_nothing_is_increased_in_quiet_hours_and_closing_goes_on(
     open_harness: Open, account: FakeAccount
 ) -> None:
-    # The virtual clock begins on Thursday at 00:00 UTC.
+    # The virtual clock starts on Thursday at 00:00 UTC.
     harness = open_harness(hours={"BTCUSDT": ("thu 00:01-00:30",), "": ("thu 02:00-03:00",)})
     await harness.want("BTCUSDT", "0.5", wait=70)
     assert account.quantity("BTCUSDT") == D("0.1")
@@ -121,7 +120,7 @@ async def test_nothing_is_increased_in_quiet_hours_and_closing_goes_on(
     assert account.quantity("BTCUSDT") == D("-0.06"), "at the end of the hours, not at the next read"
 
 
-async def test_hours_that_begin_in_the_middle_of_a_plan_end_its_increases(
+async def test_hours_that_begin_during_a_plan_end_its_increases(
     open_harness: Open, account: FakeAccount
 ) -> None:
     harness = open_harness(hours={"": ("thu 00:01-00:30",)}, limits=LimitSettings(order_notional=D(100)))
@@ -158,7 +157,7 @@ async def test_nothing_is_increased_for_a_while_after_the_start(
 
 
 class Announced(FakeAccount):
-    """Returns the announced funding; ``reads`` counts requests, ``failing`` responds as a busy exchange does."""
+    """Returns the announced funding; ``reads`` counts requests, ``failing``: respond like a busy exchange."""
 
     def __init__(self, clock: VirtualClock) -> None:
         super().__init__(clock, equity="10000", BTCUSDT="50000", ETHUSDT="2500")
@@ -180,7 +179,7 @@ def guarding(open_harness: Open, account: FakeAccount) -> WorkerHarness:
     )
 
 
-async def test_the_side_that_pays_high_funding_is_not_increased_before_it(
+async def test_the_side_that_pays_high_funding_is_not_increased(
     open_harness: Open, clock: VirtualClock
 ) -> None:
     account = Announced(clock)
@@ -221,7 +220,7 @@ async def test_a_funding_that_is_not_known_holds_increases_until_it_is(
     assert account.quantity("BTCUSDT") == D("0.02"), "what was announced long ago is not known any more"
 
 
-async def test_a_guard_without_funding_data_reports_that_it_has_no_effect(
+async def test_a_guard_without_funding_data_reports_it_has_no_effect(
     open_harness: Open, account: FakeAccount
 ) -> None:
     harness = guarding(open_harness, account)
@@ -232,7 +231,7 @@ async def test_a_guard_without_funding_data_reports_that_it_has_no_effect(
     ]
 
 
-async def test_the_guard_of_a_whole_engine_hears_what_the_plugin_tells(tmp_path: Path) -> None:
+async def test_the_guard_of_an_engine_sees_what_the_plugin_reports(tmp_path: Path) -> None:
     guard = {"funding_guard": {"rate": 0.0005}}
     async with scene(tmp_path, accounts__one__limits=guard) as world:
         exchange, at = world.exchange(), world.clock.now() + timedelta(minutes=9)

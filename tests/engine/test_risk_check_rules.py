@@ -1,4 +1,4 @@
-"""What verdicts leave of a position: never more, never the other side, never less than what is held (I17)."""
+"""What verdicts allow of a position: never more, never the other side, never less than what is held (I17)."""
 
 from __future__ import annotations
 

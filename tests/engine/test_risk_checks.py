@@ -15,21 +15,21 @@ from pydantic import BaseModel
 from te_core.api import Proposal, RiskCheck, RiskCheckContext, RiskCheckSpec, Verdict
 from te_core.cli.explain import explanation_lines
 from te_core.model.control import Action
-from te_core.reporting.queries import Queries
 from te_core.settings.schema import Settings
 from te_core.testing.faults import Fault
 from tests.engine.scene import Scene
+from tests.querying import queries_of
 
 D = Decimal
 VETO = Verdict.veto("news at 14:30")
 
 
 class NoOptions(BaseModel):
-    """It takes none."""
+    """No options."""
 
 
 class Adviser(RiskCheck):
-    """``answer`` decides; every proposal is kept."""
+    """``answer`` decides; every proposal is recorded."""
 
     def __init__(self, answer: Callable[[Proposal], Any]) -> None:
         self.answer = answer
@@ -63,7 +63,7 @@ async def checked(
 
 
 def why(world: Scene, symbol: str = "BTCUSDT") -> str:
-    found = Queries(world.engine).explain(symbol)
+    found = queries_of(world.engine).explain(symbol)
     return "\n".join(explanation_lines("one", found["accounts"]["one"], found["signals"]))
 
 
@@ -81,7 +81,7 @@ async def test_an_approval_costs_one_question_and_changes_nothing(tmp_path: Path
         assert not world.events("waiting")
 
 
-async def test_a_veto_holds_the_increase_and_says_why_everywhere(tmp_path: Path) -> None:
+async def test_a_veto_holds_the_increase_and_its_reason_is_shown(tmp_path: Path) -> None:
     async with checked(tmp_path, lambda _: VETO) as (world, _):
         await world.say("0.5")
         assert world.held() == 0
@@ -92,7 +92,7 @@ async def test_a_veto_holds_the_increase_and_says_why_everywhere(tmp_path: Path)
         assert "risk check news" in event.text
 
 
-async def test_a_lowered_goal_is_ordered_as_far_and_its_order_tells_why(tmp_path: Path) -> None:
+async def test_a_lowered_goal_is_ordered_and_the_reason_stated(tmp_path: Path) -> None:
     async with checked(tmp_path, lambda _: Verdict.lower(D("0.0405"), "half")) as (world, _):
         await world.say("0.5")
         assert world.held() == D("0.040"), "rounded toward zero to the step"
@@ -102,7 +102,7 @@ async def test_a_lowered_goal_is_ordered_as_far_and_its_order_tells_why(tmp_path
         assert goal.notes == ("when it was sized, risk check news leaves 0.04 of 0.1: half",)
 
 
-async def test_a_veto_that_is_taken_back_lets_the_increase_go(tmp_path: Path) -> None:
+async def test_a_withdrawn_veto_releases_the_increase(tmp_path: Path) -> None:
     answers = [VETO]
     async with checked(tmp_path, lambda _: answers[-1]) as (world, adviser):
         await world.say("0.5")
@@ -139,7 +139,7 @@ async def test_a_new_target_is_asked_for_at_once(tmp_path: Path) -> None:
 
 
 def newest(answers: list[Callable[[Proposal], Any]]) -> Callable[[Proposal], Any]:
-    """Answer as the last one does by then."""
+    """Answer as the latest instance does."""
 
     def answer(asked: Proposal) -> Any:
         return answers[-1](asked)
@@ -152,7 +152,7 @@ async def never(_: Proposal) -> Verdict:
     raise AssertionError
 
 
-async def test_reductions_closes_and_the_first_half_of_a_flip_never_wait(tmp_path: Path) -> None:
+async def test_reductions_and_the_first_half_of_a_flip_never_wait(tmp_path: Path) -> None:
     answer: list[Callable[[Proposal], Any]] = [lambda _: Verdict.approve()]
     async with checked(tmp_path, newest(answer), section={"timeout": 30}) as (world, adviser):
         await world.say("0.5")
@@ -179,7 +179,7 @@ async def test_a_flip_goes_on_when_its_check_answered_during_the_close(tmp_path:
         assert world.held() == D("-0.1")
 
 
-async def test_a_veto_stands_while_it_is_asked_for_again(tmp_path: Path) -> None:
+async def test_a_veto_holds_while_it_is_reviewed_again(tmp_path: Path) -> None:
     answer: list[Callable[[Proposal], Any]] = [lambda _: VETO]
     async with checked(tmp_path, newest(answer), section={"timeout": 20}) as (world, adviser):
         await world.say("0.5")
@@ -242,7 +242,7 @@ def cancel() -> None:
 
 @pytest.mark.parametrize("failure", FAILURES)
 @pytest.mark.parametrize("on_failure", ["hold", "allow"])
-async def test_one_that_fails_holds_the_increase_or_lets_it_go(
+async def test_a_failing_check_holds_or_allows_the_increase(
     tmp_path: Path, failure: str, on_failure: str
 ) -> None:
     answer, reason = FAILURES[failure]
@@ -258,7 +258,7 @@ async def test_one_that_fails_holds_the_increase_or_lets_it_go(
         assert reason in outage.text
 
 
-async def test_one_that_recovers_lets_the_increase_go_within_seconds(tmp_path: Path) -> None:
+async def test_a_recovered_check_releases_the_increase_within_seconds(tmp_path: Path) -> None:
     answer: list[Callable[[Proposal], Any]] = [never]
     async with checked(tmp_path, newest(answer)) as (world, _):
         await world.say("0.5", wait=3)
@@ -321,7 +321,7 @@ async def test_an_edit_counts_at_once(tmp_path: Path) -> None:
         assert world.held() == D("0.12")
 
 
-async def test_a_preview_shows_the_verdict_that_stands_and_asks_nobody(tmp_path: Path) -> None:
+async def test_a_preview_shows_the_current_verdict_and_asks_no_check(tmp_path: Path) -> None:
     async with checked(tmp_path, lambda _: VETO) as (world, adviser):
         await world.say("0.5")
         asked = len(adviser.proposals)
@@ -331,7 +331,7 @@ async def test_a_preview_shows_the_verdict_that_stands_and_asks_nobody(tmp_path:
         assert len(adviser.proposals) == asked
 
 
-async def test_a_halted_symbol_asks_nobody(tmp_path: Path) -> None:
+async def test_a_halted_symbol_asks_no_check(tmp_path: Path) -> None:
     async with checked(tmp_path, lambda _: VETO) as (world, adviser):
         await world.command(Action.HALT)
         await world.say("0.5")

@@ -1,12 +1,10 @@
 """Seeded storms of faults and crashes: every account ends at its targets, no order is executed twice.
 
-The goals are known beforehand here: nothing but signals and faults comes. ``test_market_simulation.py`` has the rest.
+The goals are known beforehand: there are only signals and faults. ``test_market_simulation.py`` has the rest.
 """
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import random
 from collections import Counter
 from collections.abc import Mapping
@@ -15,29 +13,18 @@ from pathlib import Path
 
 import pytest
 
-from te_core.api import (
-    AccountStream,
-    InsufficientMargin,
-    Known,
-    MarginMode,
-    NotReady,
-    OrderReport,
-    OrderRequest,
-    OutcomeUnknown,
-    Position,
-    RateLimited,
-)
-from te_core.errors import TradeEngineError
+from te_core.api import AccountStream, Known, MarginMode, OrderReport, OrderRequest, Position
 from te_core.runtime.guarded_account import GuardedAccount
 from te_core.testing import virtual_clock
 from te_core.testing.fake_account import FakeAccount
-from te_core.testing.faults import Fault, Faults, seeded
+from te_core.testing.faults import Fault
 from te_core.testing.virtual_clock import VirtualClock
 from tests.engine import odd, showing
 from tests.engine.odd import OddAccount
 from tests.engine.seeds import blocks, run_block
 from tests.engine.showing import Showing
-from tests.engine.worker_harness import WorkerHarness
+from tests.engine.weather import SWALLOWED, out, outage, storm
+from tests.engine.worker_harness import SupervisedHarness
 
 PRICES = {"BTCUSDT": "50000", "ETHUSDT": "2500", "SOLUSDT": "100"}
 STEP = Decimal("0.001")
@@ -50,6 +37,7 @@ KINDS = frozenset(
         "order not taken",
         "order lost, executed",
         "order late",
+        "order swallowed",
         "order filled in part",
         "reads miss an order",
         "observe",
@@ -58,11 +46,11 @@ KINDS = frozenset(
     )
 )
 CALM = 4200
-"""Seconds after which every pause is over, that of a key which was refused for hours included."""
+"""Seconds after which every back-off has ended, including that of a key that was refused for hours."""
 
 
 class SimulatedExchange(FakeAccount):
-    """Keeps the truth, executes whatever arrives (no duplicate check) and checks each fill."""
+    """Stores the truth, executes whatever arrives (no duplicate check) and checks each fill."""
 
     def __init__(self, clock: VirtualClock, chance: random.Random) -> None:
         super().__init__(clock, **PRICES)
@@ -71,7 +59,7 @@ class SimulatedExchange(FakeAccount):
         self.wanted: dict[str, set[Decimal]] = {symbol: {Decimal(0)} for symbol in PRICES}
         self.executed: Counter[str] = Counter()
         self.violations: list[str] = []
-        """Collected, not raised: the engine contains what an account raises."""
+        """Collected, not raised: the engine catches what an account raises."""
 
     def want(self, symbol: str, depth: Decimal) -> Decimal:
         quantity = (10000 * abs(depth) / self.price[symbol]) // STEP * STEP
@@ -105,7 +93,7 @@ class SimulatedExchange(FakeAccount):
 
 
 class Connection(OddAccount):
-    """Notes ids that are sent twice, and what is sent while the account observes."""
+    """Records ids that are sent twice, and what is sent while the account observes."""
 
     ids: Counter[str]
     observes = False
@@ -128,81 +116,10 @@ class Connection(OddAccount):
             self.inner.violations.append(f"{what} was sent while observing")  # type: ignore[attr-defined]
 
 
-class Supervised(WorkerHarness):
-    """A desk whose worker is started again after any failure, and whose stream is followed."""
-
-    def __init__(self, folder: Path, account: Connection, clock: VirtualClock, *, streams: bool) -> None:
-        self.streams = streams
-        self.stream: asyncio.Task[None] | None = None
-        super().__init__(folder, GuardedAccount(account), clock)
-
-    def start(self) -> None:
-        super().start()
-        self.stream = asyncio.create_task(self._follow()) if self.streams else None
-
-    async def _follow(self) -> None:
-        while True:
-            with contextlib.suppress(TradeEngineError):
-                await self.account.watch(self.worker.stream)
-            await asyncio.sleep(5)
-
-    async def crash(self) -> None:
-        if self.stream is not None:
-            self.stream.cancel()
-            await asyncio.gather(self.stream, return_exceptions=True)
-        await super().crash()
-
-    async def go(self, seconds: float) -> None:
-        until = self.clock.monotonic() + seconds
-        while (left := until - self.clock.monotonic()) > 0:
-            if (await asyncio.wait([self.task], timeout=left))[0]:
-                assert self.task.cancelled() or self.task.exception() is not None, "it ended by itself"
-                await asyncio.sleep(5)
-                self.task = asyncio.create_task(self.worker.run(self.account, self.capabilities))
-
-
-def storm(chance: random.Random, strength: float) -> Faults:
-    rates: dict[str, list[tuple[float, Fault]]] = {
-        "place_order": [
-            (0.05, Fault(refused=NotReady("busy"))),
-            (0.03, Fault(refused=RateLimited("slow down", retry_after=3))),
-            (0.03, Fault(refused=InsufficientMargin("short"))),
-            (0.06, Fault(lost=OutcomeUnknown("timeout"))),
-            (0.05, Fault(lost=OutcomeUnknown("timeout"), late=5)),
-            (0.05, Fault(share=Decimal("0.5"))),
-            (0.10, Fault(delay=1.5)),
-            (0.10, Fault(lag=3)),
-            (0.03, Fault(lag=3, share=Decimal("0.5"))),
-            (0.03, Fault(lag=3, lost=OutcomeUnknown("timeout"))),
-        ],
-        "positions": [
-            (0.10, Fault(refused=NotReady("down"))),
-            (0.05, Fault(stale=True)),
-            (0.05, Fault(delay=2)),
-        ],
-        "equity": [(0.05, Fault(refused=NotReady("down")))],
-        "prices": [(0.05, Fault(refused=NotReady("down")))],
-        "find_order": [(0.15, Fault(refused=NotReady("down")))],
-        "set_leverage": [(0.05, Fault(refused=NotReady("down")))],
-        "instruments": [(0.2, Fault(refused=NotReady("down")))],
-    }
-    return seeded(
-        chance.random, {name: [(rate * strength, f) for rate, f in row] for name, row in rates.items()}
-    )
-
-
-METHODS = ("place_order", "positions", "equity", "prices", "find_order", "set_leverage", "instruments")
-
-
-def outage(chance: random.Random) -> frozenset[str]:
-    """What cannot be reached until the next signal: mostly nothing, else everything or a part of it."""
-    if chance.random() < 0.8:
-        return frozenset()
-    return frozenset(METHODS if chance.random() < 0.5 else chance.sample(METHODS, chance.randint(1, 4)))
-
-
 def kind_of(fault: Fault) -> str:
-    """Return under which kind of event a fault of the storm counts."""
+    """Return the kind of event that a fault of the storm counts as."""
+    if fault is SWALLOWED:
+        return "order swallowed"
     if fault.late:
         return "order late"
     if fault.lost is not None:
@@ -214,34 +131,42 @@ def kind_of(fault: Fault) -> str:
     return "reads miss an order" if fault.lag else "order not taken" if fault.refused else "delay"
 
 
-async def simulate(folder: Path, seed: int, kinds: frozenset[str] = KINDS) -> Counter[str]:
-    """Run one seed with those kinds of events; returns how often each happened."""
-    chance, clock = random.Random(seed), VirtualClock()
-    exchange = SimulatedExchange(clock, chance)
-    faults, counts = storm(chance, chance.choice([0.3, 1, 2])), exchange.counts
-    calm = False
-    down: frozenset[str] = frozenset()
+class Storm:
+    """A storm of faults, and outages; ``calm`` ends the storm."""
 
-    def fault(method: str, call: int) -> Fault | None:
-        if method in down:
-            return Fault(refused=NotReady("cannot be reached"))
-        found = None if calm else faults(method, call)
-        if found is None or ((found.lag or found.late) and exchange.showing.read_lag):
-            return None  # together they would be later than what is promised
-        counts[kind_of(found)] += 1
+    def __init__(self, exchange: SimulatedExchange, chance: random.Random) -> None:
+        self.exchange = exchange
+        self.storm = storm(chance, chance.choice([0.3, 1, 2]))
+        self.down: frozenset[str] = frozenset()
+        self.calm = False
+
+    def __call__(self, method: str, call: int) -> Fault | None:
+        if fault := out(self.down, method):
+            self.exchange.counts["order swallowed"] += fault is SWALLOWED
+            return fault
+        found = None if self.calm else self.storm(method, call)
+        if found is None or ((found.lag or found.late) and self.exchange.showing.read_lag):
+            return None  # together they would exceed the promised delay
+        self.exchange.counts[kind_of(found)] += 1
         return found
 
-    account = Connection(exchange, faults=fault, chance=chance, counts=counts, kinds=kinds)
+
+async def simulate(folder: Path, seed: int, kinds: frozenset[str] = KINDS) -> Counter[str]:
+    """Run one seed with those kinds of events; return how often each happened."""
+    chance, clock = random.Random(seed), VirtualClock()
+    exchange = SimulatedExchange(clock, chance)
+    faults, counts = Storm(exchange, chance), exchange.counts
+    account = Connection(exchange, faults=faults, chance=chance, counts=counts, kinds=kinds)
     account.ids = Counter()
-    harness = Supervised(folder, account, clock, streams=chance.random() < 0.5)
+    harness = SupervisedHarness(folder, GuardedAccount(account), clock, streams=chance.random() < 0.5)
     goals = dict.fromkeys(PRICES, Decimal(0))
     blends: dict[str, str] = {}
     for _ in range(12):
         symbol = chance.choice(list(PRICES))
         depth = chance.choice(["0", "0.2", "-0.2", "0.5", "-0.35", "0.9", "0.21"])
         goals[symbol], blends[symbol] = exchange.want(symbol, Decimal(depth)), depth
-        down = outage(chance)
-        counts["outage"] += bool(down)
+        faults.down = outage(chance)
+        counts["outage"] += bool(faults.down)
         exchange.showing.draw(tuple(PRICES), kinds)
         await harness.want(symbol, depth, chance.choice([1, 1, 1]), wait=chance.choice([0, 0.3, 2, 9, 40]))
         if "observe" in kinds and chance.random() < 0.2:
@@ -254,8 +179,8 @@ async def simulate(folder: Path, seed: int, kinds: frozenset[str] = KINDS) -> Co
             harness.start()
             for name, said in blends.items():
                 await harness.want(name, said, wait=0)
-    calm = account.calm = True
-    down = frozenset()
+    faults.calm = account.calm = True
+    faults.down = frozenset()
     account.observes = False
     harness.configure()
     exchange.showing.clear()

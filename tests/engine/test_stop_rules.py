@@ -1,4 +1,4 @@
-"""Which stops a position has: levels, orders, what is placed and cancelled, by values alone."""
+"""The stops of a position as pure rules: levels, orders, what is placed and cancelled."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_levels(exits: Any, quantity: str, best: str | None, loss: str | None, p
     assert not shown.notes
 
 
-def test_levels_on_the_wrong_side_are_said_and_left_out() -> None:
+def test_levels_on_the_wrong_side_are_reported_and_omitted() -> None:
     wrong = found(Exits(stop_loss=at("105"), take_profit=(at("95"),)))
     assert (wrong.loss, wrong.profit) == (None, None)
     assert len(wrong.notes) == 2
@@ -80,7 +80,7 @@ def test_levels_on_the_wrong_side_are_said_and_left_out() -> None:
     assert part.notes == ("take profit 105 for 0.5, a part of the position, is ignored",)
 
 
-def test_partial_closes_are_reported_and_positions_close_as_a_whole() -> None:
+def test_partial_closes_are_noted_and_positions_close_whole() -> None:
     stated = Exits(take_profit=(at("105"), at("110"), at("115", "1")), stop_loss=at("95", "0.5"))
     shown = found(stated)
     assert (shown.loss, shown.profit) == (D(95), D(105))
@@ -112,7 +112,7 @@ def test_a_trailing_stop_never_moves_back(quantity: Decimal, prices: list[Decima
         last = level
 
 
-def test_orders_close_all_of_a_position_in_pieces_that_are_taken() -> None:
+def test_orders_close_a_position_in_pieces_of_allowed_size() -> None:
     orders = wanted_orders(Levels(loss=D(97), profit=D(106)), D("-12"), BTC)
     assert {(order.side, order.kind) for order in orders} == {
         (Side.BUY, StopKind.LOSS),
@@ -193,7 +193,7 @@ def test_a_newer_target_on_its_way_goes_before_an_older_stop() -> None:
 
     assert holds_back(stop, heard(1), confirmed=True), "it is held: what the stop closed is closed"
     assert not holds_back(stop, heard(1), confirmed=False)
-    assert holds_back(stop, heard(-1), confirmed=False), "an edit of the settings is no signal"
+    assert holds_back(stop, heard(-1), confirmed=False), "an edit of the settings is not a signal"
     assert holds_back(stop, None, confirmed=False)
 
 

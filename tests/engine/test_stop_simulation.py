@@ -1,7 +1,7 @@
-"""Stops while the world moves: prices run, answers are lost, somebody trades by hand, the engine is killed.
+"""Stops in a storm: prices move, responses are lost, somebody trades by hand, the engine is killed.
 
-Whatever happens, what a stop closed is opened again by a signal only; once faults have stopped, each position has
-exactly the stops that it should have, and what is flat has none.
+Whatever happens, only a signal reopens what a stop closed; once faults have ended, each position has exactly the stops
+that it should have, and a flat one has none.
 """
 
 from __future__ import annotations
@@ -64,11 +64,11 @@ FAULTS = {
 }
 KINDS = frozenset({"signal", "price", "hand", "edit", "halt", "flatten", "resume", "lapse", "kill", "filled"})
 CALM = 300.0
-"""Seconds after which every pause is over."""
+"""Seconds after which every back-off has ended."""
 
 
 class Sea:
-    """One account, what is said to it, and what happens around it."""
+    """One account, its signals, and what happens around it."""
 
     def __init__(self, folder: Path, seed: int) -> None:
         self.chance = random.Random(seed)
@@ -91,7 +91,7 @@ class Sea:
         self.faulty = True
 
     def arm(self) -> None:
-        """Put the present faults on the present connection."""
+        """Apply the current faults to the current connection."""
         if self.faulty:
             own = self.exchange.fault_for
             drawn = seeded(self.chance.random, FAULTS)
@@ -135,7 +135,7 @@ class Sea:
         action = self.chance.choice([Action.HALT, Action.FLATTEN, Action.RESUME, Action.RESUME])
         self.counts[str(action)] += 1
         symbol = self.chance.choice(["", *PRICES])
-        if action is Action.RESUME:  # which opens again, as a signal does
+        if action is Action.RESUME:  # which reopens, like a signal
             for one in [symbol] if symbol else PRICES:
                 self.said[one].append(self.clock.now())
         wanted = Command(action=action, by="alice", accounts=("venue",), symbol=symbol)
@@ -154,7 +154,7 @@ class Sea:
         await asyncio.sleep(self.chance.choice([0, 3, 60]))
         self.harness.start()
         self.harness.worker.retarget(dict(self.blends))
-        await asyncio.sleep(0)
+        await asyncio.sleep(0.001)  # virtual: until the account is open
         self.arm()
 
     async def lapse(self) -> None:
@@ -178,7 +178,7 @@ class Sea:
     # -- what must hold
 
     def reopened(self) -> list[str]:
-        """Openings after a stop was filled without a signal since, or one that was under way at that time."""
+        """Openings after a filled stop, unless a signal came since or was being acted on at that time."""
         kinds = {r.intent.client_order_id: r.intent for r in self.harness.journal.intents(10_000)}
         found, stopped = [], dict[str, datetime]()
         for order in self.exchange.orders():
@@ -200,7 +200,7 @@ class Sea:
         return found
 
     async def amiss(self) -> list[str]:
-        """Stops that should not rest, or do not."""
+        """Stops that rest but should not, or should rest but do not."""
         found = []
         resting = await self.exchange.resting_stops()
         for symbol in PRICES:
@@ -223,7 +223,7 @@ class Sea:
 
 
 class Pushing(PaperAccount):
-    """A paper account that is followed."""
+    """A paper account with a stream."""
 
     async def watch(self, stream: AccountStream) -> None:
         stream.up(*FEEDS)
@@ -246,7 +246,7 @@ class Pushing(PaperAccount):
 
 
 class Followed(PaperHarness):
-    """A paper exchange, perhaps with pushes."""
+    """A paper exchange, optionally with pushes."""
 
     def __init__(self, kind: type[Any] | None, folder: Path, clock: VirtualClock) -> None:
         self.kind = kind
@@ -268,7 +268,7 @@ class Followed(PaperHarness):
 
 
 async def simulate(folder: Path, seed: int) -> Counter[str]:
-    """Run one seed; returns how often each thing happened."""
+    """Run one seed; return how often each thing happened."""
     sea = Sea(folder, seed)
     async with sea.harness as harness:
         sea.arm()

@@ -1,4 +1,4 @@
-"""Stops through a whole engine: stated by signals and settings, watched, fired, and what holds afterwards."""
+"""Stops through a whole engine: stated by signals and settings, watched, fired, and their effect afterwards."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ async def test_a_halted_symbol_keeps_its_stop(tmp_path: Path) -> None:
         assert world.events("stop")
 
 
-async def test_a_trailing_stop_that_the_engine_watches_survives_a_restart(tmp_path: Path) -> None:
+async def test_a_trailing_stop_of_the_engine_survives_a_restart(tmp_path: Path) -> None:
     async with scene(tmp_path, streams=True, accounts__one__stop={"trailing": "4%"}) as world:
         await world.say("0.5", wait=30)
         falls(world, "55000")

@@ -1,4 +1,4 @@
-"""What should change does change: stray cancellations, sporadic refusals, new steps and small chunks stop nobody."""
+"""No position gets stuck: not by stray cancellations, sporadic refusals, new steps or small chunks."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ from te_core.api import (
     SignalSource,
     SourceContext,
 )
-from te_core.reporting.queries import Queries
 from te_core.testing import virtual_clock
 from te_core.testing.faults import Fault
 from tests.engine.scene import Scene, Strict, scene
+from tests.querying import account_findings
 
 D = Decimal
 METHODS = (
@@ -71,7 +71,7 @@ def test_a_plugin_that_cancels_or_exits_ends_nothing(
 
 
 @pytest.mark.parametrize("error", [asyncio.CancelledError, SystemExit, KeyboardInterrupt])
-def test_a_source_that_cancels_or_exits_is_restarted_and_reported(
+def test_a_source_that_cancels_or_exits_is_named_and_restarted(
     tmp_path: Path, error: type[BaseException], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Leaving(SignalSource):
@@ -107,9 +107,7 @@ def _contained(run: Any) -> None:
 
 
 @pytest.mark.parametrize("method", ["open", "equity", "positions", "prices", "instruments", "find_order"])
-async def test_a_key_that_is_refused_once_on_a_read_works_again_by_itself(
-    tmp_path: Path, method: str
-) -> None:
+async def test_a_key_that_one_read_refused_works_again_by_itself(tmp_path: Path, method: str) -> None:
     async with scene(tmp_path) as world:
         if method == "find_order":
             world.connection().inject("place_order", Fault(lost=OutcomeUnknown("timeout")))
@@ -121,7 +119,7 @@ async def test_a_key_that_is_refused_once_on_a_read_works_again_by_itself(
         assert world.state()["status"] == "running"
 
 
-async def test_a_refused_key_is_retried_ever_more_slowly_and_orders_nothing(
+async def test_a_refused_key_is_retried_ever_more_slowly(
     tmp_path: Path,
 ) -> None:
     async with scene(tmp_path) as world:
@@ -155,7 +153,7 @@ async def test_a_key_refused_for_one_symbol_holds_only_that_symbol(tmp_path: Pat
         assert "10029" in world.row()["reason"]
         assert world.row()["status"] != "at_target"
         await asyncio.sleep(4000)
-        assert world.held() == D("0.1"), "it is tried again by itself"
+        assert world.held() == D("0.1"), "it is retried automatically"
 
 
 def _refusing(method: str, error: Any) -> Any:
@@ -167,7 +165,7 @@ def _refusing(method: str, error: Any) -> Any:
 
 
 @pytest.mark.parametrize("error", [OrderRejected("reduce-only is refused"), InsufficientMargin("short")])
-async def test_a_reduction_that_is_refused_for_hours_backs_off_to_a_minute(
+async def test_a_reduction_refused_for_hours_backs_off_to_a_minute(
     tmp_path: Path, error: OrderRejected
 ) -> None:
     async with scene(tmp_path) as world:
@@ -183,7 +181,7 @@ async def test_a_reduction_that_is_refused_for_hours_backs_off_to_a_minute(
 
 
 async def test_a_held_reduction_starves_no_other_symbol_s_increase(tmp_path: Path) -> None:
-    """Margin is short, and the reduction that would free some is refused: what fits goes all the same."""
+    """Margin is short, and the reduction that would free some is refused: what fits is still sent."""
     async with scene(tmp_path) as world:
         await world.say("0.5", wait=60)
         place_order = world.exchange().place_order
@@ -204,7 +202,7 @@ async def test_a_held_reduction_starves_no_other_symbol_s_increase(tmp_path: Pat
         assert world.held("ETHUSDT") == D("0.4")
 
 
-async def test_a_refused_size_keeps_no_other_symbol_waiting_for_the_lists(tmp_path: Path) -> None:
+async def test_a_refused_size_delays_no_other_symbol(tmp_path: Path) -> None:
     async with scene(tmp_path) as world:
         await world.say("0.2", "ETHUSDT", wait=30)
         await world.say("0.5", wait=30)
@@ -227,7 +225,7 @@ async def test_old_lists_serve_while_new_ones_cannot_be_read(tmp_path: Path) -> 
 # -- sizes that the exchange takes no more
 
 
-async def test_of_a_position_off_a_new_step_what_can_be_closed_is_closed(tmp_path: Path) -> None:
+async def test_what_can_be_closed_after_a_new_step_is_closed(tmp_path: Path) -> None:
     async with scene(tmp_path) as world:
         await world.say("0.575", wait=30)
         assert world.held() == D("0.115")
@@ -239,7 +237,7 @@ async def test_of_a_position_off_a_new_step_what_can_be_closed_is_closed(tmp_pat
         assert world.row()["reason"], "what is left is shown"
 
 
-async def test_a_rest_is_closed_as_soon_as_the_exchange_lists_a_finer_step(tmp_path: Path) -> None:
+async def test_a_rest_is_closed_once_a_finer_step_is_listed(tmp_path: Path) -> None:
     async with scene(tmp_path) as world:
         await world.say("0.575", wait=30)
         strict = Strict(world, step="0.01")
@@ -253,8 +251,8 @@ async def test_a_rest_is_closed_as_soon_as_the_exchange_lists_a_finer_step(tmp_p
         assert world.at_target()
 
 
-async def test_no_chunk_under_order_notional_is_below_the_exchanges_minimum(tmp_path: Path) -> None:
-    """With steps of 0.01 BTC every chunk has to be 0.02; equal parts of 0.11 BTC would leave one of 0.01."""
+async def test_no_chunk_is_below_the_exchanges_minimum(tmp_path: Path) -> None:
+    """With a step of 0.01 BTC every chunk must be at least 0.02; equal parts of 0.11 BTC would leave one of 0.01."""
     async with scene(tmp_path, accounts__one__limits={"order_notional": 1100}) as world:
         Strict(world, step="0.01", minimum="1000")
         await world.restart()
@@ -267,7 +265,7 @@ async def test_no_chunk_under_order_notional_is_below_the_exchanges_minimum(tmp_
 # -- pauses
 
 
-async def test_a_leverage_with_unknown_outcome_is_not_set_without_pause(tmp_path: Path) -> None:
+async def test_a_leverage_in_doubt_is_not_set_again_without_a_pause(tmp_path: Path) -> None:
     async with scene(tmp_path) as world:
         world.connection().faults = _refusing("set_leverage", OutcomeUnknown("timeout"))
         await world.say("0.5", wait=3600)
@@ -331,7 +329,7 @@ async def test_a_new_target_is_not_at_target_before_it_is_decided(tmp_path: Path
 
 
 @pytest.mark.parametrize("method", ["diagnose", "close"])
-async def test_an_account_that_hangs_or_raises_when_asked_holds_up_nobody(
+async def test_an_account_that_hangs_or_raises_delays_no_other(
     tmp_path: Path, method: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     accounts: Mapping[str, Any] = {
@@ -347,8 +345,8 @@ async def test_an_account_that_hangs_or_raises_when_asked_holds_up_nobody(
         monkeypatch.setattr(world.connection("a"), method, hanging)
         began = world.clock.monotonic()
         if method == "diagnose":
-            found = await Queries(world.engine).doctor()
-            assert set(found["accounts"]) == {"one", "two"}
+            found = await account_findings(world.engine)
+            assert set(found) == {"one", "two"}
         else:
             edit = asyncio.create_task(world.edit("accounts.one.key", "c"))
             await asyncio.sleep(1)
@@ -358,7 +356,7 @@ async def test_an_account_that_hangs_or_raises_when_asked_holds_up_nobody(
         assert world.clock.monotonic() - began <= 30
 
 
-async def test_a_new_step_is_met_by_one_symbol_alone(tmp_path: Path) -> None:
+async def test_a_new_step_affects_one_symbol_only(tmp_path: Path) -> None:
     async with scene(tmp_path) as world:
         strict = Strict(world, step="0.001")
         await world.say("0.575", wait=30)
@@ -367,4 +365,4 @@ async def test_a_new_step_is_met_by_one_symbol_alone(tmp_path: Path) -> None:
             strict.instrument(symbol), quantity_step=D("0.01"), minimum_quantity=D("0.01")
         )
         await world.say("0.2225", wait=900)
-        assert world.held() == D("0.045"), "the part that is no multiple stays: 0.115 - 0.07"
+        assert world.held() == D("0.045"), "the part that is not a multiple stays: 0.115 - 0.07"

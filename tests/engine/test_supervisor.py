@@ -1,9 +1,10 @@
-"""What fails is tried again after a pause, and told of once, also where it comes and goes."""
+"""What fails is retried after a pause and reported once, even if it fails intermittently."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 
 import pytest
 from loguru import logger
@@ -11,6 +12,7 @@ from loguru import logger
 from te_core.api import NotReady
 from te_core.model.event import Event
 from te_core.outage import Outages
+from te_core.rules.backoff import backoff
 from te_core.runtime.supervisor import STEADY, Health, Supervisor, Up
 from te_core.settings.schema import EngineSettings
 from te_core.testing.virtual_clock import VirtualClock
@@ -19,7 +21,7 @@ HOUR = 3600.0
 
 
 async def told(clock: VirtualClock, run: Callable[[Up], Awaitable[None]], seconds: float) -> list[Event]:
-    """Supervise a run for some seconds; gives the events."""
+    """Supervise a run for some seconds; return the events."""
     events: list[Event] = []
     outages = Outages(clock, logger, events.append)
     settings = EngineSettings()
@@ -58,8 +60,8 @@ async def test_a_single_failure_is_over_as_soon_as_it_works_again(clock: Virtual
     assert (recovery.at - outage.at).total_seconds() == 5
 
 
-async def test_what_fails_before_it_was_steady_is_not_told_as_well(clock: VirtualClock) -> None:
-    """The timer of a run that is over tells nothing."""
+async def test_a_failure_before_it_was_stable_is_not_reported_again(clock: VirtualClock) -> None:
+    """The timer of a finished run reports nothing."""
 
     async def fails_more(up: Up) -> None:
         up()
@@ -68,3 +70,9 @@ async def test_what_fails_before_it_was_steady_is_not_told_as_well(clock: Virtua
 
     kinds = [event.kind for event in await told(clock, fails_more, HOUR)]
     assert kinds == ["outage", "recovery", "outage"]
+
+
+def test_waiting_doubles_up_to_its_largest() -> None:
+    first, last = timedelta(seconds=5), timedelta(seconds=120)
+    waits = [backoff(n, first, last).total_seconds() for n in range(8)]
+    assert waits == [0, 5, 10, 20, 40, 80, 120, 120]

@@ -1,4 +1,4 @@
-"""Notifiers are told of orders, positions and refusals; the journal is not filled with them a second time."""
+"""Notifiers hear about orders, positions and refusals, which are not journaled a second time for them."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from typing import Any
 from pydantic import BaseModel
 
 from te_core.api import Event, Notifier, NotifierSpec, NotReady, OrderRejected
-from te_core.reporting.queries import Queries
 from te_core.reporting.summary import read_since, summary, summary_lines
 from te_core.rules.hours import next_time_of_day
 from te_core.testing.faults import Fault, no_faults
 from tests.engine.banked import Bank, bank
+from tests.querying import queries_of
 
 D = Decimal
 
 
 class Options(BaseModel):
-    """It needs none."""
+    """No options."""
 
 
 class Phone(Notifier):
-    """Keeps what it is told."""
+    """Records the notices that it receives."""
 
     def __init__(self) -> None:
         self.told: list[Event] = []
@@ -45,7 +45,7 @@ async def listening(world: Bank, **section: Any) -> Phone:
     return phone
 
 
-async def test_fills_sizes_and_refusals_are_told_and_not_journaled_twice(tmp_path: Path) -> None:
+async def test_fills_sizes_and_refusals_are_sent_and_journaled_once(tmp_path: Path) -> None:
     async with bank(tmp_path) as world:
         phone = await listening(world)
         await world.say("0.5", wait=3)
@@ -75,7 +75,7 @@ async def test_fills_sizes_and_refusals_are_told_and_not_journaled_twice(tmp_pat
         assert phone.heard("position_changed")[1:] == ["position_changed one BTCUSDT: flat (was short 0.049)"]
 
 
-async def test_without_being_asked_for_fills_and_sizes_are_not_told(tmp_path: Path) -> None:
+async def test_fills_and_sizes_are_notified_only_on_request(tmp_path: Path) -> None:
     async with bank(tmp_path) as world:
         phone = await listening(world, kinds=[])
         await world.say("0.5", wait=10)
@@ -101,7 +101,7 @@ async def test_a_network_that_is_gone_is_one_notice_per_account(tmp_path: Path) 
         assert len(events) > 4, "the journal has each of them"
 
 
-async def test_last_words_are_told_though_they_would_be_gathered(tmp_path: Path) -> None:
+async def test_last_notices_are_sent_although_they_would_be_grouped(tmp_path: Path) -> None:
     async with bank(tmp_path) as world:
         phone = await listening(world, gather="1h", per_hour=1)
         for kind in ("started", "stopped"):
@@ -111,7 +111,7 @@ async def test_last_words_are_told_though_they_would_be_gathered(tmp_path: Path)
     assert [one.kind for one in phone.told] == ["started", "stopped"]
 
 
-async def test_a_summary_shows_account_results_and_what_needs_attention(tmp_path: Path) -> None:
+async def test_a_summary_shows_results_and_what_needs_attention(tmp_path: Path) -> None:
     async with bank(tmp_path) as world:
         began = world.clock.now()
         await world.say("0.5", wait=400)
@@ -119,7 +119,7 @@ async def test_a_summary_shows_account_results_and_what_needs_attention(tmp_path
         world.bank().price["BTCUSDT"] = D(52_000)
         await asyncio.sleep(400)
         before = read_since(world.journal, {"one": world.engine.accounts["one"].worker.book}, began)
-        found = summary(world.engine, Queries(world.engine).readiness(), before)
+        found = summary(world.engine, queries_of(world.engine).readiness(), before)
         account = found["accounts"]["one"]
         worth = world.bank().worth()
         assert account["equity"] == f"{worth.normalize():f}"
@@ -134,11 +134,11 @@ async def test_a_summary_shows_account_results_and_what_needs_attention(tmp_path
         await world.edit("sources.tv.expect_every", "5m")
         world.connection().inject("positions", *[Fault(refused=NotReady("down"))] * 99)
         await asyncio.sleep(400)
-        found = summary(world.engine, Queries(world.engine).readiness(), before)
+        found = summary(world.engine, queries_of(world.engine).readiness(), before)
         assert any("one" in line and "down" in line for line in found["attention"]), found["attention"]
         assert "source tv: silent since 01 Jan 00:00 UTC" in found["attention"]
         assert "account one: holds what the engine never opened: ETHUSDT" in found["attention"]
-        unknown = summary(world.engine, Queries(world.engine).readiness(), {})
+        unknown = summary(world.engine, queries_of(world.engine).readiness(), {})
         assert unknown["accounts"]["one"]["profit"] is None
         assert "profit not known" in summary_lines(unknown)[0]
 

@@ -1,4 +1,4 @@
-"""The engine tells the truth about itself (I16): readiness, status and notices follow from the present state."""
+"""The engine reports the truth about itself (I16): readiness, status and notices follow from the current state."""
 
 from __future__ import annotations
 
@@ -18,36 +18,30 @@ from loguru import logger
 from te_core.api import AuthError, NotReady
 from te_core.errors import JournalError
 from te_core.journal.journal import Journal
-from te_core.reporting.queries import Queries
 from te_core.reporting.symbol_view import SymbolView, doing, duration, shown_status, symbol_json, why
 from te_core.runtime.engine import Engine
 from te_core.settings.resolution import resolve
 from te_core.settings.schema import Settings
 from te_core.testing.fake_account import FakeAccount
 from te_core.testing.faults import Fault, FaultyAccount
-from te_core.testing.virtual_clock import VirtualClock
-from tests.engine.test_engine import BASE, Running, Trader, changed, running
+from tests.engine.engine_harness import BASE, Running, Trader, changed, running
+from tests.querying import queries_of
 
 D = Decimal
 ONE = changed(BASE, "accounts.two", None)
 
 
-@pytest.fixture
-def trader(clock: VirtualClock) -> Trader:
-    return Trader(clock)
-
-
 def ready(engine: Engine) -> bool:
-    found: bool = Queries(engine).readiness()["ready"]
+    found: bool = queries_of(engine).readiness()["ready"]
     return found
 
 
 def reasons(engine: Engine) -> str:
-    return "; ".join(Queries(engine).readiness()["reasons"])
+    return "; ".join(queries_of(engine).readiness()["reasons"])
 
 
 def target(engine: Engine, symbol: str = "BTCUSDT") -> dict[str, Any]:
-    found: dict[str, Any] = Queries(engine).state()["accounts"]["one"]["targets"][symbol]
+    found: dict[str, Any] = queries_of(engine).state()["accounts"]["one"]["targets"][symbol]
     return found
 
 
@@ -80,7 +74,7 @@ async def test_an_account_that_cannot_be_read_is_not_ready(tmp_path: Path, trade
         await asyncio.sleep(60)
         assert not ready(run.engine)
         assert f"account one: unreadable: {read}: maintenance" in reasons(run.engine)
-        shown = Queries(run.engine).state()
+        shown = queries_of(run.engine).state()
         assert shown["engine"]["status"] == "degraded"
         assert shown["accounts"]["one"]["status"] == "unreadable"
         exchange.failing = set()
@@ -103,9 +97,7 @@ async def test_a_confirmed_symbol_is_not_at_target_while_unreadable(tmp_path: Pa
         assert doing(shown) == "unreadable"
 
 
-async def test_a_new_target_that_cannot_be_decided_is_not_shown_as_reached(
-    tmp_path: Path, trader: Trader
-) -> None:
+async def test_an_undecided_target_is_not_shown_as_reached(tmp_path: Path, trader: Trader) -> None:
     exchange = Breaking(trader)
     async with running(tmp_path, trader, ONE) as run:
         await trader.say("tv", "1")
@@ -128,17 +120,17 @@ async def test_an_account_that_was_never_read_is_not_ready(tmp_path: Path, trade
         assert "account one" in reasons(run.engine)
 
 
-async def test_a_source_whose_key_is_refused_is_not_ready_and_says_so_once(
+async def test_a_source_with_a_refused_key_is_unready_and_reports_once(
     tmp_path: Path, trader: Trader
 ) -> None:
-    """By the outages of its context: the source itself goes on."""
+    """Reported through its context's outages: the source itself continues."""
     async with running(tmp_path, trader) as run:
         assert ready(run.engine)
         for _ in range(90):
             trader.sources["sn"].outages.failing("upstream", "rejected: HTTP 401")
             await asyncio.sleep(1)
         assert reasons(run.engine) == "source sn: failing: upstream: rejected: HTTP 401"
-        assert Queries(run.engine).state()["sources"]["sn"]["reason"] == "upstream: rejected: HTTP 401"
+        assert queries_of(run.engine).state()["sources"]["sn"]["reason"] == "upstream: rejected: HTTP 401"
         trader.sources["sn"].outages.well("upstream")
         assert ready(run.engine)
         await asyncio.sleep(1)
@@ -157,12 +149,10 @@ async def test_a_stream_that_is_down_leaves_an_account_ready(tmp_path: Path, tra
         run.engine.accounts["one"].outages.failing("stream", "refused")
         await asyncio.sleep(60)
         assert ready(run.engine)
-        assert Queries(run.engine).state()["accounts"]["one"]["reason"] == "stream: refused"
+        assert queries_of(run.engine).state()["accounts"]["one"]["reason"] == "stream: refused"
 
 
-async def test_a_plugin_that_cannot_be_used_is_an_outage_of_its_section(
-    tmp_path: Path, trader: Trader
-) -> None:
+async def test_an_unusable_plugin_is_an_outage_of_its_section(tmp_path: Path, trader: Trader) -> None:
     broken = changed(BASE, "sources.sn.plugin", "pushd")
     async with running(tmp_path, trader, broken) as run:
         assert "source sn: unavailable" in reasons(run.engine)
@@ -175,7 +165,7 @@ async def test_a_plugin_that_cannot_be_used_is_an_outage_of_its_section(
 
 @asynccontextmanager
 async def with_journal(folder: Path, trader: Trader) -> AsyncIterator[tuple[Engine, list[str]]]:
-    """An engine that is told of its journal's trouble, and what is said to notifiers."""
+    """Run an engine whose journal reports problems to it; yield it and what its notifiers receive."""
     said: list[str] = []
     engines: list[Engine] = []
 
@@ -256,7 +246,7 @@ VIEW = SymbolView(
         (replace(VIEW, status="drift", reason="-0.1 by hand"), "drift", "-0.1 by hand"),
         (
             replace(VIEW, phase="held", status="waiting", phase_reason="margin is short", retry_in=12.0),
-            "waiting, again in 12 s",
+            "waiting, retry in 12 s",
             "margin is short",
         ),
         (
@@ -276,7 +266,7 @@ def test_a_symbol_in_words(view: SymbolView, words: str, reason: str) -> None:
     assert (doing(shown), why(shown)) == (words, reason)
 
 
-def test_a_reason_that_says_what_is_held_back_is_not_said_twice() -> None:
+def test_a_reason_that_names_what_is_held_back_is_shown_once() -> None:
     halted = {"status": "halted", "phase": "resting", "reason": "halted by hand"}
     assert why({**halted, "limited": "halted by hand (0.046 of 0.092)"}) == "halted by hand (0.046 of 0.092)"
     assert (

@@ -1,4 +1,4 @@
-"""Turns: whoever computes lets the loop look elsewhere in between, and nobody waits for nothing."""
+"""Turns: computing tasks yield to the loop in between, and nothing waits without need."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Record = list[str]
 
 
 class Ticker:
-    """Counts the iterations of the loop, as anything else that is waiting to run would see them."""
+    """Counts the iterations of the loop, as any other waiting task would see them."""
 
     def __init__(self) -> None:
         self.iterations = 0
@@ -43,7 +43,7 @@ def on_virtual_time(scenario: Callable[[], Awaitable[None]]) -> None:
     run(main())
 
 
-def test_who_asks_while_nobody_waits_goes_on_at_once() -> None:
+def test_a_request_without_others_waiting_gets_its_turn_at_once() -> None:
     async def scenario() -> None:
         turns, ticker = Turns(), Ticker()
         for _ in range(5):
@@ -86,7 +86,7 @@ def test_as_many_go_on_in_one_iteration_as_were_asked_for() -> None:
     on_virtual_time(scenario)
 
 
-def test_accounts_rotate_so_that_one_order_does_not_wait_for_hundreds() -> None:
+def test_accounts_rotate_so_that_no_order_waits_for_hundreds() -> None:
     async def scenario() -> None:
         turns, done = Turns(), Record()
         crowd = [work(turns, "big", f"big {number}", done) for number in range(100)]
@@ -124,12 +124,12 @@ def test_work_over_several_turns_is_interleaved_with_others() -> None:
     on_virtual_time(scenario)
 
 
-def test_one_cancelled_at_its_turn_keeps_nobody_waiting() -> None:
+def test_one_cancelled_at_its_turn_blocks_no_other() -> None:
     async def scenario() -> None:
         turns, done = Turns(), Record()
         tasks = [asyncio.create_task(work(turns, "one", f"{number}", done)) for number in range(3)]
-        await asyncio.sleep(0)  # the first has gone on, two wait
-        asyncio.get_running_loop().call_soon(tasks[1].cancel)  # right after its turn is given
+        await asyncio.sleep(0)  # the first has continued, two wait
+        asyncio.get_running_loop().call_soon(tasks[1].cancel)  # right after its turn is granted
         await asyncio.wait(tasks, timeout=1)
         assert all(task.done() for task in tasks)
         assert tasks[1].cancelled()
@@ -143,7 +143,7 @@ def test_one_cancelled_at_its_turn_keeps_nobody_waiting() -> None:
     st.integers(min_value=1, max_value=3),
     st.integers(min_value=0, max_value=10),
 )
-def test_whoever_is_cancelled_everybody_else_gets_exactly_one_turn(
+def test_after_any_cancellation_all_others_get_exactly_one_turn(
     crowd: list[tuple[str, bool]], per_iteration: int, after: int
 ) -> None:
     async def scenario() -> None:

@@ -1,4 +1,4 @@
-"""Limits, liquidations, hands, keys, clocks and edits neither open nor close what nobody asked to change."""
+"""Limits, liquidations, manual trades, keys, clocks and edits neither open nor close anything on their own."""
 
 from __future__ import annotations
 
@@ -64,8 +64,8 @@ async def test_a_price_that_rises_at_the_limit_closes_nothing(tmp_path: Path) ->
         assert world.held("ETHUSDT") == D("1.8")
 
 
-async def test_a_limit_does_not_hold_a_wanted_reduction_at_its_own_size(tmp_path: Path) -> None:
-    """What is wanted by now is less than what is held, and more than the limit allows: it goes where it is wanted."""
+async def test_a_limit_does_not_hold_up_a_wanted_reduction(tmp_path: Path) -> None:
+    """The target is now less than what is held, and more than the limit allows: the position goes to the target."""
     async with scene(tmp_path) as world:
         await world.say("0.8", wait=30)
         await world.edit("accounts.one.limits", {"symbol_exposure": 2000})
@@ -73,7 +73,7 @@ async def test_a_limit_does_not_hold_a_wanted_reduction_at_its_own_size(tmp_path
         assert world.held() == D("0.12")
 
 
-async def test_a_flip_under_a_limit_closes_all_and_opens_the_allowed_part(tmp_path: Path) -> None:
+async def test_a_flip_under_a_limit_closes_all_and_opens_what_may_be(tmp_path: Path) -> None:
     async with scene(tmp_path) as world:
         await world.say("0.8", wait=30)
         await world.edit("accounts.one.limits", {"symbol_exposure": 2000})
@@ -122,7 +122,7 @@ async def test_four_liquidations_take_what_was_held_at_the_first(tmp_path: Path)
         assert world.exchange().equity_value == D(7000)
 
 
-async def test_healing_a_liquidation_orders_no_more_than_a_fresh_sizing(tmp_path: Path) -> None:
+async def test_healing_a_liquidation_orders_no_more_than_a_new_size(tmp_path: Path) -> None:
     async with scene(tmp_path, accounts__one__drift="heal") as world:
         await world.say("0.3", wait=60)
         for _ in range(4):
@@ -161,9 +161,7 @@ async def test_a_position_closed_by_hand_stays_closed_after_a_restart(tmp_path: 
 
 @pytest.mark.parametrize("drift", [None, "reduce", "heal"])
 @pytest.mark.parametrize("by_hand", ["0.15", "-0.05"], ids=["more", "other side"])
-async def test_what_is_too_much_by_hand_is_taken_back(
-    tmp_path: Path, drift: str | None, by_hand: str
-) -> None:
+async def test_an_excess_added_by_hand_is_reduced(tmp_path: Path, drift: str | None, by_hand: str) -> None:
     async with scene(tmp_path, **drifting(drift)) as world:
         await world.say("0.5", wait=60)
         world.exchange().hold("BTCUSDT", by_hand)
@@ -181,8 +179,8 @@ async def test_healing_restores_no_more_than_a_fresh_sizing(tmp_path: Path) -> N
         assert world.held() == D("0.05")
 
 
-async def test_somebody_who_trades_against_the_engine_stops_its_corrections(tmp_path: Path) -> None:
-    """A second engine on another machine, or a bot of the operator's: recognised by its persistence."""
+async def test_somebody_who_keeps_trading_stops_corrections(tmp_path: Path) -> None:
+    """A second engine on another machine, or the operator's bot: recognised by its persistence."""
     async with scene(tmp_path) as world:
         await world.say("0.5", wait=60)
         for _ in range(60):
@@ -196,7 +194,7 @@ async def test_somebody_who_trades_against_the_engine_stops_its_corrections(tmp_
         assert len(world.events("halt")) == 1, "no more than a reduction until it is resumed"
 
 
-async def test_an_own_order_that_was_filled_in_part_is_no_drift(tmp_path: Path) -> None:
+async def test_a_partial_fill_of_an_own_order_is_not_drift(tmp_path: Path) -> None:
     async with scene(tmp_path) as world:
         world.connection().inject("place_order", Fault(share=D("0.5")), Fault(share=D("0.5")))
         await world.say("0.5", wait=300)
@@ -213,7 +211,7 @@ TWO = {
 
 
 async def test_a_new_key_under_an_old_name_is_another_account(tmp_path: Path) -> None:
-    """The operator's own 3 BTC are on the account that the new key opens."""
+    """The account of the new key holds the operator's own 3 BTC."""
     async with scene(tmp_path, accounts__one__key="a") as world:
         await world.say("0.5", wait=60)
         theirs = world.exchange("b")
@@ -225,7 +223,7 @@ async def test_a_new_key_under_an_old_name_is_another_account(tmp_path: Path) ->
         assert "adopt" in world.row()["reason"]
 
 
-async def test_a_new_key_of_the_same_account_goes_on_with_its_positions(tmp_path: Path) -> None:
+async def test_a_new_key_of_an_account_continues_with_its_positions(tmp_path: Path) -> None:
     async with scene(tmp_path, accounts__one__key="a") as world:
         await world.say("0.5", wait=60)
         world.exchanges["renewed"], world.connections["renewed"] = (
@@ -298,8 +296,8 @@ async def test_positions_of_an_account_that_is_gone_count_to_the_total(
         assert total <= 6000
 
 
-async def test_what_could_not_be_closed_counts_to_the_total_after_a_restart(tmp_path: Path) -> None:
-    """The goal is flat, the position is not, and nobody can read it: the others must leave room for it."""
+async def test_what_stayed_open_counts_to_the_total_after_a_restart(tmp_path: Path) -> None:
+    """The goal is flat, the position is not, and it cannot be read: the others must leave room for it."""
     async with scene(tmp_path, accounts=TWO, limits__total_exposure=6000) as world:
         await world.edit("accounts.two.enabled", False)
         await world.say("0.5", wait=60)
@@ -315,8 +313,8 @@ async def test_what_could_not_be_closed_counts_to_the_total_after_a_restart(tmp_
         assert world.held("ETHUSDT", key="b") == D("0.4"), "1,000 of 6,000 are left"
 
 
-async def test_a_margin_mode_changed_by_hand_closes_nothing_without_an_edit(tmp_path: Path) -> None:
-    """Changing it back would close the position: nobody asked for that either, but drift is shown."""
+async def test_a_margin_mode_changed_by_hand_closes_nothing(tmp_path: Path) -> None:
+    """Changing it back would close the position, which nobody asked for either; but drift is shown."""
     async with scene(tmp_path, accounts__one__drift="alert") as world:
         await world.say("0.5", wait=60)
         held = world.exchange().held

@@ -1,8 +1,8 @@
-"""The journal fails for a moment, and works again: what must survive a restart is in it before an order leaves."""
+"""The journal fails for a moment, then works again: what must survive a restart is in it before an order is sent."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from decimal import Decimal
 
 import pytest
@@ -12,14 +12,13 @@ from te_core.errors import JournalError
 from te_core.journal.committer import Outcome, Work
 from te_core.testing.fake_account import FakeAccount
 from te_core.testing.faults import Fault, FaultyAccount, scripted
-from tests.engine.worker_harness import WorkerHarness
+from tests.engine.worker_harness import Open, WorkerHarness
 
-Open = Callable[..., WorkerHarness]
 D = Decimal
 
 
 class FullDisk:
-    """Keeps nothing of what is appended while it is ``full``."""
+    """Stores nothing while it is ``full``."""
 
     def __init__(self, harness: WorkerHarness) -> None:
         self.full = False
@@ -33,7 +32,7 @@ class FullDisk:
 
 
 @pytest.mark.parametrize("then", ["0", "0.5", "-0.3"])
-async def test_an_unpersisted_target_is_in_the_journal_before_its_order(
+async def test_an_unpersisted_target_is_journaled_before_its_order(
     open_harness: Open, account: FakeAccount, then: str
 ) -> None:
     harness = open_harness()

@@ -1,4 +1,4 @@
-"""Orders that release 0.1.0 sent and never learnt the outcome of, after an upgrade: they keep their ids.
+"""Orders of release 0.1.0 whose outcome was never known, after an upgrade: they keep their ids.
 
 The repo does not hold that journal: it is next to the checkout, or in the folder that ``TE_CASES`` names.
 """

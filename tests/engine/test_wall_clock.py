@@ -1,4 +1,4 @@
-"""A wall clock that steps expires nothing and revives nothing: signals age by the time that has passed."""
+"""A step of the wall clock expires nothing and revives nothing: signals age by elapsed time."""
 
 from __future__ import annotations
 
@@ -12,19 +12,13 @@ import pytest
 
 from te_core.api import Publication
 from te_core.model.control import Action
-from te_core.reporting.queries import Queries
-from te_core.testing.virtual_clock import VirtualClock
+from tests.engine.engine_harness import BASE, Running, Trader, changed, running
 from tests.engine.scene import scene
-from tests.engine.test_engine import BASE, Running, Trader, changed, running
+from tests.querying import queries_of
 
 D = Decimal
 HOUR = 3600
 STEPS = [timedelta(hours=3), timedelta(hours=-3), timedelta(days=400)]
-
-
-@pytest.fixture
-def trader(clock: VirtualClock) -> Trader:
-    return Trader(clock)
 
 
 def keys(**tv: str) -> dict[str, Any]:
@@ -62,7 +56,7 @@ async def test_a_wall_clock_wrong_for_two_minutes_changes_no_position(
 
 @pytest.mark.parametrize("step", STEPS)
 @pytest.mark.parametrize("rule", [{"expect_every": "1h"}, {"max_age": "1h"}])
-async def test_signals_expire_in_their_time_whatever_the_wall_clock_does(
+async def test_signals_expire_in_time_whatever_the_wall_clock_does(
     tmp_path: Path, trader: Trader, rule: dict[str, str], step: timedelta
 ) -> None:
     async with running(tmp_path, trader, keys(on_expiry="flat", **rule)):
@@ -123,7 +117,7 @@ async def test_what_a_wrong_clock_closed_at_the_start_returns_with_it(tmp_path: 
         await asyncio.sleep(600)
         assert trader.held() == D("0.1"), "the target follows from the state"
         assert kinds(run, "clock") == ["clock", "clock"], "it stepped, and that has lasted"
-        state = Queries(run.engine).state()["sources"]["tv"]
+        state = queries_of(run.engine).state()["sources"]["tv"]
         assert not state["signals"]["BTCUSDT"]["expired"]
         await asyncio.sleep(HOUR)
         assert trader.held() == 0
@@ -158,7 +152,7 @@ async def test_a_longer_expectation_ends_a_silence(tmp_path: Path, trader: Trade
         assert trader.held() == 0
         await run.apply(keys(on_expiry="flat", expect_every="3h"))
         assert trader.held() == D("0.1")
-        assert Queries(run.engine).state()["sources"]["tv"]["silent_since"] is None
+        assert queries_of(run.engine).state()["sources"]["tv"]["silent_since"] is None
         assert kinds(run, "silent", "heard") == ["silent", "heard"]
         await asyncio.sleep(HOUR + 10)
         assert trader.held() == 0
@@ -171,7 +165,7 @@ async def test_a_manual_depth_outlasts_a_clock_wrong_for_two_minutes(tmp_path: P
         await world.command(Action.TARGET, "one", wait=30, **command)
         assert world.held() == D("0.1")
         world.clock.shift += timedelta(hours=3)
-        await world.edit("symbols.SOLUSDT.leverage", 2, wait=120)  # every target is looked at again
+        await world.edit("symbols.SOLUSDT.leverage", 2, wait=120)  # every target is checked again
         assert world.held() == D("0.1"), "its hour is not over"
         world.clock.shift -= timedelta(hours=3)
         await asyncio.sleep(3600)
@@ -179,7 +173,7 @@ async def test_a_manual_depth_outlasts_a_clock_wrong_for_two_minutes(tmp_path: P
 
 
 async def test_a_clock_set_back_between_orders_restores_nothing(tmp_path: Path) -> None:
-    """What the confirmation came after is told by steps: by the clock, the increase was later."""
+    """The confirmation is ordered by steps, not by the clock, by which the increase was later."""
     async with scene(tmp_path) as world:
         world.clock.shift += timedelta(hours=3)
         await world.say("0.5", wait=60, sequence="1")

@@ -1,4 +1,4 @@
-"""The watchdog: what counts as blocking, and whose fault it is."""
+"""The watchdog: what counts as blocking, and which plugin is to blame."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PLUGINS = {"te_sleepy": "plugin sleepy (te-sleepy)"}
 # -- what counts
 
 
-def test_a_loop_without_beats_counts_as_blocked_while_it_is_watched() -> None:
+def test_a_watched_loop_without_beats_counts_as_blocked() -> None:
     blocked = BlockedTime()
     blocked.sample(beats=1, elapsed=PERIOD, waited=0)
     for number in range(1, 6):
@@ -31,14 +31,14 @@ def test_a_loop_without_beats_counts_as_blocked_while_it_is_watched() -> None:
 
 
 @given(st.lists(st.floats(min_value=2.01 * PERIOD, max_value=10**6), max_size=20))
-def test_time_in_which_the_whole_process_stood_still_blocks_nobody(pauses: list[float]) -> None:
+def test_time_while_the_process_was_stopped_counts_for_no_plugin(pauses: list[float]) -> None:
     blocked = BlockedTime()
     blocked.sample(beats=1, elapsed=PERIOD, waited=0)
     assert all(blocked.sample(beats=1, elapsed=pause, waited=0) == 0 for pause in pauses)
 
 
 @given(st.lists(st.floats(min_value=0, max_value=2 * PERIOD), max_size=50))
-def test_time_that_the_loop_waited_for_a_core_blocks_nobody(intervals: list[float]) -> None:
+def test_time_waiting_for_a_core_counts_for_no_plugin(intervals: list[float]) -> None:
     blocked, waited = BlockedTime(), 0.0
     blocked.sample(beats=1, elapsed=PERIOD, waited=waited)
     for elapsed in intervals:
@@ -46,7 +46,7 @@ def test_time_that_the_loop_waited_for_a_core_blocks_nobody(intervals: list[floa
         assert blocked.sample(beats=1, elapsed=elapsed, waited=waited) < 1e-6
 
 
-def test_waiting_for_a_core_never_decreases_and_is_zero_for_others() -> None:
+def test_waiting_for_a_core_never_decreases() -> None:
     own = threading.get_native_id()
     before = seconds_waited_for_a_core(own)
     os.sched_yield()
@@ -80,7 +80,7 @@ def test_of_two_calls_of_a_plugin_the_innermost_is_named() -> None:
     assert culprit(frame, PLUGINS).startswith("plugin sleepy (te-sleepy): work, /site/te_sleepy.deeper.py:4")
 
 
-def test_without_a_plugin_a_library_is_named_and_without_one_the_core() -> None:
+def test_without_a_plugin_a_library_or_else_the_core_is_named() -> None:
     assert culprit(stacked("te_core.web", "aiohttp.web", "ssl"), PLUGINS).startswith("aiohttp: work")
     assert culprit(stacked("te_core.accounts.worker", "json"), {}).endswith("json.py:4)")
 
@@ -92,7 +92,7 @@ def test_a_package_whose_name_only_begins_alike_is_not_the_core() -> None:
     )
 
 
-def test_plugins_are_known_by_package_and_a_gone_thread_is_harmless() -> None:
+def test_plugins_are_named_by_package_and_a_gone_thread_nobody() -> None:
     assert plugins_by_package()["te_exchange_paper"] == "plugin paper (te-exchange-paper)"
     gone = threading.Thread(target=int)
     gone.start()

@@ -1,9 +1,9 @@
-"""Exchanges differ in what they show, when they fill and what they take, and change it while the engine runs."""
+"""Exchanges differ in what they show, when they fill and what they accept, and change it while the engine runs."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from decimal import Decimal
 
@@ -22,14 +22,13 @@ from te_core.api import (
 )
 from te_core.testing.fake_account import FakeAccount
 from te_core.testing.faults import Fault, FaultyAccount
-from tests.engine.worker_harness import WorkerHarness, blend_for
+from tests.engine.worker_harness import Open, blend_for
 
-Open = Callable[..., WorkerHarness]
 D = Decimal
 
 
 class Particular(FakeAccount):
-    """Refuses what exchanges refuse, and shows as little of leverage and margin mode as it is told to."""
+    """Refuses what exchanges refuse, and shows leverage and margin mode only as configured."""
 
     shows_mode = shows_leverage = shows_flat = True
     leverage_in_order = False
@@ -54,7 +53,7 @@ class Particular(FakeAccount):
     def fill(self, order: OrderRequest, share: Decimal = Decimal(1)) -> OrderReport:
         instrument, flat = self.instrument_of(order.symbol), not self.quantity(order.symbol)
         if order.quantity % instrument.quantity_step:
-            raise OrderRejected("no multiple of the step")
+            raise OrderRejected("not a multiple of the step")
         if order.quantity > (instrument.largest_market_quantity or 100):
             raise OrderRejected("too large")
         report = super().fill(order, share)
@@ -71,7 +70,7 @@ def account(account: FakeAccount) -> Particular:
 
 
 def lists(account: FakeAccount, **changed: object) -> None:
-    """From now on the exchange takes something else of a symbol."""
+    """Change the rules of a symbol from now on."""
     now = replace(account.instrument_of("BTCUSDT"), **changed)  # type: ignore[arg-type]
     account.instrument_of = lambda symbol: now
 
@@ -88,7 +87,7 @@ async def test_instruments_are_read_again_when_an_order_is_refused(
     assert harness.worker.keepers["BTCUSDT"].confirmed
 
 
-async def test_a_foreign_position_is_closed_by_current_instrument_rules(
+async def test_a_foreign_position_is_closed_by_the_current_rules(
     open_harness: Open, account: Particular
 ) -> None:
     harness = open_harness()
@@ -130,7 +129,7 @@ class Acknowledges(Particular):
 async def test_a_close_for_a_new_margin_mode_waits_until_it_shows(
     open_harness: Open, account: Particular, drift: str
 ) -> None:
-    """The position is at its goal before the close, and shall be there after the opening."""
+    """The position is at its goal before the close, and must be there again after the opening."""
     slow = Acknowledges(account.clock, BTCUSDT="50000")
     harness = open_harness(account=slow, drift=drift)
     await harness.want("BTCUSDT", "0.5", wait=30)
@@ -143,7 +142,7 @@ async def test_a_close_for_a_new_margin_mode_waits_until_it_shows(
 
 
 class FillsAShare(Particular):
-    """Accepts orders without reporting their fill: of the first one it is 40 %, which costs a fee."""
+    """Accepts orders without reporting their fill; the first one fills to 40 %, with a fee."""
 
     async def place_order(self, order: OrderRequest) -> OrderReport:
         self.fill(order, D(1) if self.requests else D("0.4"))
@@ -151,7 +150,7 @@ class FillsAShare(Particular):
         return OrderReport(client_order_id=order.client_order_id, status=OrderStatus.OPEN)
 
 
-async def test_what_an_order_of_ours_filled_in_part_is_nobody_elses_change(
+async def test_a_partial_fill_of_our_order_is_not_a_change_by_others(
     open_harness: Open, account: Particular
 ) -> None:
     """The read that shows it arrives before its outcome is known."""
@@ -205,7 +204,7 @@ async def test_a_close_that_the_exchange_cancels_is_tried_again_soon(
     assert slow.quantity("BTCUSDT") <= 0
 
 
-async def test_leverage_the_owner_changed_is_set_though_hidden_while_flat(
+async def test_leverage_changed_by_the_owner_is_set_though_hidden(
     open_harness: Open, account: Particular
 ) -> None:
     account.shows_flat = False
@@ -220,7 +219,7 @@ async def test_leverage_the_owner_changed_is_set_though_hidden_while_flat(
 
 
 @pytest.mark.parametrize("restart", [False, True])
-async def test_leverage_that_was_changed_with_a_close_by_hand_is_set_again(
+async def test_leverage_changed_with_a_close_by_hand_is_set_again(
     open_harness: Open, account: Particular, restart: bool
 ) -> None:
     account.shows_flat = False
@@ -249,7 +248,7 @@ async def test_after_a_restart_a_hidden_margin_mode_is_still_known(
     assert account.quantity("BTCUSDT") == D("0.1")
 
 
-async def test_leverage_sent_with_an_order_is_remembered_where_not_shown(
+async def test_leverage_of_an_order_is_remembered_where_not_shown(
     open_harness: Open, account: Particular
 ) -> None:
     account.shows_leverage, account.leverage_in_order = False, True
@@ -278,9 +277,7 @@ async def test_leverage_is_unknown_while_its_request_has_no_response(
     assert account.held["BTCUSDT"].leverage == 1
 
 
-async def test_a_symbol_at_rest_stays_so_though_an_older_read_comes_last(
-    open_harness: Open, account: Particular
-) -> None:
+async def test_a_symbol_at_rest_stays_so_after_an_older_read(open_harness: Open, account: Particular) -> None:
     faulty = FaultyAccount(account)
     harness = open_harness(account=faulty)
     await harness.want("BTCUSDT", "0.5")
@@ -294,7 +291,7 @@ async def test_a_symbol_at_rest_stays_so_though_an_older_read_comes_last(
 
 
 async def test_an_order_overtaken_by_a_stop_is_not_left_open(open_harness: Open, account: Particular) -> None:
-    """A refused key stops the account in the moment in which another symbol's order is being journaled."""
+    """A refused key stops the account while another symbol's order is being journaled."""
     account.price["ETHUSDT"] = D(2500)
     faulty = FaultyAccount(account)
     harness = open_harness(account=faulty)
@@ -315,7 +312,7 @@ async def test_an_order_overtaken_by_a_stop_is_not_left_open(open_harness: Open,
     assert set(harness.outcomes().values()) == {"unsent"}
 
 
-async def test_after_a_restart_a_simultaneous_confirmation_proves_nothing(
+async def test_after_a_restart_a_tied_confirmation_proves_nothing(
     open_harness: Open, account: Particular
 ) -> None:
     faulty = FaultyAccount(account)

@@ -1,4 +1,4 @@
-"""How many symbols of an account are carried out at the same time."""
+"""How many symbols of an account are executed concurrently."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ async def test_as_many_symbols_as_chosen_take_as_long_as_one(
 
 
 @pytest.mark.parametrize(("spread", "reads"), [(0.001, 1), (0.1, 20)])
-async def test_orders_that_are_answered_together_are_confirmed_by_one_read(
+async def test_orders_answered_together_are_confirmed_by_one_read(
     clock: VirtualClock, open_harness: Callable[..., WorkerHarness], spread: float, reads: int
 ) -> None:
     symbols = [f"C{number}USDT" for number in range(20)]
@@ -63,7 +63,7 @@ async def test_an_order_alone_is_confirmed_at_once(
     await harness.crash()
 
 
-async def test_an_order_that_is_not_answered_delays_nobodys_confirmation(
+async def test_an_unanswered_order_delays_nobodys_confirmation(
     clock: VirtualClock, open_harness: Callable[..., WorkerHarness]
 ) -> None:
     account = FakeAccount(clock, equity="100000", BTCUSDT="50000", ETHUSDT="2500")
@@ -78,7 +78,7 @@ async def test_an_order_that_is_not_answered_delays_nobodys_confirmation(
     await harness.crash()
 
 
-async def test_ten_are_worked_on_at_the_same_time_unless_told_otherwise(
+async def test_ten_are_executed_concurrently_by_default(
     clock: VirtualClock, open_harness: Callable[..., WorkerHarness]
 ) -> None:
     symbols = [f"C{number}USDT" for number in range(20)]
@@ -98,7 +98,7 @@ async def test_ten_are_worked_on_at_the_same_time_unless_told_otherwise(
 async def test_many_symbols_on_few_slots_progress_though_decisions_age(
     open_harness: Callable[..., WorkerHarness], account: FakeAccount
 ) -> None:
-    """Orders of 2 s each on two slots: who waits longer than a decision may be old is decided again, but gets on."""
+    """Orders of 2 s each on two slots: a decision that waits too long is made again, but makes progress."""
     symbols = [f"S{number}USDT" for number in range(40)]
     many = FakeAccount(account.clock, equity="10000", **dict.fromkeys(symbols, "100"))
     slow = FaultyAccount(

@@ -1,4 +1,4 @@
-"""No order follows from a belief that is wrong: old reads and pushes, prices of any age, an equity of nothing."""
+"""No order follows from a wrong belief: old reads and pushes, prices of any age, an equity of zero."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ import pytest
 
 from te_core.api import (
     Equity,
-    Feed,
     Known,
     MarginMode,
     NotReady,
@@ -57,7 +56,7 @@ async def test_pushes_behind_the_reads_lead_to_no_second_order(tmp_path: Path, l
 
 @pytest.mark.parametrize("streams", [True, False], ids=["streams", "reads"])
 @pytest.mark.parametrize("pause", [0.1, 1, 3, 7])
-async def test_quick_signals_end_at_the_last_one_however_late_reads_are(
+async def test_quick_signals_end_at_the_last_one_despite_late_reads(
     tmp_path: Path, streams: bool, pause: float
 ) -> None:
     async with scene(tmp_path, streams=streams, accounts__one__limits={"symbol_exposure": 8000}) as world:
@@ -74,6 +73,32 @@ async def test_quick_signals_end_at_the_last_one_however_late_reads_are(
         assert most == D("0.16"), "never beyond what was wanted"
 
 
+async def test_a_read_that_took_its_time_is_as_old_as_its_request(tmp_path: Path) -> None:
+    """It is answered just before our order is executed, and arrives when the order must show in every answer."""
+    async with scene(tmp_path, streams=True, accounts__one__drift="heal") as world:
+        await asyncio.sleep(29.5 - world.clock.monotonic())
+        world.connection().inject("place_order", Fault(delay=1))
+        world.connection().inject("positions", Fault(answer_delay=9.5))
+        regular = world.connection().calls["positions"] + 1
+        await world.say("0.5", wait=0.9)
+        assert world.connection().calls["positions"] == regular
+        assert not world.held()
+        await asyncio.sleep(60)
+        assert [order.quantity for order in world.sent()] == [D("0.1")]
+        assert world.events("drift") == []
+
+
+@pytest.mark.parametrize("streams", [True, False], ids=["streams", "reads"])
+async def test_a_read_dated_before_our_order_does_not_undo_it(tmp_path: Path, streams: bool) -> None:
+    """Something between us and the exchange answers with what it knew minutes ago, and says so."""
+    async with scene(tmp_path, streams=streams, accounts__one__drift="heal") as world:
+        await asyncio.sleep(30)
+        world.exchange().read_lag, world.exchange().dates_lag = 200, True
+        await world.say("0.5", wait=180)
+        assert [order.quantity for order in world.sent()] == [D("0.1")]
+        assert world.events("drift") == []
+
+
 async def test_a_push_that_was_missed_is_found_by_a_read(tmp_path: Path) -> None:
     async with scene(tmp_path, streams=True, accounts__one__drift="heal") as world:
         await world.say("0.5", wait=30)
@@ -83,7 +108,18 @@ async def test_a_push_that_was_missed_is_found_by_a_read(tmp_path: Path) -> None
         assert world.held() == D("0.1")
 
 
-async def test_what_was_seen_before_a_leverage_was_set_does_not_show_it(tmp_path: Path) -> None:
+async def test_a_stream_that_says_nothing_is_not_relied_on(tmp_path: Path) -> None:
+    """Its connection lives. Somebody trades meanwhile, and nothing is pushed."""
+    async with scene(tmp_path, streams=True) as world:
+        await world.say("0.5", wait=30)
+        world.exchange().silent = True
+        await asyncio.sleep(20)
+        world.exchange().hold("BTCUSDT", "0.04")
+        await world.say("0.8", wait=2)
+        assert world.held() == D("0.16")
+
+
+async def test_a_read_from_before_a_leverage_does_not_show_it(tmp_path: Path) -> None:
     """Only a read shows the leverage here; until the next one the old one is still what was seen last."""
     async with scene(tmp_path, streams=True) as world:
         await world.say("0.5", wait=30)
@@ -95,76 +131,10 @@ async def test_what_was_seen_before_a_leverage_was_set_does_not_show_it(tmp_path
         assert [event.kind for event in world.events()] == ["drift"]
 
 
-# -- exchanges that push orders and no positions
-
-
-async def test_where_orders_are_pushed_no_read_precedes_an_order(tmp_path: Path) -> None:
-    async with scene(tmp_path, streams=True) as world:
-        world.exchange().feeds = (Feed.PRICES, Feed.ORDERS)
-        await world.restart(wait=30)
-        await world.say("0.5", wait=75)
-        world.exchange().calls.clear()
-        await world.say("0.3", wait=0)
-        await asyncio.sleep(0.1)
-        assert world.held() == D("0.06")
-        assert world.exchange().calls[0] == "order"
-
-
-async def test_an_equity_from_before_an_own_order_is_read_again(tmp_path: Path) -> None:
-    """Fees and realised profit are not in it; where it is not pushed it is read after an order, not before one."""
-    async with scene(tmp_path, streams=True) as world:
-        await asyncio.sleep(30)
-        await world.say("0.5", wait=1)
-        world.exchange().calls.clear()
-        await world.say("0.3", wait=0)
-        await asyncio.sleep(0.1)
-        assert world.exchange().calls[0] == "order"
-        world.exchange().equity_value = D(20_000)
-        await asyncio.sleep(1)
-        assert "equity" in world.exchange().calls
-        await world.say("0.5", wait=1)
-        assert world.held() == D("0.2")
-
-
-async def test_where_nothing_is_pushed_a_read_precedes_an_order(tmp_path: Path) -> None:
-    async with scene(tmp_path) as world:
-        await world.say("0.5", wait=5)
-        world.exchange().calls.clear()
-        await world.say("0.3", wait=5)
-        assert world.exchange().calls.index("positions") < world.exchange().calls.index("order")
-
-
-async def test_a_pushed_order_of_somebody_else_makes_the_position_unknown(tmp_path: Path) -> None:
-    """The position is not pushed here: until it is read again, nobody knows what that order did."""
-    async with scene(tmp_path, streams=True) as world:
-        world.exchange().feeds = (Feed.PRICES, Feed.ORDERS)
-        await world.restart(wait=30)
-        await world.say("0.5", wait=20)
-        world.exchange().hold("BTCUSDT", "0.3")
-        world.exchange().push_order("", "BTCUSDT")
-        await world.say("0", wait=0)
-        await asyncio.sleep(0.1)
-        assert world.sent()[-1].quantity == D("0.3")
-        assert world.held() == 0
-
-
-async def test_orders_that_are_not_pushed_are_not_counted_on_any_more(tmp_path: Path) -> None:
-    """A read showed a change that no pushed order announced: positions are read before each order again."""
-    async with scene(tmp_path, streams=True) as world:
-        world.exchange().feeds = (Feed.PRICES, Feed.ORDERS)
-        await world.restart(wait=30)
-        await world.say("0.5", wait=20)
-        world.exchange().hold("BTCUSDT", "0.3")
-        await asyncio.sleep(40)
-        world.exchange().calls.clear()
-        await world.say("0", wait=5)
-        assert world.exchange().calls.index("positions") < world.exchange().calls.index("order")
-
-
 # -- prices
 
 
-async def test_a_symbol_without_fresh_pushes_is_not_sized_at_an_old_price(
+async def test_a_symbol_without_pushes_is_not_sized_at_an_old_price(
     tmp_path: Path,
 ) -> None:
     async with scene(tmp_path, streams=True, limits__symbol_exposure=5000) as world:
@@ -196,10 +166,10 @@ def _failing(*methods: str) -> Faults:
     return lambda method, _: refused if method in methods else None
 
 
-async def test_a_read_before_the_last_fill_proves_no_acknowledged_close(
+async def test_a_read_before_the_last_fill_does_not_prove_a_close(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A close that was only acknowledged was taken for filled: a read that was behind still showed flat."""
+    """A close that was only acknowledged counted as filled: a read that was behind still showed flat."""
     async with scene(tmp_path, streams=True) as world:
         exchange = world.exchange()
 
@@ -265,10 +235,10 @@ async def test_a_repeated_read_of_equity_sizes_nothing(
         assert "equity" in world.row()["reason"]
 
 
-async def test_an_old_answer_is_no_newer_for_a_clock_that_was_set_back(
+async def test_an_old_answer_is_not_newer_after_the_clock_was_set_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It lies in the future at first; once the clock has caught up with it, it must not pass for a fresh one."""
+    """It is in the future at first; once the clock has caught up, it must not count as fresh."""
     async with scene(tmp_path) as world:
         repeated = await world.exchange().prices(["BTCUSDT"])
 
@@ -287,7 +257,7 @@ async def test_an_old_answer_is_no_newer_for_a_clock_that_was_set_back(
 # -- equity
 
 
-async def test_zero_equity_with_positions_is_unknown_and_closes_nothing(tmp_path: Path) -> None:
+async def test_zero_equity_with_positions_is_unknown(tmp_path: Path) -> None:
     async with scene(tmp_path) as world:
         await world.say("0.5", wait=60)
         world.exchange().equity_value = D(0)
@@ -357,7 +327,7 @@ async def test_a_decision_that_waited_for_a_slot_is_made_again(tmp_path: Path) -
 async def test_a_process_that_was_paused_sends_no_earlier_decision(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As with SIGSTOP or a paused machine: between the call and the signature a minute passes."""
+    """A minute passes between the call and the signature, as with SIGSTOP or a paused machine."""
     async with scene(tmp_path, limits__symbol_exposure=5000) as world:
         exchange, place_order, loop = (
             world.exchange(),
@@ -371,7 +341,7 @@ async def test_a_process_that_was_paused_sends_no_earlier_decision(
             if not frozen:
                 frozen.append(loop.time())
                 loop._now += 60  # type: ignore[attr-defined]  # nothing runs meanwhile
-                world.clock.shift -= timedelta(seconds=60)  # and the wall clock is put right afterwards
+                world.clock.shift -= timedelta(seconds=60)  # and the wall clock is corrected afterwards
             world.contexts["one"].date()
             return await place_order(order)
 
@@ -438,7 +408,7 @@ async def test_a_margin_mode_hidden_while_flat_is_set_before_opening(
     ],
     ids=["no positions", "bare positions", "no equity", "float equity", "float price", "list of prices"],
 )
-async def test_a_result_of_another_type_is_unknown_and_names_its_method(
+async def test_a_result_of_another_type_is_unknown_with_its_method(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str, answer: object
 ) -> None:
     async with scene(tmp_path) as world:

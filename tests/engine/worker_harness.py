@@ -1,9 +1,10 @@
-"""A worker with everything around it, on the virtual clock."""
+"""A worker and its environment, on the virtual clock."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
@@ -12,11 +13,12 @@ from typing import Any
 
 from loguru import logger
 
-from te_core.accounts.bookkeeping import Counted
+from te_core.accounts.books import Counted
 from te_core.accounts.exposure import ExposureLedger
 from te_core.accounts.targets import WorkerSettings
 from te_core.accounts.worker import AccountWorker
 from te_core.api import Capabilities, ExchangeAccount
+from te_core.errors import TradeEngineError
 from te_core.journal.journal import Journal
 from te_core.model.event import Event
 from te_core.model.order import Intent
@@ -27,6 +29,7 @@ from te_core.rules.controls import Controls
 from te_core.settings.hours import parse_hours
 from te_core.settings.policies import account_policy, effective_limits
 from te_core.settings.schema import AccountSettings, EngineSettings, GlobalLimitSettings, LimitSettings
+from te_core.testing.faults import Fault, scripted
 from te_core.testing.virtual_clock import START, VirtualClock
 
 
@@ -106,15 +109,15 @@ class WorkerHarness:
         self.task = asyncio.create_task(self.worker.run(self.account, self.capabilities))
 
     def counted(self) -> Counted | None:
-        """Return what is known of the account's books, and who takes what changes in them; None: nobody."""
+        """Return what is known of the account's books, and the receiver of changes; None: no receiver."""
         return None
 
     async def crash(self) -> None:
-        """Stop without grace and forget everything that is not in the journal."""
+        """Kill it and forget everything that is not in the journal."""
         self.task.cancel()
         await asyncio.gather(self.task, return_exceptions=True)
         self.journal.close()
-        await asyncio.sleep(0.001)  # no process starts in the moment in which another one dies
+        await asyncio.sleep(0.001)  # no process starts at the moment another one dies
 
     async def restart(self) -> None:
         await self.crash()
@@ -142,5 +145,48 @@ class WorkerHarness:
         return {record.intent.client_order_id: str(record.state) for record in self.journal.intents(1000)}
 
 
+class SupervisedHarness(WorkerHarness):
+    """A worker that is restarted after any failure, as under its supervisor, and whose stream is followed."""
+
+    def __init__(
+        self, path: Path, account: ExchangeAccount, clock: VirtualClock, *, streams: bool, **settings: Any
+    ) -> None:
+        self.streams = streams
+        super().__init__(path, account, clock, **settings)
+
+    def start(self) -> None:
+        super().start()
+        self.stream = asyncio.create_task(self._follow()) if self.streams else None
+
+    async def _follow(self) -> None:
+        while True:
+            with contextlib.suppress(TradeEngineError):
+                await self.account.watch(self.worker.stream)
+            await asyncio.sleep(5)
+
+    async def crash(self) -> None:
+        if self.stream is not None:
+            self.stream.cancel()
+            await asyncio.gather(self.stream, return_exceptions=True)
+        await super().crash()
+
+    async def go(self, seconds: float) -> None:
+        until = self.clock.monotonic() + seconds
+        while (left := until - self.clock.monotonic()) > 0:
+            if (await asyncio.wait([self.task], timeout=left))[0]:
+                assert self.task.cancelled() or self.task.exception() is not None, "it ended by itself"
+                await asyncio.sleep(5)
+                self.task = asyncio.create_task(self.worker.run(self.account, self.capabilities))
+
+
 def with_leverage(settings: WorkerSettings, leverage: int) -> WorkerSettings:
     return replace(settings, limits=Limits(leverage=leverage))
+
+
+Open = Callable[..., WorkerHarness]
+"""The fixture ``open_harness``: its arguments are those of a harness."""
+
+
+def fail(**faults: list[Fault | None]) -> Callable[[str, int], Fault | None]:
+    """Return faults for the next calls of some methods; None: the call succeeds."""
+    return scripted(faults)

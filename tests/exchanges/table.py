@@ -31,7 +31,7 @@ PASSED, FAILED, SKIPPED = "yes", "**FAILS**", "skipped"
 
 @dataclass
 class Column:
-    """The outcome of each case for one test class, and why cases were skipped."""
+    """The outcome of each case for one test class, and the reasons of skipped cases."""
 
     outcomes: dict[str, str] = field(default_factory=dict)
     skips: dict[str, str] = field(default_factory=dict)
@@ -52,7 +52,7 @@ def cases() -> list[str]:
 
 
 def run(results: Path) -> int:
-    """Run every plugin's conformance tests, more at once than there are processors: mostly they wait."""
+    """Run every plugin's conformance tests, more in parallel than there are processors: mostly they wait."""
     files = [str(path) for path in sorted((ROOT / "plugins").glob("*/tests/test_*_conformance.py"))]
     command = [
         sys.executable,
@@ -70,7 +70,7 @@ def run(results: Path) -> int:
 
 
 def columns(results: Iterable[Path]) -> dict[str, Column]:
-    """Read pytest's results, by test class without its ``Test``. A test that was run again counts as it ended last."""
+    """Read pytest's results, by test class without its ``Test``. The last outcome of a repeated test counts."""
     tests = {
         (test.get("classname", "").rpartition(".Test")[2], test.get("name", "")): test
         for file in results
@@ -90,7 +90,7 @@ def columns(results: Iterable[Path]) -> dict[str, Column]:
 
 
 def case_table(found: Mapping[str, Column]) -> str:
-    """Return cases down, test classes across, then the reasons of skipped cases."""
+    """Return a table of cases by test class, then the reasons of skipped cases."""
     lines = [f"| case | {' | '.join(found)} |", "| --- |" + " --- |" * len(found)]
     for case in cases():
         cells = [column.outcomes.get(case, "not run") for column in found.values()]
@@ -147,7 +147,7 @@ def block(document: str, name: str) -> str:
 
 
 def with_block(document: str, name: str, text: str) -> str:
-    """Return the document with another text in a block."""
+    """Return the document with a new text in a block."""
     head, begin, rest = document.partition(f"<!-- {name} -->\n")
     _, end, tail = rest.partition(f"\n<!-- /{name} -->")
     if not (begin and end):
@@ -164,7 +164,7 @@ def write(found: Mapping[str, Column]) -> None:
 
 
 def main(arguments: Iterable[str] | None = None) -> int:
-    """Run, print and perhaps write; return pytest's exit code."""
+    """Run, print and, if asked, write; return pytest's exit code."""
     parser = argparse.ArgumentParser(prog="python -m tests.exchanges.table", description=__doc__)
     parser.add_argument("--write", action="store_true", help="keep the tables in docs/exchanges.md")
     parser.add_argument("--results", type=Path, nargs="+", help="JUnit files of an earlier run")

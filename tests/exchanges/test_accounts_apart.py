@@ -1,10 +1,12 @@
-"""An account that cannot be used stops and says what to do; all others trade on, at its own exchange too."""
+"""An account that cannot be used stops and reports what to do; all others trade on, even at its own exchange."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,6 +14,7 @@ from te_core.runtime.supervisor import Running
 from te_core.settings.resolution import resolve
 from te_emulators.core.modes import PositionMode
 from te_emulators.venues import running
+from te_emulators.wire.server import WireServer
 from tests.exchanges.trading import PLUGINS, Trading, account, held, keys, quick, spec_of
 
 pytestmark = pytest.mark.real_clock
@@ -20,7 +23,35 @@ WRONG = {
     "hedged": ("hedge mode", "switch it to one-way mode"),
     "keyless": ("check api_key",),
 }
-"""Accounts of each exchange next to the one that trades, and what the operator is told of them."""
+"""Accounts of each exchange other than the one that trades, and what the operator hears about them."""
+
+
+BY_SYMBOL = {"bybit"}
+"""Where a position mode belongs to a symbol, and holds that one alone."""
+
+
+def settings(servers: Mapping[str, WireServer]) -> dict[str, Any]:
+    """Three accounts at each exchange: one that trades, one in hedge mode, and one with a wrong key."""
+    accounts = {}
+    for exchange, server in servers.items():
+        hedged = server.exchange.open_account("hedged", key="H", secret="HS")
+        hedged.default_position_mode = PositionMode.HEDGE
+        accounts[exchange] = account(exchange, server, streams=False)
+        accounts[f"{exchange}-hedged"] = {**accounts[exchange], **keys(server, "hedged")}
+        accounts[f"{exchange}-keyless"] = {**accounts[exchange], "api_key": "none-such"}
+    return {"accounts": accounts, "symbols": {"BTCUSDT": {"weights": {"said": 1}}}}
+
+
+async def put_right(harness: Trading, servers: Mapping[str, WireServer]) -> None:
+    """Remove the accounts with a wrong key from the settings, and switch the others out of hedge mode."""
+    for server in servers.values():
+        assert server.exchange.accounts["hedged"].orders == {}
+        server.exchange.accounts["hedged"].default_position_mode = PositionMode.ONE_WAY
+    accounts = {n: s for n, s in harness.settings.accounts.items() if not n.endswith("keyless")}
+    harness.settings = harness.settings.model_copy(update={"accounts": accounts})
+    await harness.engine.apply(resolve(harness.settings, harness.registry))
+    for exchange in PLUGINS:
+        harness.engine.resume("accounts", f"{exchange}-hedged")
 
 
 async def test_wrong_keys_and_hedge_mode_stop_only_their_own_account(
@@ -28,24 +59,15 @@ async def test_wrong_keys_and_hedge_mode_stop_only_their_own_account(
 ) -> None:
     async with AsyncExitStack() as stack:
         servers = {exchange: await stack.enter_async_context(running(exchange)) for exchange in PLUGINS}
-        accounts = {}
-        for exchange, server in servers.items():
-            hedged = server.exchange.open_account("hedged", key="H", secret="HS")
-            hedged.default_position_mode = PositionMode.HEDGE
-            accounts[exchange] = account(exchange, server, streams=False)
-            accounts[f"{exchange}-hedged"] = {**accounts[exchange], **keys(server, "hedged")}
-            accounts[f"{exchange}-keyless"] = {**accounts[exchange], "api_key": "none-such"}
-        settings = {"accounts": accounts, "symbols": {"BTCUSDT": {"weights": {"said": 1}}}}
-        harness = Trading(tmp_path, settings, *(quick(spec_of(exchange)) for exchange in PLUGINS))
+        harness = Trading(tmp_path, settings(servers), *(quick(spec_of(exchange)) for exchange in PLUGINS))
         stack.push_async_callback(harness.stop)
         await harness.engine.start(resolve(harness.settings, harness.registry))
         runners = harness.engine.accounts
-        by_symbol = {"bybit"}  # there a mode belongs to a symbol, and holds that one alone
         stopped = {
             (e, why): runners[f"{e}-{why}"]
             for e in PLUGINS
             for why in WRONG
-            if (e, why) not in {(name, "hedged") for name in by_symbol}
+            if (e, why) not in {(name, "hedged") for name in BY_SYMBOL}
         }
         await harness.until(
             lambda: all(runner.health.status is Running.FAILING for runner in stopped.values()),
@@ -60,20 +82,10 @@ async def test_wrong_keys_and_hedge_mode_stop_only_their_own_account(
         await harness.until(
             lambda: all(held(servers[e], "BTCUSDT") > 0 for e in PLUGINS), "the others to trade"
         )
-        for exchange in by_symbol:
+        for exchange in BY_SYMBOL:
             keeper = runners[f"{exchange}-hedged"].worker.keepers["BTCUSDT"]
             await harness.until(lambda keeper=keeper: "hedge mode" in keeper.reason, "the symbol to be held")
-        for server in servers.values():
-            assert server.exchange.accounts["hedged"].orders == {}
-            server.exchange.accounts["hedged"].default_position_mode = PositionMode.ONE_WAY
-        harness.settings = harness.settings.model_copy(
-            update={
-                "accounts": {n: s for n, s in harness.settings.accounts.items() if not n.endswith("keyless")}
-            }
-        )
-        await harness.engine.apply(resolve(harness.settings, harness.registry))
-        for exchange in PLUGINS:
-            harness.engine.resume("accounts", f"{exchange}-hedged")
+        await put_right(harness, servers)
         await harness.until(
             lambda: all(held(servers[e], "BTCUSDT", "hedged") > Decimal(0) for e in PLUGINS), "all to trade"
         )

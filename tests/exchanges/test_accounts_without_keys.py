@@ -1,4 +1,4 @@
-"""An account that waits for its keys keeps nobody from trading, and says what it waits for."""
+"""An account without keys does not affect the others, and reports what it waits for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Accounts whose contracts pay in USDC, at every exchange: ids come from the markets, equity is that coin's."""
+"""Accounts with USDC contracts, at every exchange: ids come from the markets, equity is in that coin."""
 
 from __future__ import annotations
 

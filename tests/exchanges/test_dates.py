@@ -1,4 +1,5 @@
-"""Whatever changes something is dated by the engine, last before it is signed, and not sent once that refuses."""
+"""Every request that changes something is dated by the engine right before it is signed, and not sent if that
+refuses."""
 
 from __future__ import annotations
 
@@ -25,12 +26,12 @@ from tests.exchanges.trading import PLUGINS, spec_of
 pytestmark = pytest.mark.real_clock
 
 STOPPED = timedelta(seconds=20)
-"""Longer than any of them takes an order after its date."""
+"""Longer than any exchange accepts an order after its date."""
 CLOCK = SystemClock()
 
 
 class Dates:
-    """Plays the engine: counts the dates that it gives, and refuses or delays them as told."""
+    """Plays the engine: counts the dates that it issues, and refuses or delays them as configured."""
 
     def __init__(self) -> None:
         self.given: list[datetime] = []
@@ -127,7 +128,7 @@ async def test_the_date_is_taken_after_all_waiting(exchange: str, tmp_path: Path
 
 @pytest.mark.parametrize("exchange", PLUGINS)
 async def test_requests_dated_long_before_arrival_are_refused(exchange: str, tmp_path: Path) -> None:
-    """A process that is stopped between the date and the wire sends it when it goes on."""
+    """A process that is stopped between the date and the wire sends the request when it continues."""
     async with opened(exchange, tmp_path) as (server, account, dates):
         dates.behind = STOPPED
         with pytest.raises(NotReady, match="clock"):
@@ -155,7 +156,8 @@ async def test_a_clock_that_is_off_is_adjusted_for_on_top_of_the_date(
 
 
 async def test_an_order_that_is_sent_a_second_time_takes_a_second_date(tmp_path: Path) -> None:
-    """KuCoin refuses one in the other margin mode unexecuted; the mode is switched and it is sent again."""
+    """KuCoin refuses an order in the other margin mode without executing it; the mode is switched and it is sent
+    again."""
     async with opened("kucoin", tmp_path) as (server, account, dates):
         server.exchange.accounts["main"].margin_modes["XBTUSDTM"] = TheirMode.CROSS
         await account.place_order(order("0.01"))

@@ -1,4 +1,4 @@
-"""``te doctor`` at each exchange: every finding in a line, with a remedy where there is something to do."""
+"""``te doctor`` at each exchange: one line per finding, with a remedy if there is something to do."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.exchanges.trading import PLUGINS, spec_of
 pytestmark = pytest.mark.real_clock
 
 TELLS_OF_WITHDRAWALS = {"bybit", "kucoin"}
-"""The others do not say what else a key may do."""
+"""The others do not report what else a key may do."""
 
 
 async def findings(exchange: str, folder: Path, *, balance: int = 10_000, skew: float = 0) -> list[Finding]:

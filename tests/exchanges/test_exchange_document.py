@@ -1,4 +1,4 @@
-"""docs/exchanges.md tells what the plugins declare and which cases there are."""
+"""docs/exchanges.md lists what the plugins declare and which cases there are."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def document() -> str:
 
 
 def rows(document: str) -> dict[str, dict[str, str]]:
-    """The cells of the table of cases by case and column."""
+    """Return the cells of the table by case and column."""
     head, _, *body = (line for line in table.block(document, table.CASES).splitlines() if line[:1] == "|")
     names = [cell.strip() for cell in head.split("|")[2:-1]]
     cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in body]
@@ -38,14 +38,14 @@ def test_every_case_is_in_the_document_and_was_run(document: str) -> None:
     assert told <= {table.PASSED, table.SKIPPED}
 
 
-def test_every_exchange_is_in_the_document_with_and_without_streams(document: str) -> None:
+def test_every_exchange_is_documented_with_and_without_streams(document: str) -> None:
     names = set(next(iter(rows(document).values())))
     expected = {name.capitalize() for name in (*PLUGINS, "generic")}
     stand_ins = {f"Generic{name.capitalize()}" for name in STAND_INS}
     assert stand_ins | expected | {f"{name}WithStreams" for name in expected} | {"Paper"} <= names
 
 
-def test_skipped_cases_are_those_that_a_plugin_declares_it_cannot_do(document: str) -> None:
+def test_a_case_is_skipped_only_if_a_plugin_declares_so(document: str) -> None:
     duplicates, pushes, fees, payments = (
         table.title(next(case for case in table.cases() if case.startswith(number)))
         for number in ("e15", "e30", "e50", "e51")

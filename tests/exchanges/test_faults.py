@@ -1,4 +1,4 @@
-"""Whatever an exchange does, the engine ends at its targets, executes nothing twice, and tells an outage once."""
+"""Whatever an exchange does, the engine reaches its targets, executes nothing twice, and reports an outage once."""
 
 from __future__ import annotations
 
@@ -40,32 +40,31 @@ K = FaultKind
 
 @dataclass(frozen=True, kw_only=True)
 class Disturbance:
-    """Faults that come while new targets are carried out. ``told``: the operator hears of an outage for certain.
-
-    ``timeout``: seconds that the account waits for an answer, in place of its own.
-    """
+    """Faults while new targets are carried out."""
 
     faults: Sequence[Fault]
     told: bool = False
+    """The operator hears of an outage for certain."""
     streams: bool = False
     timeout: float | None = None
+    """Seconds that the account waits for an answer, in place of its own."""
 
 
 def reading(kind: FaultKind, *, times: int = 3, **parts: object) -> Disturbance:
-    """Reads of the positions, in a row."""
+    """Consecutive reads of the positions."""
     return Disturbance(faults=[Fault(kind=kind, route="positions", times=times, **parts)], told=True)  # type: ignore[arg-type]
 
 
 def ordering(
     kind: FaultKind, *, told: bool = False, timeout: float | None = None, times: int = 2, **parts: object
 ) -> Disturbance:
-    """Orders, in a row."""
+    """Consecutive orders."""
     faults = [Fault(kind=kind, route="order", times=times, **parts)]  # type: ignore[arg-type]
     return Disturbance(faults=faults, told=told, timeout=timeout)
 
 
 def streaming(kind: FaultKind, **parts: object) -> Disturbance:
-    """What is pushed from now on."""
+    """Pushes from now on."""
     return Disturbance(faults=[Fault(kind=kind, times=3, **parts)], streams=True)  # type: ignore[arg-type]
 
 
@@ -130,7 +129,7 @@ DISTURBANCES = {
 async def test_every_fault_ends_at_the_targets(
     exchange: str, where: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The troubles of one kind at the same time, each with an exchange and an engine of its own."""
+    """Run the faults of one kind concurrently, each with an exchange and an engine of its own."""
     monkeypatch.setitem(error_classification.PAUSE, Kind.MAINTENANCE, 0.5)
     monkeypatch.setattr(account_streams, "LAST_PAUSE", 2.0)  # after which a stream has recovered
     disturbances = DISTURBANCES[where]
@@ -146,7 +145,7 @@ async def test_every_fault_ends_at_the_targets(
 
 
 async def meet(exchange: str, disturbance: Disturbance, folder: Path) -> None:
-    """Change the targets while the trouble lasts; everything must end well, and be told."""
+    """Change the targets while the faults last; everything must recover, and be reported."""
     folder.mkdir()
     async with running(exchange) as server:
         settings = {
@@ -163,9 +162,7 @@ async def meet(exchange: str, disturbance: Disturbance, folder: Path) -> None:
             await harness.say(SECOND, leverage=3)
             await over(harness, server, disturbance)
             by_others = {K.POSITION_CHANGED, K.LIQUIDATION} & {fault.kind for fault in disturbance.faults}
-            assert_at_goals(
-                harness, server, taken_away=bool(by_others)
-            )  # whether before or after it is confirmed
+            assert_at_goals(harness, server, taken_away=bool(by_others))  # before or after it is confirmed
             assert all(state.goal and state.goal.quantity for state in harness.states())
             assert server.exchange.counts.doubled == []
             assert not server.exchange.counts.refusals
@@ -173,7 +170,7 @@ async def meet(exchange: str, disturbance: Disturbance, folder: Path) -> None:
 
 
 async def followed(harness: Trading, disturbance: Disturbance) -> None:
-    """Wait until streams are relied on, and let the account be as patient as the trouble wants it."""
+    """Wait until streams are relied on, and set the account's time-out for the fault."""
     guarded: Any = harness.engine.accounts["main"].account
     connected = guarded.inner
     if disturbance.streams:
@@ -185,17 +182,17 @@ async def followed(harness: Trading, disturbance: Disturbance) -> None:
 
 
 def acted_upon(server: WireServer, disturbance: Disturbance) -> bool:
-    """Whether the exchange has what the faults act upon: at some, leverage comes with the orders."""
+    """Whether the exchange has the routes that the faults affect: at some, leverage is part of the order."""
     counts = server.exchange.counts.requests
     return all(fault.route != "leverage" or counts["leverage"] for fault in disturbance.faults)
 
 
 async def over(harness: Trading, server: WireServer, disturbance: Disturbance) -> None:
-    """Wait until the faults have spent themselves and all is well again, and stays so."""
+    """Wait until the faults are used up and everything has recovered for good."""
     kinds = {fault.kind for fault in disturbance.faults}
     await harness.until(lambda: kinds <= set(server.exchange.counts.faults), "the fault")
     if K.REFUSED in kinds:
-        await harness.until(lambda: outages(harness.events()), "the outage to be told")
+        await harness.until(lambda: outages(harness.events()), "the outage to be reported")
         await server.listen()
     await harness.until(lambda: harness.well() and not unspent(server), "all to be well")
     await harness.until(lambda: ended(harness.events()), "every outage to end")
@@ -204,7 +201,7 @@ async def over(harness: Trading, server: WireServer, disturbance: Disturbance) -
 
 
 def ended(events: Sequence[Event]) -> bool:
-    """Whether nothing is out by the last that was recorded."""
+    """Whether every recorded outage has ended."""
     return all(kinds[-1] == "recovery" for kinds in outages(events).values())
 
 
@@ -213,7 +210,7 @@ def unspent(server: WireServer) -> bool:
 
 
 def assert_told_once(events: Sequence[Event], *, told: bool) -> None:
-    """One line when an outage starts, one when it ends."""
+    """The log has one line when an outage starts, one when it ends."""
     lines = outages(events)
     assert all(kinds == ["outage", "recovery"] for kinds in lines.values()), [e.text for e in events]
-    assert lines or not told, "an outage that nobody was told of"
+    assert lines or not told, "an outage that was not reported"

@@ -1,4 +1,4 @@
-"""What exchanges announce of funding, over the wire, and the guard that goes by it."""
+"""The funding that exchanges announce, over the wire, and the guard that uses it."""
 
 from __future__ import annotations
 

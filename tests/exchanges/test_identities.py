@@ -1,4 +1,4 @@
-"""Who an account is at its exchange, whatever the settings and its key are called."""
+"""An account's identity at its exchange, whatever the settings and its key are called."""
 
 from __future__ import annotations
 
@@ -37,9 +37,7 @@ async def identity(exchange: str, server: WireServer, folder: Path, key: str = "
 
 
 @pytest.mark.parametrize("exchange", TELLING)
-async def test_two_keys_of_one_account_are_one_and_two_accounts_are_two(
-    exchange: str, tmp_path: Path
-) -> None:
+async def test_two_keys_of_an_account_are_one_two_accounts_are_two(exchange: str, tmp_path: Path) -> None:
     async with running(exchange) as server:
         main = server.exchange.accounts["main"]
         server.exchange.add_key(main, ApiKey(key="K2", secret="S", passphrase="P"))
@@ -58,7 +56,7 @@ async def test_two_keys_of_one_account_are_one_and_two_accounts_are_two(
 async def test_an_answer_without_the_number_is_not_an_identity(
     exchange: str, uid: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A fingerprint of the key in its place would make another account of it, until the next answer."""
+    """A fingerprint of the key instead would make it another account until the next response."""
     async with running(exchange) as server, connected(spec_of(exchange), server, tmp_path) as account:
         success = server.success
 
@@ -71,7 +69,7 @@ async def test_an_answer_without_the_number_is_not_an_identity(
             await account.identity()
 
 
-async def test_mexc_does_not_tell(tmp_path: Path) -> None:
+async def test_mexc_reports_no_identity(tmp_path: Path) -> None:
     async with running("mexc") as server:
         assert await identity("mexc", server, tmp_path) is None
 

@@ -1,4 +1,4 @@
-"""A key that is refused now and then: the refusal says so, and the next request finds out whether it still holds."""
+"""A key that is refused intermittently: the refusal is reported, and the next request shows whether it persists."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ NOT_THIS_SYMBOL = {"retCode": 10029, "retMsg": "The requested symbol is invalid.
 
 
 @pytest.mark.parametrize("exchange", sorted(PLUGINS))
-async def test_a_sporadic_refusal_of_the_key_ends_with_the_next_response(
+async def test_a_sporadic_key_refusal_ends_with_the_next_response(
     exchange: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with running(exchange) as server, connected(spec_of(exchange), server, tmp_path) as account:
@@ -39,7 +39,7 @@ async def test_a_sporadic_refusal_of_the_key_ends_with_the_next_response(
         await account.place_order(order("0.01", number=2))
 
 
-async def test_a_symbol_that_the_key_may_not_trade_is_refused_by_its_order(
+async def test_a_symbol_the_key_may_not_trade_is_refused_by_its_order(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with running("bybit") as server, connected(spec_of("bybit"), server, tmp_path) as account:

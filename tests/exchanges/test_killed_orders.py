@@ -1,4 +1,4 @@
-"""``kill -9`` of the real program while every exchange holds an order of it that is not answered yet (I2, I3)."""
+"""``kill -9`` of the real program while every exchange has an order that is not answered yet (I2, I3)."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ async def until(look: Callable[[], bool]) -> None:
 
 
 def unanswered(servers: Iterable[WireServer], orders: int) -> bool:
-    """Whether every exchange has let so many orders go without an answer."""
+    """Whether every exchange has left that many orders unanswered."""
     return all(server.exchange.counts.faults[FaultKind.TIMED_OUT] == orders for server in servers)
 
 
 async def test_an_order_under_way_is_executed_once(tmp_path: Path) -> None:
-    """Once it was executed before the kill, once it never was: the next start finds out before it sends anything."""
+    """Executed before the kill or never executed: the next start finds out before it sends anything."""
     async with AsyncExitStack() as stack:
         servers = {name: await stack.enter_async_context(running(name)) for name in PLUGINS}
         home = home_at(tmp_path / "home", servers)

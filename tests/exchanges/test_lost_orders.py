@@ -1,4 +1,4 @@
-"""An order that is not found after ``visibility_window`` was lost for good: no exchange takes it any more by then."""
+"""An order that is not found after ``visibility_window`` is lost for good: no exchange would still accept it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.real_clock
 
 @pytest.mark.parametrize("exchange", PLUGINS)
 async def test_an_order_as_old_as_that_is_refused(exchange: str, tmp_path: Path) -> None:
-    """Even if our clock is ahead by as much as is not adjusted to."""
+    """Even if our clock is ahead by as much as is left uncorrected."""
     spec = spec_of(exchange)
     async with running(exchange) as server, connected(spec, server, tmp_path) as account:
         age = spec.capabilities.visibility_window.total_seconds() * 1000 - SKEW_ADJUSTED

@@ -1,4 +1,4 @@
-"""A network that is gone while orders are due is one notice of each account, and one when it is over."""
+"""A network failure while orders are due is one notice per account, and one at its end."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SYMBOLS = ("BTCUSDT", "ETHUSDT", "XRPUSDT")
 
 
 class Phone(Notifier):
-    """Keeps what it is told."""
+    """Records the notices that it receives."""
 
     def __init__(self) -> None:
         self.told: list[Event] = []
@@ -31,7 +31,7 @@ class Phone(Notifier):
         return Counter(event.account for event in self.told if event.kind == kind)
 
 
-async def test_a_network_failure_is_told_once_per_account(tmp_path: Path) -> None:
+async def test_a_network_failure_is_reported_once_per_account(tmp_path: Path) -> None:
     phone = Phone()
     notifier: Any = NotifierSpec(name="bell", settings=NoOptions, factory=lambda _: phone)
     async with running("bybit") as server:
@@ -46,7 +46,7 @@ async def test_a_network_failure_is_told_once_per_account(tmp_path: Path) -> Non
             await harness.say(dict.fromkeys(SYMBOLS, "0.5"))
             for kind in ("filled", "position_changed"):
                 await harness.until(
-                    lambda kind=kind: phone.of(kind) == {"main": 3, "second": 3}, f"{kind} to be told"
+                    lambda kind=kind: phone.of(kind) == {"main": 3, "second": 3}, f"{kind} to be reported"
                 )
             assert not phone.of("outage")
             phone.told.clear()
@@ -54,14 +54,14 @@ async def test_a_network_failure_is_told_once_per_account(tmp_path: Path) -> Non
                 Fault(kind=FaultKind.REJECTED, error="InsufficientMargin", route="order", times=None)
             )
             await harness.say(dict.fromkeys(SYMBOLS, "-0.5"))
-            await harness.until(lambda: len(phone.of("outage")) == 2, "both to be told of")
+            await harness.until(lambda: len(phone.of("outage")) == 2, "both outages to be reported")
             await server.refuse()
             whole = {"main ", "second "}
             await harness.until(lambda: whole <= outages(harness.events()).keys(), "reads to fail, too")
             server.faults.clear()
             await server.listen()
             await harness.until_confirmed(40)
-            await harness.until(lambda: len(phone.of("recovery")) == 2, "the end to be told")
+            await harness.until(lambda: len(phone.of("recovery")) == 2, "the end to be reported")
             assert phone.of("outage") == phone.of("recovery") == {"main": 1, "second": 1}
             assert len(outages(harness.events())) == 8, (
                 "the journal has each account, and each of its symbols"

@@ -1,4 +1,4 @@
-"""A paper account at live prices: what ccxt reads, without a key, at emulated exchanges."""
+"""A paper account at live prices, read by ccxt without a key from emulated exchanges."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ from loguru import logger
 from te_core.api import AccountContext, ConfigError, Known, MarginMode, OrderRequest, Side
 from te_core.clock import SystemClock
 from te_core.model.event import Event
-from te_core.reporting.queries import Queries
 from te_core.testing.fakes import account_context
 from te_emulators.venues import running
 from te_emulators.wire.server import WireServer
@@ -29,6 +28,7 @@ from te_exchange_paper.books import FILE_NAME
 from te_exchange_paper.options import PaperOptions
 from te_exchange_paper.plugin import PAPER
 from tests.exchanges.trading import account, held, quick, spec_of, trading
+from tests.querying import queries_of
 
 pytestmark = pytest.mark.real_clock
 
@@ -79,7 +79,7 @@ async def test_rules_and_prices_of_an_exchange_are_read_without_a_key(exchange: 
         }
 
 
-async def test_fundings_and_tiers_are_read_as_the_exchange_tells_them(tmp_path: Path) -> None:
+async def test_fundings_and_tiers_are_read_as_the_exchange_has_them(tmp_path: Path) -> None:
     async with running("bybit") as server, connected("bybit", server, tmp_path) as data:
         facts = server.exchange.market.facts["BTCUSDT"]
         facts.next_funding, facts.funding_rate = 1_800_000_000_000, D("-0.00012345")
@@ -130,7 +130,7 @@ async def paper(folder: Path, events: list[Event], **options: Any) -> AsyncItera
 async def test_a_paper_account_lives_by_a_real_exchange(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Pushed prices, fills at bid and ask, a tier, fundings of the time between: all over the wire."""
+    """Pushed prices, fills at bid and ask, a tier, fundings in between: all over the wire."""
     for name, seconds in (
         ("REVALUE_EVERY", 0.05),
         ("POLL_EVERY", 0.2),
@@ -182,7 +182,7 @@ def buy(quantity: str) -> OrderRequest:
     )
 
 
-async def test_no_key_is_needed_and_what_is_impossible_is_said_on_opening(tmp_path: Path) -> None:
+async def test_no_key_is_needed_and_impossible_settings_are_refused(tmp_path: Path) -> None:
     for options, reason in (
         ({"prices_from": "bybitt"}, "did you mean 'bybit'"),
         ({"prices_from": "bybit", "prices_proxy": "socks5://u:secret-word@127.0.0.1:1"}, "prices_proxy: "),
@@ -231,7 +231,7 @@ async def test_shadows_follow_their_account_each_with_its_own_change(tmp_path: P
             live = [held(server, "BTCUSDT"), held(server, "ETHUSDT")]
             assert live[0] > 0 > live[1], "also the others' positions leave room in total_exposure"
             assert on_paper("same") == live
-            shown = Queries(harness.engine).state()["accounts"]
+            shown = queries_of(harness.engine).state()["accounts"]
             assert [shown[name]["shadow_of"] for name in ("main", "same")] == [None, "main"]
             bolder = on_paper("bolder")
             assert bolder[0] > live[0], "three times leverage"

@@ -1,4 +1,4 @@
-"""What came and went without an order, at the four exchanges: every page of it, and nothing twice."""
+"""Payments at the four exchanges: every page of them, and nothing twice."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.real_clock
 
 D = Decimal
 PAGES = {"bybit": None, "blofin": "adapter", "kucoin": "adapter", "mexc": "adapter"}
-"""Where the size of a page is a name of a plugin's; Bybit's is part of its request, and its test is its own."""
+"""The name of each plugin's page size; Bybit's is part of its request, and has a test of its own."""
 
 
 @pytest.mark.parametrize("exchange", PLUGINS)

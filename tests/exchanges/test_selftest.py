@@ -1,4 +1,4 @@
-"""The smallest trade on each exchange and on paper: its costs, its orders, and what is left whatever fails."""
+"""The smallest trade on each exchange and on paper: its costs, its orders, and the result whatever fails."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ REFUSED = Fault(kind=FaultKind.REJECTED, route="order", error="InsufficientMargi
 
 
 class Bench:
-    """A folder with settings, and what the self-test says and asks there."""
+    """A folder with settings, and what the self-test prints and asks there."""
 
     def __init__(self, folder: Path, exchange: str, accounts: dict[str, Any]) -> None:
         self.spec = PAPER if exchange == "paper" else quick(spec_of(exchange))
@@ -48,7 +48,7 @@ class Bench:
         self.costs: list[Costs] = []
         self.told: list[str] = []
         self.before: Callable[[], None] = lambda: None
-        """What happens while the operator is asked."""
+        """What happens while the operator is being asked."""
         for section in accounts.values():
             section.pop("observe", None)
         settings = {
@@ -168,7 +168,7 @@ async def test_what_was_opened_is_closed_whatever_fails_in_between(after: int, t
         assert "failed" in here.events()[0]
 
 
-async def test_what_cannot_be_closed_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_what_cannot_be_closed_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("te_core.app.selftest.CLOSING", 1.0)
     monkeypatch.setattr("te_core.app.selftest.LEG", 1.0)
     async with bench("bybit", tmp_path) as (here, server):

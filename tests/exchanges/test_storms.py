@@ -29,7 +29,7 @@ DEPTHS = ("0", "0.1", "-0.1", "0.2", "-0.25", "0.3")
 
 
 def faults(seed: int) -> list[Fault]:
-    """Faults of a seed; none that outlives the storm, and none that makes the exchange itself execute twice."""
+    """The faults of a seed; none outlasts the storm, and none makes the exchange itself execute twice."""
     made = faults_of_seed(seed, number=30, spread=12)
     return [
         replace(fault, seconds=min(fault.seconds, 0.2))
@@ -62,7 +62,7 @@ async def test_a_storm_ends_at_the_targets(
                 await asyncio.sleep(chance.choice((0, 0.1, 0.4, 0.8)))
             server.faults.clear()
             await harness.until_confirmed(60)
-            # What is late, a fill or a push, may still undo it: then it has to settle again.
+            # A late fill or push may still undo it: then it has to come to rest again.
             await asyncio.sleep(1)
             await harness.until_confirmed(60)
             assert_at_goals(harness, server, taken_away=True)

@@ -1,4 +1,4 @@
-"""Streams that stay broken for hours, with the pauses made short: nothing is left behind, and it is told once."""
+"""Streams that stay broken for hours, with shortened pauses: nothing leaks, and the outage is reported once."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ ATTEMPTS = 30
 
 
 class Following:
-    """An account at an emulator that follows its streams."""
+    """An account with streams at an emulator."""
 
     def __init__(self, venue: EmulatedHarness, account: Any, seen: StreamRecorder) -> None:
         self.venue = venue
@@ -43,11 +43,11 @@ class Following:
 
     @property
     def kinds(self) -> int:
-        """How many kinds of push there are."""
+        """The number of feeds."""
         return len(self.account.inner._adapter.streamed)
 
     def live(self) -> bool:
-        """Return whether every kind is followed."""
+        """Return whether every feed is up."""
         return len(self.seen.live) == self.kinds
 
     async def until(self, done: Callable[[], bool]) -> None:
@@ -66,7 +66,7 @@ def told() -> Iterator[list[str]]:
 
 @pytest.fixture
 def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What takes seconds takes milliseconds."""
+    """Shorten pauses from seconds to milliseconds."""
     monkeypatch.setattr(account_streams, "FIRST_PAUSE", 0.005)
     monkeypatch.setattr(account_streams, "LAST_PAUSE", 0.03)
     monkeypatch.setattr(account_streams, "TICK", 0.02)
@@ -82,7 +82,7 @@ async def following(exchange: str, folder: Path) -> AsyncIterator[Following]:
         await account.open()
         async with watching(account) as seen:
             found = Following(venue, account, seen)
-            found.client.connect_cost = {}  # as many connections as there are
+            found.client.connect_cost = {}  # all connections
             await account.prices(["BTCUSDT"])
             await found.until(found.live)
             yield found
@@ -91,7 +91,7 @@ async def following(exchange: str, folder: Path) -> AsyncIterator[Following]:
 
 
 async def closed_at_once(stream: Stream) -> None:
-    await asyncio.sleep(0.01)  # else the client may count it as one that was never made
+    await asyncio.sleep(0.01)  # otherwise the client may count it as one that was never made
     stream.abort()
 
 
@@ -110,7 +110,7 @@ async def test_streams_that_break_for_hours(
         asked, attempts = "connect", ATTEMPTS
         if outage == "not let in":
             faults.add(Fault(kind=FaultKind.SERVER_ERROR, route="connect", times=None))
-            attempts = 4  # ccxt has pauses of its own between these, which double up to half a minute
+            attempts = 4  # ccxt has pauses of its own between attempts, which double up to half a minute
         elif outage == "closed at once":
             monkeypatch.setattr(Stream, "run", closed_at_once)
         else:

@@ -1,4 +1,4 @@
-"""A wall before an exchange: named as what it is, and not run into again and again."""
+"""An access block in front of an exchange: reported as such, and not hit again and again."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ BORDER, BOTS = "where the exchange serves", "bot protection refuses this machine
 
 
 class Walled:
-    """Puts a wall before some kinds of requests, and counts what runs into it."""
+    """Blocks some kinds of requests, and counts them."""
 
     def __init__(self, server: WireServer, *kinds: str, answer: Reply) -> None:
         self.met: list[str] = []
@@ -76,7 +76,7 @@ async def test_kucoins_own_words_for_a_border(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("answer", [COUNTRY, CHALLENGE, US], ids=["country", "bots", "kucoin"])
 async def test_a_close_into_a_wall_is_not_sent_again_at_once(answer: Reply, tmp_path: Path) -> None:
-    """After the first second it used to be, every second."""
+    """It used to be hit every second after the first."""
     async with running("kucoin") as server:
         settings = {
             "accounts": {"main": account("kucoin", server, streams=False)},

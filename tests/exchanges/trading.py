@@ -22,7 +22,7 @@ from te_core.clock import SystemClock
 from te_core.journal.journal import Journal
 from te_core.model.event import Event
 from te_core.plugins.registry import Registry
-from te_core.reporting.queries import Queries
+from te_core.reporting.readiness import readiness
 from te_core.runtime.engine import Engine
 from te_core.runtime.supervisor import Running
 from te_core.settings.resolution import resolve
@@ -35,12 +35,12 @@ PLUGINS = {
     "kucoin": "te_exchange_kucoin.plugin:KUCOIN",
     "mexc": "te_exchange_mexc.plugin:MEXC",
 }
-"""The exchanges with a plugin of their own, and where its spec is."""
+"""The exchanges with a plugin of their own, and the module of its spec."""
 
 NOTHING = Decimal(0)
 ENGINE = {"resync": "250ms", "backoff_first": "50ms", "backoff_last": "250ms"}
 VISIBILITY_WINDOW = timedelta(seconds=1)
-"""How long an order may be on its way on loopback, in place of what holds on the internet."""
+"""How long an order may be in transit on loopback, instead of on the internet."""
 
 
 def spec_of(exchange: str) -> ExchangeSpec[Any]:
@@ -51,7 +51,7 @@ def spec_of(exchange: str) -> ExchangeSpec[Any]:
 
 
 def quick(spec: ExchangeSpec[Any]) -> ExchangeSpec[Any]:
-    """The same exchange, near by."""
+    """The same exchange, with short windows."""
 
     def near(capabilities: Capabilities) -> Capabilities:
         return replace(capabilities, visibility_window=min(capabilities.visibility_window, VISIBILITY_WINDOW))
@@ -65,18 +65,18 @@ def quick(spec: ExchangeSpec[Any]) -> ExchangeSpec[Any]:
 
 
 class NoOptions(BaseModel):
-    """Nothing to set."""
+    """No options."""
 
 
 class Said(SignalSource):
-    """Publishes what the test tells it to."""
+    """Publishes what the test passes to it."""
 
     def __init__(self, context: SourceContext[NoOptions]) -> None:
         self.context = context
 
 
 class Trading:
-    """An engine with one source; ``said`` is what the test lets it say."""
+    """An engine with one source; ``said`` is what the test publishes."""
 
     def __init__(self, folder: Path, settings: Mapping[str, Any], *specs: ExchangeSpec[Any]) -> None:
         self._said: Said
@@ -99,7 +99,7 @@ class Trading:
     async def start(self) -> None:
         """Start, and wait until every account is connected."""
         await self.engine.start(resolve(self.settings, self.registry))
-        await self.until(lambda: Queries(self.engine).readiness()["ready"], "the accounts to connect")
+        await self.until(lambda: readiness(self.engine)["ready"], "the accounts to connect")
 
     async def stop(self) -> None:
         """Stop and close the journal."""
@@ -121,23 +121,23 @@ class Trading:
             await self._said.context.publish(signal)
 
     def states(self) -> list[Keeper]:
-        """What the engine knows of each account's symbols."""
+        """The engine's state of each account's symbols."""
         runners = self.engine.accounts.values()
         return [state for runner in runners for state in runner.worker.keepers.values()]
 
     def well(self) -> bool:
-        """Whether every account runs, is at its targets and nothing is out."""
+        """Whether every account is running and at its targets, without an outage."""
         runners = self.engine.accounts.values()
         return all(state.confirmed and state.task is None for state in self.states()) and all(
             runner.health.status is Running.RUNNING and not runner.worker.last_error() for runner in runners
         )
 
     async def until_confirmed(self, timeout: float = 20) -> None:
-        """Wait until all is well."""
+        """Wait until everything is healthy."""
         await self.until(self.well, "every target to be confirmed", timeout)
 
     async def until(self, done: Any, what: str, timeout: float = 20) -> None:
-        """Wait for something; fails with the engine's own reasons."""
+        """Wait for a condition; fail with the engine's own reasons."""
         try:
             async with asyncio.timeout(timeout):
                 while not done():
@@ -146,7 +146,7 @@ class Trading:
             reasons = {state.symbol: f"{state.status} {state.reason}" for state in self.states()}
             said = [f"{event.kind}: {event.text}" for event in self.events()]
             raise AssertionError(
-                f"waited {timeout} s for {what}: {Queries(self.engine).readiness()}, {reasons}, {said}"
+                f"waited {timeout} s for {what}: {readiness(self.engine)}, {reasons}, {said}"
             ) from None
 
     def events(self) -> list[Event]:
@@ -155,7 +155,7 @@ class Trading:
 
 
 def keys(server: WireServer, account: str = "main") -> dict[str, object]:
-    """An account's settings that lead to an emulator."""
+    """An account's settings for an emulator."""
     (key,) = server.exchange.accounts[account].keys
     return {"url": server.url, "ws_url": server.ws_url, "api_key": key.key, "secret": key.secret}
 
@@ -176,7 +176,7 @@ def held(server: WireServer, symbol: str, account: str = "main") -> Decimal:
 
 
 def assert_at_goals(harness: Trading, server: WireServer, *, taken_away: bool = False) -> None:
-    """What is held is what was wanted, by the exchange's own books.
+    """Check by the exchange's own books that positions are at their targets.
 
     ``taken_away``: others may have closed positions or parts of them; what is missing then is left, and shown (I18).
     """
@@ -195,7 +195,7 @@ def assert_at_goals(harness: Trading, server: WireServer, *, taken_away: bool = 
 
 
 def outages(events: Sequence[Event]) -> Mapping[str, list[str]]:
-    """Starts and ends of outages by what was out, an account or a symbol's orders; ``events`` oldest first."""
+    """Return starts and ends of outages by what failed, an account or a symbol's orders; ``events`` oldest first."""
     found: dict[str, list[str]] = defaultdict(list)
     for event in events:
         if event.kind in ("outage", "recovery"):

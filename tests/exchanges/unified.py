@@ -1,4 +1,4 @@
-"""What works at the largest perpetual exchanges of ccxt through the plugin ``ccxt``: the table of docs/exchanges.md."""
+"""What works at ccxt's largest perpetual exchanges through the plugin ``ccxt``: the table of docs/exchanges.md."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ LISTS = ("fetchOpenOrders", "fetchClosedOrders", "fetchCanceledOrders", "fetchOr
 
 
 def table() -> str:
-    """A row for each, from ccxt's own capabilities and the plugin's profiles."""
+    """A row for each exchange, from ccxt's own capabilities and the plugin's profiles."""
     lines = [
         "| `exchange` | client order ids | margin mode | hedge mode is refused by | leverage | look-up in | streams |",
         "| --- | --- | --- | --- | --- | --- | --- |",
@@ -35,7 +35,7 @@ def table() -> str:
 
 
 def row(exchange: str) -> str:
-    """One exchange; one that is refused has the message instead."""
+    """Return the row of one exchange; for one that is refused, the message."""
     rest = importlib.import_module("ccxt.async_support")
     pro = importlib.import_module("ccxt.pro")
     if exchange not in rest.exchanges:
@@ -56,7 +56,7 @@ def row(exchange: str) -> str:
 
 
 def ids(profile: Profile) -> str:
-    """The form of ids, with what stands before them."""
+    """The form of ids, with their prefix."""
     form = profile.ids
     kinds = {
         62: "letters and digits",
@@ -76,7 +76,7 @@ def margin(profile: Profile) -> str:
 
 
 def position_mode(profile: Profile, has: dict[str, Any]) -> str:
-    """How hedge mode is noticed before the first order."""
+    """How hedge mode is detected before the first order."""
     if profile.one_way_only:
         return "does not exist"
     if has.get("fetchPositionMode"):
@@ -93,12 +93,12 @@ def leverage(profile: Profile) -> str:
 
 
 def lookup(has: dict[str, Any]) -> str:
-    """The lists that are searched for an id."""
+    """The order lists that are searched for an id."""
     names = {"fetchOpenOrders": "open", "fetchClosedOrders": "closed", "fetchCanceledOrders": "cancelled"}
     return ", ".join([*(names[name] for name in LISTS if name in names and has.get(name))])
 
 
 def streams(profile: Profile, has: dict[str, Any]) -> str:
-    """What is followed; the rest is read."""
+    """What is streamed; the rest is polled."""
     without = "; without `uid` only tickers" if profile.follows_with_uid else ""
     return ", ".join(kind for kind, name in STREAM_METHODS.items() if has.get(name) is True) + without

@@ -9,7 +9,8 @@ from pathlib import Path
 from loguru import logger
 
 from te_core.testing import virtual_clock
-from tests.hostile.cases import CASES, GROUPS, WAYS, Case, outcome
+from tests.hostile.cases import CASES, GROUPS, WAYS, Case
+from tests.hostile.outcomes import outcome
 
 PAGE = Path(__file__).parents[2] / "docs" / "hostile-plugins.md"
 HEAD = """# Hostile plugins

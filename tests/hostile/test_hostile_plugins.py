@@ -1,4 +1,4 @@
-"""Whatever one plugin does, the engine names it, everything honest trades on, and a stop is a stop (I7, I21)."""
+"""Whatever one plugin does, the engine names it, honest instances trade on, and a stop stops (I7, I21)."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.hostile.cases import CASES, Case, outcome
+from tests.hostile.cases import CASES, Case
+from tests.hostile.outcomes import outcome
 from tests.hostile.page import PAGE, page, row
 
 LONGEST_STOP = 40.0
-"""Seconds that a stop may take next to a plugin that does not end: its abandonment included."""
+"""Seconds that a stop may take with a plugin that does not end, including its abandonment."""
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +23,7 @@ def rows() -> set[str]:
 async def test_the_engine_names_it_and_trades_on(case: Case, tmp_path: Path, rows: set[str]) -> None:
     found = await outcome(case, tmp_path)
     assert found.traded_on, "what is honest waited for it"
-    assert found.says, "nobody is told what it did"
+    assert found.says, "what it did is not reported"
     assert found.closed_within < LONGEST_STOP
     assert row(case, found.says) in rows, "write the page: python -m tests.hostile.page"
 

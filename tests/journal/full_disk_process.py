@@ -1,4 +1,4 @@
-"""Appends orders that reduce until the journal takes no more or their number is reached, then is killed."""
+"""Appends reducing orders until the journal accepts no more or their number is reached, then is killed."""
 
 from __future__ import annotations
 

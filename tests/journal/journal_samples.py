@@ -33,12 +33,12 @@ FIFTH_UNDONE = (
         for column in ("cause", "caused_at")
     ),
 )
-"""What turns an empty journal of the newest schema into one of the fourth."""
+"""SQL that turns an empty journal of the newest schema into one of the fourth."""
 NOW = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
 
 
 class StoppedClock:
-    """Always tells the same time, with or without an event loop."""
+    """Always returns the same time, with or without an event loop."""
 
     def now(self) -> datetime:
         return NOW
@@ -174,7 +174,7 @@ def event(text: str = "outage over", **more: Any) -> Event:
 
 @contextmanager
 def written(journal: Journal) -> Iterator[list[str]]:
-    """Collect the SQL that the journal's writer executes within the block, values in place."""
+    """Collect the SQL that the journal's writer executes within the block, including values."""
     executed: list[str] = []
     connection = cast("sqlite3.Connection", journal._committer.connection.connection.dbapi_connection)
     connection.set_trace_callback(executed.append)

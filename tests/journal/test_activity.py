@@ -1,4 +1,4 @@
-"""What happened, as one line each: an alert with all its orders, wherever the page ends."""
+"""Activities, one line each: an alert with all its orders, wherever the page ends."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from te_core.journal.journal import Journal
 from te_core.journal.pages import Wanted
 from te_core.model.cause import Cause
 from te_core.model.order import IntentState
-from te_core.web.history import JournalHistory
+from te_core.reporting.history import JournalHistory
 from tests.journal.journal_samples import (
     NOW,
     event,
@@ -84,7 +84,7 @@ async def test_what_did_not_work_is_named_with_its_reason(journal: Journal) -> N
 
 
 async def test_pages_tear_no_alert_from_its_orders(journal: Journal) -> None:
-    """Whatever a page's size, every alert, order and event is there once, and alerts are whole."""
+    """Whatever the size of a page, every alert, order and event appears once, and alerts are complete."""
     for number in range(12):
         await alert(journal, number, accounts=number % 4)
         await journal.append(event(str(number)), quarantined())
@@ -125,7 +125,7 @@ async def test_orders_without_a_signal_are_grouped_by_what_caused_them(journal: 
     ]
 
 
-async def test_an_order_long_after_its_signal_stands_on_its_own(journal: Journal) -> None:
+async def test_an_order_long_after_its_signal_is_listed_alone(journal: Journal) -> None:
     await alert(journal, 1, accounts=1)
     at = NOW + MINUTE
     await journal.append(

@@ -1,4 +1,4 @@
-"""Standing commands are in the journal: the newest of each kind, scope and symbol, in the order of the commands."""
+"""Active commands are in the journal: the newest of each kind, scope and symbol, in the order of the commands."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ async def test_commands_survive_a_restart_and_the_newest_comes_last(tmp_path: Pa
     journal = open_journal(tmp_path)
     lifted = replace(
         HALT, state=ControlState.OVER, at=NOW - timedelta(hours=3)
-    )  # the wall clock was put back
+    )  # the wall clock was set back
     await journal.append(lifted)
     assert journal.snapshot().controls == (BY_HAND, PAUSE, lifted)
     journal.close()
@@ -52,7 +52,7 @@ async def test_commands_survive_a_restart_and_the_newest_comes_last(tmp_path: Pa
     reader.close()
 
 
-def test_on_a_full_disk_tightening_is_persisted_and_loosening_is_not() -> None:
+def test_a_full_disk_keeps_what_tightens_and_not_what_loosens() -> None:
     assert reduces(HALT)
     assert reduces(replace(HALT, state=ControlState.FOREIGN))
     assert not reduces(replace(HALT, state=ControlState.OVER))

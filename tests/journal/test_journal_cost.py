@@ -61,7 +61,7 @@ async def small(folder: Path) -> Path:
 
 
 async def large(folder: Path) -> Path:
-    """The same with a long history: every row many times over, all older, settled, and out of force."""
+    """The same with a long history: every row many times, all older, resolved, and inactive."""
     path = await small(folder)
     connection = sqlite3.connect(path)
     for table in HISTORY:
@@ -96,7 +96,7 @@ def statements() -> Iterator[list[tuple[str, Any]]]:
 
 @contextmanager
 def machine_steps(journal: Journal) -> Iterator[list[int]]:
-    """Count the steps of SQLite's virtual machine within the block: a measure of work without a stopwatch."""
+    """Count the steps of SQLite's virtual machine within the block: work measured without a clock."""
     counted: list[int] = []
 
     def step() -> int:
@@ -117,7 +117,7 @@ async def append_one_of_each(journal: Journal) -> None:
     await journal.append(fill("new"), flow("new"), sample(-1), BreakerRecord(scope="", at=NOW, state="{}"))
 
 
-async def test_an_append_costs_the_same_after_long_history_as_after_none(tmp_path: Path) -> None:
+async def test_an_append_costs_the_same_however_long_the_history(tmp_path: Path) -> None:
     work = {}
     for make in (small, large):
         journal = open_journal((await make(tmp_path / make.__name__)).parent)

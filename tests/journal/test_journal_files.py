@@ -114,7 +114,8 @@ async def test_the_writer_s_thread_notices_too(tmp_path: Path) -> None:
 async def test_an_engine_whose_folder_was_moved_spares_its_successor(
     tmp_path: Path,
 ) -> None:
-    """SQLite removes a journal's log by its path when the last connection closes: it must not be the other one's."""
+    """SQLite removes a journal's log by its path when the last connection closes: it must not remove the other
+    one's."""
     first = open_journal(tmp_path / "state")
     await first.append(event("of the first"))
     moved(tmp_path / "state")
@@ -139,7 +140,7 @@ async def test_a_closed_journal_holds_no_lock(tmp_path: Path) -> None:
     assert not journal.holds_lock()
 
 
-async def test_a_problem_follows_from_state_and_is_reported_at_both_ends(
+async def test_a_problem_follows_from_state_and_both_ends_are_reported(
     tmp_path: Path,
 ) -> None:
     received: list[str] = []
@@ -162,7 +163,7 @@ async def test_a_problem_follows_from_state_and_is_reported_at_both_ends(
     journal.close()
 
 
-async def test_what_is_well_again_is_noticed_without_an_append(tmp_path: Path) -> None:
+async def test_a_recovery_is_noticed_without_an_append(tmp_path: Path) -> None:
     received: list[str] = []
     journal = open_journal(tmp_path / "state", on_problem=received.append)
     put_back = moved(tmp_path / "state")

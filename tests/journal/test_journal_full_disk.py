@@ -1,4 +1,4 @@
-"""On a full disk positions can still be reduced: their orders are journaled on space that was kept for them."""
+"""On a full disk positions can still be reduced: their orders are journaled in reserved space."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ OTHERS: list[Entry] = [signal(), target(), goal(), intent("open"), event(), quar
 
 
 class Disk:
-    """A file system that another program fills, or frees again."""
+    """A file system that another program fills or frees."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -75,7 +75,7 @@ class Disk:
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Disk]:
-    """A real one of 16 MB."""
+    """A real file system of 16 MB."""
     folder = tmp_path / "disk"
     folder.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", str(folder)]
@@ -90,7 +90,7 @@ def open_here(disk: Disk, **options: Any) -> Journal:
 
 
 async def reduce(journal: Journal, orders: int, *, first: int = 0) -> int:
-    """Append orders that reduce, with outcome; return how many were kept."""
+    """Append reducing orders with their outcomes; return how many were stored."""
     for number in range(first, first + orders):
         try:
             await journal.append(intent(f"o{number}", step=number, reduce_only=True))
@@ -106,7 +106,7 @@ async def test_reductions_go_on_when_nothing_else_is_recorded(disk: Disk, inline
     journal = open_here(disk, inline=inline)
     await journal.append(*(signal(symbol=f"S{n}", detail={"text": "x" * 2000}) for n in range(300)))
     disk.fill()
-    for _ in range(2000):  # the log may have room of its own
+    for _ in range(2000):  # the log may have spare room
         with suppress(JournalError):
             await journal.append(signal())
     with pytest.raises(JournalError, match="free disk space"):
@@ -124,7 +124,7 @@ async def test_reductions_go_on_when_nothing_else_is_recorded(disk: Disk, inline
 
 
 @pytest.mark.real_clock
-async def test_with_free_space_everything_is_recorded_and_reserved_again(
+async def test_free_space_has_everything_recorded_and_reserved_again(
     disk: Disk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reserve, "RESTORE_EVERY", 0.0)
@@ -188,14 +188,14 @@ async def test_an_engine_that_starts_on_a_full_disk_still_reduces(disk: Disk) ->
     journal.close()
 
 
-def test_the_reserve_occupies_its_space_and_is_for_its_owner_only(tmp_path: Path) -> None:
+def test_the_reserve_occupies_its_space_for_its_owner_only(tmp_path: Path) -> None:
     open_journal(tmp_path).close()
     found = (tmp_path / "journal.sqlite3.reserve").stat()
     assert (found.st_size, stat.S_IMODE(found.st_mode)) == (SIZE, 0o600)
     assert found.st_blocks * 512 >= SIZE
 
 
-def test_a_reserve_that_was_copied_without_its_space_is_made_anew(tmp_path: Path) -> None:
+def test_a_reserve_copied_without_its_space_is_recreated(tmp_path: Path) -> None:
     file = tmp_path / "journal.sqlite3.reserve"
     file.touch()
     os.truncate(file, SIZE)
@@ -235,7 +235,7 @@ async def test_space_is_searched_for_now_and_then_only(
     assert len(searched) == 2
 
 
-def test_it_is_let_go_slice_by_slice_and_by_hand_all_at_once(tmp_path: Path) -> None:
+def test_it_is_released_in_slices_or_at_once_by_command(tmp_path: Path) -> None:
     held = Reserve(tmp_path / "journal.sqlite3", SystemClock())
     assert held.release()
     file = tmp_path / "journal.sqlite3.reserve"
@@ -256,7 +256,7 @@ def test_it_is_not_for_anything_else(entry: Entry) -> None:
     assert not reduces(entry)
 
 
-async def test_a_batch_on_a_full_disk_is_refused_but_for_its_reductions(tmp_path: Path) -> None:
+async def test_on_a_full_disk_only_the_reductions_of_a_batch_are_kept(tmp_path: Path) -> None:
     journal = open_journal(tmp_path)
     execute, attempts = journal._committer._execute, []
 
@@ -275,8 +275,8 @@ async def test_a_batch_on_a_full_disk_is_refused_but_for_its_reductions(tmp_path
     journal.close()
 
 
-async def test_what_is_said_to_be_part_of_a_reduction_uses_the_reserve_too(tmp_path: Path) -> None:
-    """To hold less is a reduction, and neither its target nor its goal is flat."""
+async def test_what_is_marked_as_part_of_a_reduction_uses_the_reserve(tmp_path: Path) -> None:
+    """A smaller position is a reduction, although neither its target nor its goal is flat."""
     journal = open_journal(tmp_path)
     Reserve.release(journal._reserve)
     journal._reserve._searched_at = float("inf")
@@ -287,7 +287,7 @@ async def test_what_is_said_to_be_part_of_a_reduction_uses_the_reserve_too(tmp_p
     journal.close()
 
 
-async def test_a_mixed_append_is_no_reduction(tmp_path: Path) -> None:
+async def test_a_mixed_append_is_not_a_reduction(tmp_path: Path) -> None:
     journal = open_journal(tmp_path)
     Reserve.release(journal._reserve)
     journal._reserve._searched_at = float("inf")

@@ -1,4 +1,4 @@
-"""An account is who it is at its exchange: its targets and goals follow it, not its name in the settings (I20)."""
+"""An account is identified by its exchange: its targets and goals follow it, not its name in the settings (I20)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ async def met(journal: Journal, name: str, uid: str, *, plugin: str = "bybit", h
     return await journal.identify(name=name, plugin=plugin, host=host, uid=uid)
 
 
-async def test_the_first_account_of_a_name_inherits_its_journal_entries(
+async def test_the_first_account_of_a_name_inherits_its_entries(
     tmp_path: Path,
 ) -> None:
     journal = open_journal(tmp_path)
@@ -43,7 +43,7 @@ async def test_an_account_keeps_its_book_under_another_name(tmp_path: Path) -> N
 
 
 async def test_other_credentials_under_an_old_name_are_another_account(tmp_path: Path) -> None:
-    """Else the positions that the operator holds there would be taken for the engine's own."""
+    """Otherwise the operator's own positions there would count as the engine's."""
     journal = open_journal(tmp_path)
     await met(journal, "main", "7")
     other = await met(journal, "main", "8")
@@ -73,7 +73,7 @@ async def test_accounts_that_connect_at_once_get_books_of_their_own(tmp_path: Pa
     journal.close()
 
 
-async def test_who_an_account_is_and_when_it_was_seen_is_durable_when_told(tmp_path: Path) -> None:
+async def test_an_identity_and_when_it_was_seen_are_durable(tmp_path: Path) -> None:
     clock = StoppedClock()
     journal = open_journal(tmp_path, clock=clock)
     await met(journal, "main", "7")
@@ -107,7 +107,7 @@ identities = st.tuples(st.sampled_from("ab"), st.sampled_from("xy"), st.sampled_
 
 
 @given(st.lists(st.tuples(st.sampled_from(["main", "other", "main~0"]), identities), max_size=20))
-def test_two_identities_never_share_a_book_and_none_ever_changes_its(
+def test_two_identities_never_share_or_change_a_book(
     meetings: list[tuple[str, tuple[str, str, str]]],
 ) -> None:
     books: dict[tuple[str, str, str], str] = {}

@@ -1,4 +1,4 @@
-"""Whatever a signal's detail holds comes back from the journal's column as Python's own JSON would give it."""
+"""A signal's detail is read from the journal's column as Python's own JSON would decode it."""
 
 from __future__ import annotations
 
@@ -25,6 +25,6 @@ def test_json_comes_back_as_it_went_in(value: dict[str, Any]) -> None:
     assert decode(encode(value)) == json.loads(json.dumps(value, default=str))
 
 
-def test_what_is_no_unicode_text_is_kept_as_well() -> None:
+def test_text_that_is_not_unicode_is_stored_as_well() -> None:
     odd = {"half a pair": "\ud800", "\udfff": [1, {"\0": "\0"}]}
     assert decode(encode(odd)) == odd

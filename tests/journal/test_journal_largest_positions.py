@@ -1,4 +1,5 @@
-"""How much may be held is known from the journal alone: after a restart an account may not be readable for hours."""
+"""The largest possible position is known from the journal alone: after a restart an account may be unreadable for
+hours."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One engine per journal (I15), and what was acknowledged survives its violent death (I1)."""
+"""One engine per journal (I15), and what was acknowledged survives a kill (I1)."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ def read_acknowledged(process: subprocess.Popen[str], count: int) -> list[int]:
 
 
 def kill(process: subprocess.Popen[str]) -> list[int]:
-    """Kill at once; return what it had acknowledged meanwhile."""
+    """Kill it at once; return what it had acknowledged."""
     process.send_signal(signal.SIGKILL)
     rest, _ = process.communicate()
     assert process.returncode == -signal.SIGKILL
-    # The last line may have been cut off by the kill: then its number was not told.
+    # The kill may have cut off the last line: then its number was not reported.
     return [int(line) for line in rest.splitlines(keepends=True) if line.endswith("\n")]
 
 
@@ -64,7 +64,7 @@ async def test_a_second_process_is_refused_with_the_pid_of_the_first(tmp_path: P
 
 
 class Windows(ModuleType):
-    """``msvcrt`` as far as it is used: it locks bytes from where the file stands, and refuses with ``OSError``."""
+    """``msvcrt`` as far as it is used: it locks bytes from the file's position, and refuses with ``OSError``."""
 
     LK_NBLCK = 2
 
@@ -80,7 +80,7 @@ class Windows(ModuleType):
 
 
 def test_on_windows_its_own_call_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without ``fcntl``; the module is read again, as it would be there."""
+    """Without ``fcntl``; the module is imported again, as on such a system."""
     with monkeypatch.context() as there:
         there.setattr(sys, "platform", "win32")
         there.setitem(sys.modules, "fcntl", None)
@@ -112,11 +112,11 @@ async def test_another_name_for_the_same_journal_is_the_same_journal(tmp_path: P
     first.close()
 
 
-async def test_reopening_in_this_process_keeps_the_file_locked_for_others(tmp_path: Path) -> None:
+async def test_reopening_keeps_the_file_locked_for_others(tmp_path: Path) -> None:
     journal = open_journal(tmp_path)
     await journal.append(event("before"))
     Journal.open_readonly(journal.path).close()
-    # Whoever closes a database last removes its log. Only our locks tell the other program that it is not the last.
+    # The last to close a database removes its log. Only our locks show the other program that it is not the last.
     script = f"import sqlite3; c = sqlite3.connect({str(journal.path)!r}); c.execute('SELECT * FROM meta'); c.close()"
     log = journal.path.with_name("journal.sqlite3-wal").stat().st_ino
     subprocess.run([sys.executable, "-c", script], check=True)
@@ -126,7 +126,7 @@ async def test_reopening_in_this_process_keeps_the_file_locked_for_others(tmp_pa
     journal.close()
 
 
-async def test_a_refused_open_lets_the_lock_go(tmp_path: Path) -> None:
+async def test_a_refused_open_releases_the_lock(tmp_path: Path) -> None:
     (tmp_path / "journal.sqlite3").write_text("no journal")
     with pytest.raises(JournalError):
         open_journal(tmp_path)
@@ -142,7 +142,7 @@ async def test_a_lock_file_without_a_pid_still_refuses(tmp_path: Path) -> None:
     first.release()
 
 
-def test_an_engine_that_starts_while_somebody_asks_is_not_refused(
+def test_an_engine_that_starts_during_a_query_is_not_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     place = tmp_path / "journal.sqlite3"

@@ -1,4 +1,4 @@
-"""What orders cost, what came and went, what accounts were worth: recorded once, kept as long as it serves."""
+"""The cost of orders, payments and the value of accounts: recorded once, stored as long as needed."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from tests.journal.journal_samples import (
 DAY = timedelta(days=1)
 
 
-async def test_fills_flows_samples_and_breakers_are_read_back_as_written(tmp_path: Path) -> None:
+async def test_fills_flows_samples_and_breakers_come_back_as_written(tmp_path: Path) -> None:
     journal = open_journal(tmp_path)
     kept = BreakerRecord(scope="", at=NOW, state='{"high":"12.5","tripped":{}}')
     await journal.identify(name="paper", plugin="paper", host="paper", uid="paper")
@@ -131,7 +131,8 @@ def test_thinning_works_in_pieces_as_in_one() -> None:
 
 
 async def test_a_journal_of_the_schema_before_is_upgraded(tmp_path: Path) -> None:
-    """What the migrations since the fourth made is taken out of a new journal: what is left is one of the fourth."""
+    """Everything that migrations since the fourth created is removed from a new journal, which leaves one of the
+    fourth."""
     journal = open_journal(tmp_path)
     await journal.append(target(), intent(), order_outcome())
     snapshot = journal.snapshot()

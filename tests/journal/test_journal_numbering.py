@@ -1,4 +1,4 @@
-"""A commit that is not answered has a definite outcome: kept or not, never "failed, so it was not kept"."""
+"""A commit without a response has a definite outcome: stored or not, never "failed, so it was not stored"."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LOST = sqlite3.OperationalError("disk I/O error")
 
 
 class Disk:
-    """Does or does not do what it is told at a commit, and does not answer it. ``works``: whether it answers."""
+    """Commits or does not, and fails to answer either way. ``works``: whether it answers."""
 
     def __init__(self) -> None:
         self.works = True
@@ -46,7 +46,7 @@ class Disk:
         raise database.CommitUnanswered(LOST)
 
     def fail(self, *, keeps: bool, times: int) -> None:
-        """Leave so many commits unanswered from now on."""
+        """Leave that many commits unanswered from now on."""
         self.works, self.keeps, self.answers_after = False, keeps, times - 1
 
 
@@ -82,7 +82,7 @@ async def test_numbering_costs_one_statement_per_commit(tmp_path: Path) -> None:
     journal.close()
 
 
-async def test_what_was_kept_although_the_commit_failed_is_told_as_kept(tmp_path: Path, disk: Disk) -> None:
+async def test_what_a_failed_commit_stored_is_reported_as_stored(tmp_path: Path, disk: Disk) -> None:
     journal = open_journal(tmp_path)
     disk.fail(keeps=True, times=1)
     await journal.append(target(), intent("o1"))
@@ -92,7 +92,7 @@ async def test_what_was_kept_although_the_commit_failed_is_told_as_kept(tmp_path
     journal.close()
 
 
-async def test_what_was_not_kept_is_told_with_the_reason(tmp_path: Path, disk: Disk) -> None:
+async def test_what_was_not_stored_is_reported_with_the_reason(tmp_path: Path, disk: Disk) -> None:
     journal = open_journal(tmp_path)
     disk.fail(keeps=False, times=1)
     with pytest.raises(JournalError, match="disk I/O error") as failure:
@@ -109,12 +109,12 @@ async def test_what_was_not_kept_is_told_with_the_reason(tmp_path: Path, disk: D
 async def test_an_append_waits_until_its_outcome_is_known(
     tmp_path: Path, disk: Disk, keeps: bool, times: int
 ) -> None:
-    """Also where the commits that ask for it are not answered, and may be kept themselves."""
+    """Even if the commits that check it are not answered, and may have been stored themselves."""
     journal = open_journal(tmp_path)
     disk.fail(keeps=keeps, times=times)
     waiting = journal.append(target(), intent("o1"))
     await asyncio.sleep(0)
-    for _ in range(times - 2):  # each append asks again; the first ask was the failed commit's own
+    for _ in range(times - 2):  # each append checks again; the first check was the failed commit's own
         assert not waiting.done()
         assert "it is not known yet whether the last entries were stored" in journal.problem()
         with pytest.raises(JournalError, match="nothing else is written"):
@@ -144,10 +144,10 @@ async def test_an_idle_journal_finds_the_outcome_by_itself(tmp_path: Path, disk:
     journal.close()
 
 
-async def test_of_a_batch_that_is_split_nothing_follows_a_part_in_doubt(tmp_path: Path, disk: Disk) -> None:
+async def test_nothing_of_a_split_batch_follows_a_part_in_doubt(tmp_path: Path, disk: Disk) -> None:
     journal = open_journal(tmp_path)
     await journal.append(intent("used"))
-    # The first attempt meets the unfit entry; then the first half is committed, and not answered.
+    # The first attempt fails on the unfit entry; then the first half is committed, without a response.
     disk.fail(keeps=True, times=3)
     first, unfit, last = (journal.append(entry) for entry in (event("first"), intent("used"), event("last")))
     outcomes = asyncio.gather(first, unfit, last, return_exceptions=True)
@@ -162,9 +162,7 @@ async def test_of_a_batch_that_is_split_nothing_follows_a_part_in_doubt(tmp_path
 
 @pytest.mark.real_clock
 @pytest.mark.parametrize("inline", [True, False])
-async def test_closing_leaves_nobody_waiting_for_what_is_in_doubt(
-    tmp_path: Path, disk: Disk, inline: bool
-) -> None:
+async def test_closing_ends_the_wait_for_what_is_in_doubt(tmp_path: Path, disk: Disk, inline: bool) -> None:
     journal = open_journal(tmp_path, inline=inline)
     disk.fail(keeps=True, times=100)
     waiting = journal.append(event("in doubt"))
@@ -177,7 +175,7 @@ async def test_closing_leaves_nobody_waiting_for_what_is_in_doubt(
     again.close()
 
 
-async def test_writing_past_the_lock_is_noticed_before_anything_is_written(
+async def test_writing_past_the_lock_is_noticed_before_a_write(
     tmp_path: Path,
 ) -> None:
     journal = open_journal(tmp_path)
@@ -195,7 +193,7 @@ async def test_writing_past_the_lock_is_noticed_before_anything_is_written(
     journal.close()
 
 
-async def test_a_transaction_that_was_left_open_is_ended_before_the_next(tmp_path: Path) -> None:
+async def test_a_transaction_left_open_is_ended_before_the_next(tmp_path: Path) -> None:
     journal = open_journal(tmp_path)
     journal._committer.connection.connection.cursor().execute("BEGIN IMMEDIATE")
     await journal.append(event("after"))

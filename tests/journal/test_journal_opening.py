@@ -1,4 +1,4 @@
-"""What is damaged, foreign or not permitted is refused with a remedy, and left as it was."""
+"""A damaged, foreign or inaccessible journal is refused with a remedy, and left unchanged."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ DAMAGES = [
 
 
 @pytest.mark.parametrize("damage", DAMAGES, ids=lambda damage: damage.__name__)
-async def test_a_file_that_is_no_sound_journal_is_refused_and_left_alone(
+async def test_a_file_that_is_not_a_sound_journal_is_refused_unchanged(
     tmp_path: Path, damage: Callable[[Path], None]
 ) -> None:
     path = await filled(tmp_path)
@@ -157,7 +157,7 @@ async def test_the_journal_is_for_its_owner_only(tmp_path: Path) -> None:
 
 @pytest.fixture
 def somebody_else() -> Iterator[Path]:
-    """A folder that everybody may enter, and a process that is not its owner."""
+    """A folder that everybody may enter, and a process of another user."""
     folder = Path(tempfile.mkdtemp())
     folder.chmod(0o755)
     is_root = os.geteuid() == 0
@@ -203,7 +203,7 @@ async def test_reading_needs_a_journal(tmp_path: Path) -> None:
         Journal.open_readonly(path).snapshot()
 
 
-async def test_damage_met_while_running_is_an_error_that_says_so(tmp_path: Path) -> None:
+async def test_damage_found_while_running_is_a_named_error(tmp_path: Path) -> None:
     journal = open_journal(tmp_path)
     await journal.append(event(), signal())
     reader = JournalReader(journal.path)

@@ -1,4 +1,4 @@
-"""How many orders an account sent in the last minute is known after a restart too."""
+"""The number of orders of the last minute is known after a restart, too."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.journal.journal_samples import NOW, intent, open_journal, order_outco
 SECOND = timedelta(seconds=1)
 
 
-async def test_orders_are_counted_since_a_time_by_account_over_restarts(tmp_path: Path) -> None:
+async def test_orders_since_a_time_are_counted_over_restarts(tmp_path: Path) -> None:
     journal = open_journal(tmp_path)
     await journal.append(
         intent("o1", created_at=NOW - SECOND),

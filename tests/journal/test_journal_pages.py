@@ -55,7 +55,7 @@ def asked(journal: Journal, page: Any, **wanted: Any) -> Page[Any]:
 
 
 def walked(journal: Journal, page: Any, **wanted: Any) -> list[Any]:
-    """Return everything that is asked for, one page after the other."""
+    """Return everything that matches, one page after the other."""
     found, before = [], None
     for _ in range(200):
         part = asked(journal, page, before=before, **wanted)
@@ -71,7 +71,7 @@ def walked(journal: Journal, page: Any, **wanted: Any) -> list[Any]:
 async def test_every_page_goes_on_where_the_last_one_ended(
     journal: Journal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Also where few rows are asked for among many: then a page looks at a part only."""
+    """Even if few of many rows match: then a page reads only a part of them."""
     monkeypatch.setattr(pages, "SCANNED", 7)
     made = [
         signal(
@@ -113,7 +113,7 @@ async def test_an_order_comes_with_its_outcome_and_what_it_cost(journal: Journal
     assert (one.record.outcome, one.fill) == (order_outcome("o1"), None), "never told"
 
 
-async def test_orders_are_found_by_account_and_by_source_of_their_target(
+async def test_orders_are_found_by_account_and_by_source(
     journal: Journal,
 ) -> None:
     first = await journal.identify(name="main", plugin="bybit", host="x", uid="1")

@@ -26,7 +26,7 @@ OLD = NOW - timedelta(days=91)
 KEEP = timedelta(days=90)
 
 
-async def test_old_history_goes_and_what_is_in_force_stays(tmp_path: Path) -> None:
+async def test_old_history_goes_and_what_is_active_stays(tmp_path: Path) -> None:
     journal = open_journal(tmp_path)
     for revision in (1, 2, 3):
         await journal.append(
@@ -57,7 +57,7 @@ async def test_old_history_goes_and_what_is_in_force_stays(tmp_path: Path) -> No
     journal.close()
 
 
-async def test_rows_from_a_wrong_clock_do_not_preserve_those_behind_them(tmp_path: Path) -> None:
+async def test_rows_of_a_wrong_clock_do_not_preserve_others(tmp_path: Path) -> None:
     journal = open_journal(tmp_path)
     ahead = NOW + timedelta(days=4000)
     await journal.append(
@@ -69,7 +69,7 @@ async def test_rows_from_a_wrong_clock_do_not_preserve_those_behind_them(tmp_pat
     journal.close()
 
 
-async def test_the_goal_in_force_stays_though_the_target_has_moved_on(tmp_path: Path) -> None:
+async def test_the_active_goal_stays_although_the_target_has_moved_on(tmp_path: Path) -> None:
     journal = open_journal(tmp_path)
     await journal.append(target(created_at=OLD), goal(sized_at=OLD), confirmation(at=OLD))
     await journal.append(target(revision=2, created_at=OLD))

@@ -79,7 +79,7 @@ async def test_a_signal_of_before_exits_states_none(tmp_path: Path) -> None:
     assert full_signal() in open_journal(tmp_path).snapshot().signals
 
 
-async def test_an_account_of_before_has_paper_money_if_its_plugin_is_that(tmp_path: Path) -> None:
+async def test_an_earlier_account_of_a_paper_plugin_has_paper_money(tmp_path: Path) -> None:
     journal = open_journal(tmp_path)
     for plugin in ("paper", "bybit"):
         await journal.identify(name=plugin, plugin=plugin, host="h", uid="1", paper=True, currency="USDT")
@@ -102,7 +102,7 @@ async def test_an_account_of_before_has_paper_money_if_its_plugin_is_that(tmp_pa
 
 @pytest.fixture
 def next_schema(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The code of a version with one more migration; gives the migration's file."""
+    """Make the code of a version with one more migration; return the migration's file."""
     scripts = tmp_path / "migrations"
     shutil.copytree(Path(str(files("te_core.journal"))) / "migrations", scripts)
     monkeypatch.setattr(schema, "SCRIPTS", str(scripts))

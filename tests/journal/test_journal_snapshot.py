@@ -1,4 +1,4 @@
-"""What a start reads back is what a dictionary would hold."""
+"""A start reads back what a dictionary would contain."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ class Model:
         return max(ended)[-1] if ended else None
 
     def prune(self) -> None:
-        """Forget when orders of former revisions ended."""
+        """Drop the end times of orders of earlier revisions."""
         for order, (held, _) in self.intents.items():
             target = self.targets.get((held.account, held.symbol))
             if target is None or held.revision != target.revision:
@@ -212,7 +212,7 @@ def test_the_snapshot_after_a_restart_is_what_was_appended(
 
 @settings(max_examples=25, deadline=None)
 @given(history=st.lists(entries, max_size=30))
-def test_one_batch_gives_the_same_snapshot_as_one_append_at_a_time(history: list[Entry]) -> None:
+def test_one_batch_and_single_appends_make_the_same_snapshot(history: list[Entry]) -> None:
     async def scenario(folder: Path) -> None:
         model = Model()
         journal = open_journal(folder)
@@ -238,7 +238,7 @@ async def test_a_signal_that_is_not_current_never_becomes_the_latest(tmp_path: P
     journal.close()
 
 
-async def test_a_book_without_anything_but_a_target_starts_at_step_zero(tmp_path: Path) -> None:
+async def test_a_book_with_only_a_target_starts_at_step_zero(tmp_path: Path) -> None:
     journal = open_journal(tmp_path)
     await journal.append(target(), intent("o1", "bybit"), intent("o2", symbol="ETHUSDT", step=7))
     assert journal.snapshot().books == {("paper", "BTCUSDT"): SymbolRecord(target=target(), last_step=0)}
@@ -249,7 +249,7 @@ async def test_a_book_without_anything_but_a_target_starts_at_step_zero(tmp_path
 async def test_a_step_number_is_used_up_whatever_became_of_its_order(
     tmp_path: Path, outcome: IntentState
 ) -> None:
-    """Of an order that was never sent too: nobody can send an id twice that is never made twice (I3)."""
+    """Even that of an order that was never sent: an id that is never created twice cannot be sent twice (I3)."""
     journal = open_journal(tmp_path)
     await journal.append(target(), intent("o1", step=4), order_outcome("o1", outcome))
     journal.close()
@@ -258,7 +258,7 @@ async def test_a_step_number_is_used_up_whatever_became_of_its_order(
     again.close()
 
 
-async def test_deliveries_tell_what_was_received_since_a_time(tmp_path: Path) -> None:
+async def test_deliveries_show_what_was_received_since_a_time(tmp_path: Path) -> None:
     journal = open_journal(tmp_path)
     second = timedelta(seconds=1)
     await journal.append(
@@ -273,7 +273,7 @@ async def test_deliveries_tell_what_was_received_since_a_time(tmp_path: Path) ->
     again.close()
 
 
-async def test_what_was_superseded_after_the_active_signal_is_remembered(tmp_path: Path) -> None:
+async def test_what_was_superseded_after_the_active_signal_is_known(tmp_path: Path) -> None:
     journal = open_journal(tmp_path)
     second = timedelta(seconds=1)
     late = signal(received_at=NOW + second, current=False)
@@ -289,10 +289,10 @@ async def test_what_was_superseded_after_the_active_signal_is_remembered(tmp_pat
     journal.close()
 
 
-async def test_only_the_last_superseded_of_each_source_and_symbol_is_read(
+async def test_only_the_last_superseded_of_each_is_read(
     tmp_path: Path,
 ) -> None:
-    """A flood of them costs a start neither minutes nor memory (I10)."""
+    """A flood of them does not cost a start minutes or memory (I10)."""
     journal = open_journal(tmp_path)
     keys = [("tradingview", "BTCUSDT"), ("tradingview", "ETHUSDT"), ("other", "BTCUSDT")]
     await journal.append(*(signal(source, symbol=symbol) for source, symbol in keys))

@@ -1,4 +1,4 @@
-"""A journal of version 0.1.0, killed with four orders on their way, is upgraded with everything in it.
+"""A journal of version 0.1.0, killed with four orders in flight, is upgraded with all its content.
 
 The repo does not hold it: it is next to the checkout, or in the folder that ``TE_CASES`` names.
 """
@@ -34,7 +34,7 @@ GOALS = {
 
 @pytest.fixture
 def old(tmp_path: Path) -> Path:
-    """A folder with a copy of the old journal, which must itself never be opened."""
+    """Return a folder with a copy of the old journal, which itself must never be opened."""
     for file in CASES.glob(f"{OLD.name}*"):
         shutil.copy(file, tmp_path / file.name.replace(OLD.name, "journal.sqlite3"))
     if not (tmp_path / "journal.sqlite3").exists():
@@ -78,7 +78,7 @@ async def test_no_row_of_history_is_lost_or_changed(old: Path) -> None:
     for row in before["signals"]:
         row["exits"] = None  # signals had none
     for row in (*before["targets"], *before["intents"]):
-        row["cause"] = row["caused_at"] = None  # it was not recorded what made them
+        row["cause"] = row["caused_at"] = None  # their cause was not recorded
     for row in before["intents"]:
         row["stop"] = None  # none was a stop
     for row in before["confirmations"]:
@@ -96,7 +96,7 @@ async def test_every_order_s_id_still_follows_from_what_it_is_for(old: Path) -> 
     journal.close()
 
 
-async def test_accounts_keep_their_records_and_orders_continue_numbering(old: Path) -> None:
+async def test_accounts_keep_their_records_and_order_numbers_go_on(old: Path) -> None:
     journal = open_journal(old)
     for name in ACCOUNTS:
         assert await journal.identify(name=name, plugin=name, host="api", uid="1") == name

@@ -1,4 +1,4 @@
-"""Why an order was made and what came of it, also where part of it is not there."""
+"""Why an order was created and its outcome, even if a part of the story is missing."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from te_core.journal.order_lookup import NoSuchOrder
 from te_core.model.cause import Cause
 from te_core.model.order import IntentState, StopKind
 from te_core.model.target import Term
-from te_core.web.history import JournalHistory
+from te_core.reporting.history import JournalHistory
 from tests.journal.journal_samples import (
     NOW,
     confirmation,
@@ -72,7 +72,7 @@ async def planned(journal: Journal) -> None:
     await journal.append(fill("close-1", price=D("64935"), fee=D("4.5"), gained=D("12.5")))
 
 
-async def test_an_order_is_told_from_its_signals_to_its_fee(journal: Journal) -> None:
+async def test_an_order_is_explained_from_its_signals_to_its_fee(journal: Journal) -> None:
     await planned(journal)
     await journal.append(confirmation())
     found = story(journal, "close-1")
@@ -97,7 +97,7 @@ async def test_an_order_is_told_from_its_signals_to_its_fee(journal: Journal) ->
     assert "its outcome is not known yet" in lines(journal, "open-2")
 
 
-async def test_what_was_not_told_is_said_to_be_missing(journal: Journal) -> None:
+async def test_what_was_not_reported_is_shown_as_missing(journal: Journal) -> None:
     await planned(journal)
     untold = fill("open-1", price=None, fee=None, fee_currency="", shares={})
     await journal.append(untold)
@@ -108,7 +108,7 @@ async def test_what_was_not_told_is_said_to_be_missing(journal: Journal) -> None
     assert story(journal, "open-1")["order"]["fee"] is None
 
 
-async def test_an_order_that_was_not_sent_says_why(journal: Journal) -> None:
+async def test_an_order_that_was_not_sent_has_a_reason(journal: Journal) -> None:
     await journal.append(intent("r1"), intent("u1", step=2), intent("x1", step=3), intent("l1", step=4))
     nothing: Any = {"filled": None, "average_price": None}
     await journal.append(
@@ -125,7 +125,7 @@ async def test_an_order_that_was_not_sent_says_why(journal: Journal) -> None:
     assert "its target is no longer in the journal" in lines(journal, "r1")
 
 
-async def test_a_stop_says_what_it_is(journal: Journal) -> None:
+async def test_a_stop_is_described(journal: Journal) -> None:
     await journal.append(intent("s1", stop=StopKind.LOSS, cause=Cause.STOP, reduce_only=True))
     said = lines(journal, "s1")
     assert "sell 0.01 BTCUSDT (stop loss)" in said

@@ -1,4 +1,4 @@
-"""What a period came to, read from the tallies at its ends: by account, symbol, source and day."""
+"""The result of a period, read from the tallies at its ends: by account, symbol, source and day."""
 
 from __future__ import annotations
 
@@ -11,9 +11,8 @@ from typing import Any
 
 from te_core.journal.journal import Journal
 from te_core.model.money import EquitySample, FlowKind, Tally
-from te_core.reporting.results import Grouping, ResultsWanted
-from te_core.web.history import JournalHistory
-from te_core.web.queries import CurveQuery
+from te_core.reporting.history import JournalHistory
+from te_core.reporting.results import CurveWanted, Grouping, ResultsWanted
 from tests.journal.journal_samples import flow, open_journal
 
 D = Decimal
@@ -128,13 +127,13 @@ async def test_a_period_is_the_difference_of_its_ends(tmp_path: Path) -> None:
 async def test_by_symbol_source_and_day(tmp_path: Path) -> None:
     async with recorded(tmp_path) as journal:
         by_symbol = asked(journal, "symbol", account="main")
-        assert rows(by_symbol) == [("BTCUSDT", "30"), ("ETHUSDT", "-5"), ("not told apart", "2")]
+        assert rows(by_symbol) == [("BTCUSDT", "30"), ("ETHUSDT", "-5"), ("unattributed", "2")]
         assert by_symbol["left_out"] == ["1 fill without a price"]
         by_source = asked(journal, "source", account="main")
         assert rows(by_source, "key", "before_fees", "fees", "result") == [
             ("bt", "-4", "1", "-5"),
             ("tv", "31", "1", "30"),
-            ("not told apart", "2", "0", "2"),
+            ("unattributed", "2", "0", "2"),
         ]
         by_day = asked(journal, "day", account="main")
         assert rows(by_day) == [("2026-03-01", "10"), ("2026-03-02", "17")]
@@ -152,7 +151,7 @@ async def test_values_over_time_have_at_most_so_many_points(tmp_path: Path) -> N
     async with recorded(tmp_path) as journal:
 
         def curve(**query: Any) -> Any:
-            return JournalHistory(journal).history(CurveQuery(**query))["accounts"]
+            return JournalHistory(journal).history(CurveWanted(**query))["accounts"]
 
         everything = curve()
         assert [point["total"] for point in everything["main"]["points"]] == [

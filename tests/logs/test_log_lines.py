@@ -1,4 +1,4 @@
-"""One line per event, with where it happened; nothing leaves without passing the redactor."""
+"""One line per event, with its location; nothing is written without passing the redactor."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def rest(line: str) -> tuple[str, str]:
     return match["level"], match["rest"]
 
 
-def test_a_line_says_when_how_grave_where_and_what(log: Log) -> None:
+def test_a_line_has_time_level_location_and_message(log: Log) -> None:
     logger.info("started")
     logger.bind(symbol="BTCUSDT", account="main", other=1).warning("order {} of {}", "te1", 0.5)
     logger.bind(source="oracle").error("{} failed")
@@ -125,7 +125,7 @@ def test_a_traceback_shows_no_variables(log: Log, format_: str) -> None:
 
 @contextmanager
 def shown_warnings(log: Log, **settings: object) -> Iterator[None]:
-    """Configure again: pytest has put its own handling of warnings in place since the test was set up."""
+    """Configure again: pytest has installed its own handling of warnings since the set-up."""
     with warnings.catch_warnings():
         warnings.simplefilter("always")
         logging.captureWarnings(False)
@@ -143,7 +143,7 @@ def test_logging_of_libraries_and_warnings_come_the_same_way(log: Log) -> None:
     assert "UserWarning: careful" in log.lines[1]
 
 
-def test_a_librarys_message_that_does_not_fit_its_arguments_is_told(log: Log) -> None:
+def test_a_librarys_message_with_wrong_arguments_is_logged(log: Log) -> None:
     odd = logging.makeLogRecord(
         {"name": "odd", "levelno": 30, "levelname": "WARNING", "msg": "%d", "args": ("x",)}
     )
@@ -169,7 +169,7 @@ def test_the_file_is_private_and_gets_the_same_lines(log: Log) -> None:
 
 
 def every_logger(secret: str) -> None:
-    """Send the secret through everything that ends in a log line."""
+    """Send the secret through everything that reaches a log line."""
     logger.info("plain " + secret.replace("{", "{{"))
     logger.info("argument {}", secret)
     logger.info("shown {!r}", {"token": secret})
@@ -199,7 +199,7 @@ def every_logger(secret: str) -> None:
     "secret", [SECRET, "simple-token-42", "line\nbreak\\n", "{braces}<red>", "ключ-доступа"]
 )
 @pytest.mark.parametrize("format_", ["text", "json"])
-def test_no_logger_lets_a_secret_out(
+def test_no_logger_leaks_a_secret(
     log: Log, secret: str, format_: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     log.redactor.add([secret])

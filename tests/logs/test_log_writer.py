@@ -1,4 +1,4 @@
-"""An output that hangs, breaks or fills up costs lines, never time, and says how many."""
+"""An output that hangs, breaks or fills up costs lines, never time, and the number of lost lines is logged."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ import pytest
 from te_core.log_writer import LogWriter, writing_to
 
 LONG = 20
-"""Seconds after which a test gives up; none of them waits that long."""
+"""Seconds after which a test gives up; none waits that long."""
 
 
 class Gate:
-    """An output that takes text only while it is open."""
+    """An output that accepts text only while it is open."""
 
     def __init__(self) -> None:
         self.open = threading.Event()
@@ -34,7 +34,7 @@ class Gate:
 
 
 class Problems(list[tuple[str, str]]):
-    """What was reported, and when it is over."""
+    """The reported outages, and their ends."""
 
     def __init__(self) -> None:
         self.over = threading.Event()
@@ -79,7 +79,7 @@ def test_what_a_stuck_output_cannot_take_is_counted(
     writer.put("line 0000\n")
     assert gate.entered.wait(LONG)
     for number in range(1, 100):
-        writer.put(f"line {number:04}\n")  # returns, although nothing is taken
+        writer.put(f"line {number:04}\n")  # returns, although nothing is accepted
     assert not writer.flush(0)
     assert [name for name, _ in problems] == ["stderr"]
     assert "is its reader stopped?" in problems[0][1]
@@ -107,7 +107,7 @@ def test_what_cannot_be_written_is_counted_too(writer: LogWriter, gate: Gate, pr
     assert "(No space left on device); log lines are lost" in problems[0][1]
 
 
-def test_a_closed_writer_takes_nothing_more(gate: Gate) -> None:
+def test_a_closed_writer_accepts_nothing(gate: Gate) -> None:
     released = []
     gate.open.set()
     writer = LogWriter(gate, name="file", release=lambda: released.append(gate.text))
@@ -117,8 +117,8 @@ def test_a_closed_writer_takes_nothing_more(gate: Gate) -> None:
     assert (gate.text, released) == ("kept\n", ["kept\n"])
 
 
-def test_an_unread_pipe_holds_up_nobody() -> None:
-    """The stream's own lock stays free: whoever uses it while the thread is stuck goes on."""
+def test_an_unread_pipe_blocks_nothing() -> None:
+    """The stream's own lock stays free: others can use the stream while the thread is stuck."""
     reading, writing = os.pipe()
     with os.fdopen(reading, "rb") as reader, os.fdopen(writing, "w", encoding="utf-8") as stream:
         writer = LogWriter(writing_to(stream), name="stderr")

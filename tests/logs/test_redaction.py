@@ -1,4 +1,4 @@
-"""A secret that the redactor knows never comes out of it, however it is written."""
+"""The redactor never lets a known secret through, however it is written."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def test_a_short_secret_does_not_survive_as_a_word_of_its_own(
     assert spell(short) not in redacted or spell(short) in "***"
 
 
-def test_values_of_our_own_are_not_taken_for_short_secrets() -> None:
+def test_values_of_our_own_do_not_count_as_short_secrets() -> None:
     redactor = Redactor(["1234", "a-long-secret"])
     assert redactor.redact_long("1234 a-long-secret") == "1234 ***"
     assert redactor.redact("1234 a-long-secret") == "*** ***"
@@ -116,7 +116,7 @@ def test_values_of_our_own_are_not_taken_for_short_secrets() -> None:
         ("https://api.example/bot123456:AAE-xyz/sendMessage", "bot123456:AAE-xyz"),
     ],
 )
-def test_the_secret_parts_of_an_address_are_masked_by_themselves(address: str, quoted: str) -> None:
+def test_only_the_secret_parts_of_an_address_are_masked(address: str, quoted: str) -> None:
     redacted = Redactor([address]).redact(quoted)
     assert "***" in redacted
     for part in ("xyzzyXYZZY", "my-own-topic", "s3cr3t", "hunter22", "AAE-xyz"):
@@ -192,7 +192,7 @@ def test_prose_about_credentials_stays_as_it_is(text: str) -> None:
 
 @pytest.mark.parametrize("piece", ["a-", "key", "key_", "x-key: ", "'", "sign=", "token"])
 def test_redaction_takes_time_in_proportion_to_the_text(piece: str) -> None:
-    """Whoever sends an alert chooses the text. Counted in steps of the pattern, not in seconds: by its longest run."""
+    """The sender of an alert chooses the text. Measured in steps of the pattern, not in seconds: by its longest run."""
     text = piece * (60_000 // len(piece))
     began = process_time()
     Redactor(["a-secret-of-mine"]).redact(text)

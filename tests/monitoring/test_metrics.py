@@ -1,4 +1,4 @@
-"""Metrics: the catalogue is closed, the page and the rules name nothing else, and a scrape says what is so."""
+"""Metrics: the catalogue is complete, the page and the rules name nothing else, and a scrape reports the truth."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def here(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("here")
-async def test_a_scrape_says_what_te_status_says(tmp_path: Path) -> None:
+async def test_a_scrape_agrees_with_te_status(tmp_path: Path) -> None:
     async with scene(tmp_path, symbols__BTCUSDT__leverage=2) as world:
         await world.say("0.5", wait=10)
         seen = await scraped(world)
@@ -118,7 +118,7 @@ async def test_only_the_first_order_of_a_signal_is_timed(tmp_path: Path) -> None
         seen = await scraped(world)
         assert at(seen, "te_orders_total", account="one", outcome="rejected") == 1
         assert at(seen, "te_orders_total", account="one", outcome="filled") == 2
-        assert at(seen, "te_alert_to_order_seconds_count", account="one") == 1, "an edit is no signal"
+        assert at(seen, "te_alert_to_order_seconds_count", account="one") == 1, "an edit is not a signal"
 
 
 @pytest.mark.usefixtures("here")
@@ -157,7 +157,7 @@ async def test_breakers_and_what_they_command_are_measured(tmp_path: Path) -> No
 
 
 @pytest.mark.usefixtures("here")
-async def test_request_budgets_are_what_the_plugin_says(
+async def test_request_budgets_are_those_of_the_plugin(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with scene(tmp_path) as world:

@@ -81,7 +81,7 @@ tests:
 
 
 def test_rules_about_breakers_and_budgets_fire_when_they_should(tmp_path: Path) -> None:
-    """A warning is no page, one that tripped is not near any more, and what is over all accounts says so."""
+    """A warning pages nobody, a tripped breaker is not "near", and one over all accounts is labelled so."""
     played = tmp_path / "played.yml"
     played.write_text(TRIPPED.format(rules=MONITORING / "alerts.yml"))
     tested = subprocess.run(
@@ -91,7 +91,7 @@ def test_rules_about_breakers_and_budgets_fire_when_they_should(tmp_path: Path) 
 
 
 class Prometheus:
-    """One that scrapes one engine, four times a second."""
+    """A Prometheus that scrapes one engine four times a second."""
 
     def __init__(self, folder: Path, engine: EngineProcess) -> None:
         with socket.socket() as free:
@@ -129,7 +129,7 @@ class Prometheus:
             return None
 
     def value(self, query: str) -> float | None:
-        """Evaluate a query that gives one value."""
+        """Evaluate a query with one value."""
         found = (self.get("query", query=query) or {}).get("result")
         return float(found[0]["value"][1]) if found else None
 

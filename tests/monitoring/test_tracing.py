@@ -1,4 +1,4 @@
-"""The way of an alert as spans: whole, under one root, sent to a collector; and next to nothing while it is off."""
+"""The path of an alert as spans: complete, under one root, sent to a collector; and almost free while disabled."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from datetime import timedelta
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -62,7 +63,7 @@ async def test_an_alert_is_one_trace_with_an_order_of_each_account(tmp_path: Pat
         spans = recorded.get_finished_spans()
         assert len({span.context.trace_id for span in spans}) == 1
         assert parents(spans) == [
-            ("", "journal"),  # nobody was to be answered: the source speaks by itself
+            ("", "journal"),  # no request to answer: the source publishes on its own
             *[("journal", "blend")],
             *[("journal", "order")] * 2,
             *[("journal", "pass")] * 2,
@@ -112,6 +113,16 @@ async def test_old_alerts_are_forgotten(tmp_path: Path, monkeypatch: pytest.Monk
         assert world.tracer.of_alert("order", ("BTCUSDT", world.clock.now())) is NOTHING
 
 
+async def test_a_pass_under_way_counts_from_the_blend(tmp_path: Path) -> None:
+    async with traced(tmp_path) as (world, recorded):
+        await world.say("0.5", wait=5)
+        blend = next(span for span in recorded.get_finished_spans() if span.name == "blend")
+        alert = ("BTCUSDT", world.engine.netting.intake.in_force("BTCUSDT")["tv"].received_at)
+        early = world.clock.now() - timedelta(minutes=1)
+        world.tracer.of_alert("pass", alert, since=early).end()
+        assert recorded.get_finished_spans()[-1].start_time == blend.start_time, "by the tracer's own clock"
+
+
 @contextmanager
 def calls_into(file: str) -> Iterator[list[str]]:
     found: list[str] = []
@@ -146,7 +157,7 @@ def test_off_nothing_of_it_is_imported() -> None:
 
 
 class Collector:
-    """A stand-in of an OTLP/HTTP collector. ``status``: what it answers."""
+    """A stand-in for an OTLP/HTTP collector. ``status``: of its responses."""
 
     def __init__(self) -> None:
         self.status = 200

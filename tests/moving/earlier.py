@@ -1,4 +1,4 @@
-"""An installation of the earlier program, as its files look."""
+"""The files of an installation of the earlier program."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ MINERS = {
 
 
 def key(name: str, *, phrase: bool = False, **more: Any) -> dict[str, Any]:
-    """Return an account's keys, which a search finds."""
+    """Return an account's keys, which a search can find."""
     made = {"api_key": f"key-of-{name}-000", "api_secret": f"secret-of-{name}-000", **more}
     return made | ({"api_passphrase": f"phrase-of-{name}-000"} if phrase else {})
 

@@ -1,6 +1,6 @@
-"""Restores a backup again and again, killed a step later each time: ``python -m tests.moving.kill_everywhere FOLDER``.
+"""Restores a backup repeatedly, killed one step later each time: ``python -m tests.moving.kill_everywhere FOLDER``.
 
-Prints "old" or "new" for each: what was there afterwards, once any command had been run.
+Prints "old" or "new" for each: which state exists afterwards, once any command has run.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from te_core.app.paths import Paths
 from te_core.moving.restore import apply, finish_pending, stage
 
 STEPS = ("os.rename", "os.remove", "os.mkdir", "os.rmdir", "open", "sqlite3.connect", "shutil.rmtree")
-"""Events of Python's audit at which the process may be killed: whatever changes a file is one."""
+"""Python's audit events at which the process may be killed: every change of a file is one."""
 LIMIT = 400
 
 
@@ -44,7 +44,7 @@ def restore(paths: Paths, backup: Path) -> None:
 
 
 def killed_at(step: int, paths: Paths, backup: Path) -> bool:
-    """Restore in another process that is killed at a step; return whether it came to that."""
+    """Restore in another process that is killed at a step; return whether that step was reached."""
     child = os.fork()
     if child == 0:
         left = [step]

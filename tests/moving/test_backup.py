@@ -77,7 +77,7 @@ async def say(journal: Journal, text: str) -> None:
 
 
 def install(folder: Path, *, identity: str = "first", kept: str = "old", settings: str = SETTINGS) -> Path:
-    """Make an installation with one event, a text and a database of an account."""
+    """Create an installation with one event, and a text and a database of an account."""
     own = folder / "state" / "accounts" / "paper"
     own.mkdir(parents=True)
     (folder / "state").chmod(0o700)
@@ -109,7 +109,7 @@ def events(folder: Path) -> list[str]:
 
 
 async def test_a_backup_is_consistent_while_the_engine_writes(tmp_path: Path) -> None:
-    """What was committed is in it, although it is still in the log; and the writer goes on."""
+    """Commits are in the backup although they are still in the log; and the writer continues."""
     folder = await asyncio.to_thread(install, tmp_path / "one")
     journal = journal_in(folder)
     with closing(sqlite3.connect(folder / "state" / "accounts" / "paper" / "book.sqlite3")) as book:
@@ -201,7 +201,7 @@ def cut_off(data: bytes) -> bytes:
 
 
 def one_bit(data: bytes) -> bytes:
-    """Flip a bit of a file's content, under a right checksum of gzip's."""
+    """Flip a bit of a file's content, with a valid gzip checksum."""
     plain = bytearray(gzip.decompress(data))
     offset = plain.index(b"a-token-that-nobody")
     plain[offset] ^= 1
@@ -287,7 +287,7 @@ def test_an_engine_that_runs_is_not_replaced(tmp_path: Path) -> None:
     assert events(target) == ["event of second"]
 
 
-def test_what_is_there_is_replaced_only_when_told_and_kept_beside(tmp_path: Path) -> None:
+def test_existing_files_are_replaced_only_if_confirmed_and_saved(tmp_path: Path) -> None:
     file = back_up(install(tmp_path / "one"), tmp_path / BACKUP)
     target = install(tmp_path / "two", identity="second", kept="mine", settings=SETTINGS + "# mine\n")
     (target / "state" / "sources" / "gone").mkdir(parents=True)
@@ -309,8 +309,8 @@ def test_what_is_there_is_replaced_only_when_told_and_kept_beside(tmp_path: Path
 # -- killed
 
 
-def test_a_restore_killed_anywhere_leaves_the_old_or_the_new_state(tmp_path: Path) -> None:
-    """SIGKILL at every rename, removal, opening of a file and connection, in turn."""
+def test_a_killed_restore_leaves_the_old_or_the_new_state(tmp_path: Path) -> None:
+    """SIGKILL at every rename, removal, opening of a file and connection, one by one."""
     old = install(tmp_path / "live", identity="second", kept="mine", settings=SETTINGS + "# mine\n")
     (old / "state" / "sources" / "gone").mkdir(parents=True)
     (old / "state" / "sources" / "gone" / "file").write_text("x")
@@ -318,7 +318,7 @@ def test_a_restore_killed_anywhere_leaves_the_old_or_the_new_state(tmp_path: Pat
     asyncio.run(say(journal, "in the log only"))
     shutil.copytree(old, tmp_path / "old")  # with a log next to the journal, as a killed engine leaves it
     journal.close()
-    (tmp_path / "old" / "state" / "journal.sqlite3.reserve").unlink()  # 4 MB of nothing
+    (tmp_path / "old" / "state" / "journal.sqlite3.reserve").unlink()  # 4 MB of zeros
     assert (tmp_path / "old" / "state" / "journal.sqlite3-wal").stat().st_size
     folder = install(tmp_path / "one")
     (folder / "state" / "plugins.json").write_text("{}\n")
@@ -368,8 +368,8 @@ def test_any_command_completes_a_restore_that_was_interrupted(
 # -- another engine
 
 
-async def test_it_is_refused_while_another_engine_with_its_identity_trades(tmp_path: Path) -> None:
-    """At Bybit's emulator: not refused as long as the journal knows every order, refused from the next one on."""
+async def test_it_is_refused_while_another_engine_trades_as_it(tmp_path: Path) -> None:
+    """At Bybit's emulator: allowed while the journal knows every order, refused from the next order on."""
     async with running("bybit") as emulator:
         spec = quick(spec_of("bybit"))
         section = account("bybit", emulator)
@@ -398,7 +398,7 @@ async def test_it_is_refused_while_another_engine_with_its_identity_trades(tmp_p
         assert "main: ETHUSDT position 0.5, in the backup 0; nothing was restored" in changed.stderr
         emulator.exchange.trade_by_hand(main, ether, Decimal("-0.5"))
 
-        # the engine goes on
+        # the engine continues
         harness = Trading(one / "state", settings, spec)
         form = spec.capabilities.client_order_ids
         ids = next_ids(harness.journal.snapshot(), "exchanges", account="main", symbols=[], form=form)

@@ -1,4 +1,4 @@
-"""The last signal that the earlier program's logs come to: the worked examples of its ordering rules."""
+"""The last signal in the earlier program's logs: the worked examples of its ordering rules."""
 
 from __future__ import annotations
 

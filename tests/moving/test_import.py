@@ -1,4 +1,4 @@
-"""``te import``: what the earlier program's files become, and that nothing is traded that is held already."""
+"""``te import``: the result of the earlier program's files, and that existing positions are not traded."""
 
 from __future__ import annotations
 
@@ -25,7 +25,6 @@ from te_core.errors import ConfigError
 from te_core.journal.journal import Journal
 from te_core.moving.import_plan import ImportPlan, news, plan_import
 from te_core.plugins.registry import Registry
-from te_core.reporting.queries import Queries
 from te_core.runtime.engine import Engine
 from te_core.settings.store import SettingsStore
 from te_core.testing.fakes import account_context
@@ -34,6 +33,7 @@ from te_emulators.venues import running
 from te_exchange_paper.plugin import PAPER
 from tests.exchanges.trading import spec_of
 from tests.moving.earlier import MAPPINGS, MINERS, SECRETS, WEIGHTS, install, key, line
+from tests.querying import queries_of
 
 pytestmark = pytest.mark.real_clock
 
@@ -309,7 +309,7 @@ adopt = true
 
 
 async def hold_on_paper(folder: Path) -> None:
-    """Make the paper account hold what the target means: 0.3 * 0.5 of 10,000 at leverage 3 and 60,000."""
+    """Make the paper account hold its target: 0.3 * 0.5 of 10,000 at leverage 3 and 60,000."""
     known = Known(value=Decimal(60000), as_of=SystemClock().now())
     account = PAPER.factory(
         account_context(
@@ -351,7 +351,7 @@ async def test_accounts_that_hold_their_targets_are_left_as_they_are(tmp_path: P
         async with connected(spec_of("bybit"), emulator, tmp_path / "by-hand") as account:
             await account.set_margin_mode("BTCUSDT", MarginMode.ISOLATED)
             await account.set_leverage("BTCUSDT", 3, MarginMode.ISOLATED)
-            await account.place_order(order("0.074", leverage=3))  # what the fee leaves of 0.075
+            await account.place_order(order("0.074", leverage=3))  # 0.075 after the fee
         sent = emulator.exchange.counts.requests["order"]
         arguments = ("import", str(old), "--zone", "UTC", "--yes")
         result = await asyncio.to_thread(te, new, *arguments)
@@ -387,7 +387,7 @@ async def plan_of_a_start(folder: Path) -> Mapping[str, Any]:
                 for runner in engine.accounts.values()
             ):
                 await asyncio.sleep(0.02)
-        found: Mapping[str, Any] = (await Queries(engine).plan())["accounts"]
+        found: Mapping[str, Any] = (await queries_of(engine).plan())["accounts"]
         return found
     finally:
         await engine.stop()

@@ -1,4 +1,4 @@
-"""``te upgrade-check``: what another version would change here, and whether it may be started."""
+"""``te upgrade-check``: what another version would change, and whether it may be started."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_what_was_not_recorded_is_said_to_be_unknown() -> None:
     assert "none has run here before" in none.text
 
 
-def test_an_incompatible_plugin_is_an_error_and_names_a_new_version() -> None:
+def test_an_incompatible_plugin_is_an_error_with_a_new_version() -> None:
     reports = [
         PluginReport(name="paper", version="0.1.0", status=PluginStatus.LOADED),
         PluginReport(
@@ -130,7 +130,7 @@ def test_a_key_that_is_no_more_is_an_error(folder: Folder) -> None:
     assert "accounts.paper.leverages" in result.stdout
 
 
-def test_moving_names_the_paths_and_the_service_of_this_installation(folder: Folder) -> None:
+def test_moving_names_this_installations_paths_and_service(folder: Folder) -> None:
     (folder.path / "ecosystem.config.js").write_text("")
     folder.edit("[listen.public]\n", '[listen.public]\ncertificate = "cert.pem"\n')
     result = folder.te("move")

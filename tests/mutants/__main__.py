@@ -17,7 +17,7 @@ from tests.mutants.plants import MUTANTS
 
 
 def table(found: Iterable[Caught]) -> Iterable[str]:
-    """Make the lines of the table."""
+    """Return the lines of the table."""
     yield f"{'planted fault':58} {'caught by':34} {'tried':>6} {'seconds':>8}"
     for one in found:
         by = one.by or "NOTHING"
@@ -25,7 +25,7 @@ def table(found: Iterable[Caught]) -> Iterable[str]:
 
 
 def main() -> int:
-    """Return 1 when a fault was not caught."""
+    """Return 1 if a fault was not caught."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--seeds", type=int, default=100)
     parser.add_argument("--seconds", type=float, default=180)
@@ -34,7 +34,7 @@ def main() -> int:
     options = parser.parse_args()
     planted = [mutant for mutant in MUTANTS if options.only in mutant.name]
     found = []
-    # What is edited meanwhile must not decide anything: all run against one copy.
+    # Edits meanwhile must not affect the results: all run against one copy.
     with copy_of_source(ROOT, "tests") as source, ThreadPoolExecutor(os.cpu_count()) as pool:
         known, seeds = failing_without(source, options.seeds, options.seconds * 4)
         print(f"nothing planted, {seeds} seeds of each: left out", *(known or ["nothing"]), flush=True)

@@ -1,4 +1,4 @@
-"""Searches for a seed of any simulation that fails: run as a process of its own, against the source it finds first.
+"""Search for a seed of any simulation that fails; run as a process of its own, against the first source on its path.
 
 Usage: ``python -m tests.mutants.hunt SECONDS SEEDS [SIMULATION:SEED …]``. The latter are left out. Prints JSON.
 """
@@ -29,7 +29,7 @@ def hunt(
 ) -> dict[str, object]:
     """Run seed after seed of every simulation, until one fails that is not ``known`` to, or time is up.
 
-    ``seconds`` of the processor: next to other work as many seeds are tried as on an idle machine.
+    ``seconds`` of CPU time, so that a busy machine tries as many seeds as an idle one.
     """
     until, tried = time.process_time() + seconds, 0
     failing: list[str] = []

@@ -15,16 +15,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.mutants.plants import Mutant
+from tests.mutants.mutant import Mutant
 
 ROOT = Path(__file__).parents[2]
 SHARED = ("tests", "plugins", "conftest.py", "pyproject.toml", "docs")
 WAIT = 10
-"""How many times longer than its own seconds a hunt may take next to other work, before it counts as hanging."""
+"""How many times its CPU seconds a hunt may take on a busy machine before it counts as hanging."""
 OPTIONS = ("-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--tb=no", "--show-capture=no")
 SCRIPTED = (
     "test_unasked_changes.py",
     "test_wrong_beliefs.py",
+    "test_pushed_orders.py",
     "test_stuck_positions.py",
     "test_found_by_storms.py",
 )
@@ -32,18 +33,20 @@ SCRIPTED = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caught:
-    """What became of a planted fault. ``by``: empty when nothing caught it. ``tried``: seeds or tests until then."""
+    """The result of a planted fault."""
 
     mutant: Mutant
     by: str
+    """Empty if nothing caught it."""
     tried: int
+    """Seeds or tests until then."""
     seconds: float
     why: str = ""
 
 
 @contextmanager
 def copy_of_source(of: Path = ROOT, *copied: str) -> Iterator[Path]:
-    """Make a folder with a copy of the core and of what else is named; the rest is linked to."""
+    """Make a folder with a copy of the core and the named folders; the rest is linked."""
     with tempfile.TemporaryDirectory(prefix="mutant-") as name:
         root = Path(name)
         for one in ("te_core", *copied):
@@ -55,7 +58,7 @@ def copy_of_source(of: Path = ROOT, *copied: str) -> Iterator[Path]:
 
 
 def run(root: Path, seconds: float, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run this Python there; what takes longer is ended, and exits with 124."""
+    """Run this Python there; on a time-out it is killed, with exit code 124."""
     environment = {
         **os.environ,
         "PYTHONPATH": str(root),
@@ -110,7 +113,7 @@ def catch(
 
 
 def _scripted(root: Path, mutant: Mutant, known: Sequence[str]) -> tuple[str, int]:
-    """Run scripted tests until one fails; returns its name and how many were run."""
+    """Run scripted tests until one fails; return its name and how many were run."""
     files = [mutant.tests] if mutant.tests else [f"tests/engine/{name}" for name in SCRIPTED]
     left_out = [part for name in known for part in ("--deselect", name)]
     done = run(root, 600 * WAIT, "-m", "pytest", "-x", *OPTIONS, *left_out, *files)

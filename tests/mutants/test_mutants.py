@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.mutants.mutant import Mutant
 from tests.mutants.planting import ROOT, catch
-from tests.mutants.plants import MUTANTS, Mutant
+from tests.mutants.plants import MUTANTS
 
 QUICK = [mutant for mutant in MUTANTS if mutant.quick]
 

@@ -39,7 +39,7 @@ def paper(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineProcess]:
 
 @pytest.fixture
 def visitor(paper: EngineProcess) -> Visitor:
-    """A browser that has not been here."""
+    """A browser without a session."""
     return Visitor(paper)
 
 
@@ -54,7 +54,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def signed_in(browser: Browser, engine: EngineProcess) -> Any:
-    """The cookie of a browser that went through the form of the module's engine."""
+    """The cookie of a browser that signed in to the module's engine."""
     context = browser.new_context(base_url=engine.announcement()["private"])
     page = context.new_page()
     page.goto("/money")
@@ -68,7 +68,7 @@ def signed_in(browser: Browser, engine: EngineProcess) -> Any:
 
 @pytest.fixture
 def tab(browser: Browser, engine: EngineProcess, signed_in: Any) -> Iterator[Any]:
-    """Open tabs: ``tab(width=375, scheme="dark")``. At the end none has complained."""
+    """Open tabs: ``tab(width=375, scheme="dark")``. Fails at the end if one reported a problem."""
     opened: list[Opened] = []
     origin = engine.announcement()["private"]
 

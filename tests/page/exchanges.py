@@ -16,7 +16,7 @@ DOWN = Fault(kind=FaultKind.SERVER_ERROR, status=502, times=None)
 
 
 class Exchanges:
-    """The servers by name, and what tests do to them."""
+    """The servers by name, and actions on them."""
 
     def __init__(self, found: Served) -> None:
         self.servers = found.servers
@@ -27,12 +27,12 @@ class Exchanges:
         self.servers[name].faults.add(DOWN)
 
     def reject_the_next_order(self, name: str) -> None:
-        """Have it refused for good, as what is wrong with it stays wrong."""
+        """Make it refuse the next order permanently."""
         fault = Fault(kind=FaultKind.REJECTED, route="order", error="LeverageTooHigh")
         self.servers[name].faults.add(fault)
 
     def recover(self, name: str) -> None:
-        """End that."""
+        """End the failures."""
         self.servers[name].faults.clear()
 
     def held(self, name: str, symbol: str) -> Decimal:
@@ -40,7 +40,7 @@ class Exchanges:
         return held(self.servers[name], symbol)
 
     def close_by_hand(self, name: str, symbol: str) -> None:
-        """Close a position as somebody does on the exchange's own page."""
+        """Close a position as on the exchange's own page."""
         self.trade_by_hand(name, symbol, -self.held(name, symbol))
 
     def trade_by_hand(self, name: str, symbol: str, size: Decimal) -> None:
@@ -53,7 +53,7 @@ class Exchanges:
         )
 
     def set_price(self, symbol: str, price: Decimal) -> None:
-        """Move a price on all of them; as near as its tick allows."""
+        """Set a price on all of them, rounded to the tick."""
         for server in self.servers.values():
             market = server.exchange.market
             main = server.exchange.accounts["main"]

@@ -1,9 +1,9 @@
-"""Takes the pictures of docs/page: ``python -m tests.page.screenshots``. They show emulated exchanges and paper money.
+"""Draw the pictures of docs/page: ``python -m tests.page.screenshots``. They show emulated exchanges and paper money.
 
-Those of the guide; of the first page with 1 x 3, 5 x 20 and 10 x 40 accounts and symbols; of a weekend on virtual time.
-``--only guide``, ``layouts`` or ``weekend`` takes some of them; ``--into FOLDER`` puts them elsewhere, to be looked at,
-and ``--whole`` takes pages as far as they go.
-What they were taken of is kept next to them, so that a test can tell when they show a page that has changed since.
+There are three sets: the guide's; the first page with 1 x 3, 5 x 20 and 10 x 40 accounts and symbols; and a weekend on
+virtual time. ``--only guide``, ``layouts`` or ``weekend`` draws one set, ``--into FOLDER`` writes to another folder,
+and ``--whole`` captures pages in full height. The digest of their sources is stored next to them, so that a test fails
+once the page has changed.
 """
 
 from __future__ import annotations
@@ -17,16 +17,18 @@ import sys
 import tempfile
 import time
 import tomllib
-from collections.abc import Iterator
+import urllib.request
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import tomlkit
 
 from harness.chromium import CHROMIUM, MISSING, chromium
-from tests.end_to_end.engine_process import EngineProcess
+from te_core.reporting.view import Mark, view
+from tests.end_to_end.engine_process import EngineProcess, eventually
 from tests.end_to_end.home import PLAIN, TOKEN, Home
 from tests.page.exchanges import Exchanges, exchanges
 from tests.page.test_browser import COINS, SYMBOLS, send
@@ -53,19 +55,34 @@ PRICES = {
     "DOT": "6",
     "TRX": "0.12",
 }
-SAID = {
+DEPTHS = {
     "tradingview": (30, -20, 0, 20, -80, 0, 40, 60, 0, -30, 15, -40),
     "momentum": (40, 15, -15, -40, 0, 0, 20, 0, 0, 0, 30, 0),
 }
-"""What each source says of each coin, in hundredths."""
+"""The depth that each source publishes for each coin, in hundredths."""
+
+
+class Picture(NamedTuple):
+    """A window onto one page."""
+
+    name: str
+    path: str
+    width: int
+    height: int
+    scheme: str
+    vision: str = "none"
+    """A deficiency that Chromium simulates."""
+
+
 PICTURES = (
-    ("now-desk-light", "/", 1440, 1180, "light", 1),
-    ("now-phone-dark", "/", 375, 812, "dark", 1),
-    ("positions-phone-light", "/#positions", 375, 812, "light", 1),
-    ("why-desk-dark", "/why/ETHUSDT?account=bybit", 1100, 760, "dark", 1),
-    ("stop-phone-light", "/do/flatten/all", 375, 812, "light", 1),
-    ("activity-desk-light", "/activity", 1100, 620, "light", 1),
-    ("money-desk-dark", "/money?period=all", 1440, 1000, "dark", 1),
+    Picture("now-desk-light", "/", 1440, 1180, "light"),
+    Picture("now-desk-deuteranopia", "/", 1440, 1700, "light", vision="deuteranopia"),
+    Picture("now-phone-dark", "/", 375, 812, "dark"),
+    Picture("positions-phone-light", "/#positions", 375, 812, "light"),
+    Picture("why-desk-dark", "/why/ETHUSDT?account=bybit", 1100, 760, "dark"),
+    Picture("stop-phone-light", "/do/flatten/all", 375, 812, "light"),
+    Picture("activity-desk-light", "/activity", 1100, 620, "light"),
+    Picture("money-desk-dark", "/money?period=all", 1440, 1000, "dark"),
 )
 LOOKS = (
     ("phone-light", 375, 812, "light"),
@@ -75,23 +92,23 @@ LOOKS = (
 )
 SIZES = ((1, 3), (5, 20), (10, 40))
 LAYOUTS = tuple(
-    (f"layout-{accounts}x{symbols}-{look}", "/", width, height, scheme, 1)
+    Picture(f"layout-{accounts}x{symbols}-{look}", "/", width, height, scheme)
     for accounts, symbols in SIZES
     for look, width, height, scheme in LOOKS
 )
 WEEKEND = (
-    ("weekend-now-desk", "/", 1440, 1180, "light", 1),
-    ("weekend-now-phone", "/", 375, 812, "dark", 1),
-    ("weekend-activity-desk", "/activity", 1100, 900, "light", 1),
-    ("weekend-money-desk", "/money?period=7d", 1440, 1180, "light", 1),
+    Picture("weekend-now-desk", "/", 1440, 1180, "light"),
+    Picture("weekend-now-phone", "/", 375, 812, "dark"),
+    Picture("weekend-activity-desk", "/activity", 1100, 900, "light"),
+    Picture("weekend-money-desk", "/money?period=7d", 1440, 1180, "light"),
 )
 HOURS, ALERTS = 4, 120
-"""A part of a weekend: minutes of a processor instead of half an hour."""
-Pictures = tuple[tuple[str, str, int, int, str, int], ...]
+"""A part of a weekend: minutes of CPU time instead of half an hour."""
+Pictures = tuple[Picture, ...]
 
 
 def digest() -> str:
-    """Return what names the present look of the page."""
+    """Return a digest of everything that determines the look of the page."""
     files = sorted(
         path for part in ("templates", "static") for path in (ROOT / "te_core" / "page" / part).iterdir()
     )
@@ -110,7 +127,7 @@ def settings(world: Exchanges) -> dict[str, Any]:
     return {
         **PLAIN,
         "engine": {"resync": "1s", "backoff_first": "200ms"},
-        "sources": {name: {"plugin": "tradingview", "symbols": symbols} for name in SAID},
+        "sources": {name: {"plugin": "tradingview", "symbols": symbols} for name in DEPTHS},
         "accounts": {**accounts, "paper": {"plugin": "paper", "balance": 10000}},
         "symbols": {
             symbol: {"leverage": 3, "weights": {"tradingview": 0.10, "momentum": 0.15}} for symbol in symbols
@@ -119,9 +136,9 @@ def settings(world: Exchanges) -> dict[str, Any]:
     }
 
 
-def tell(engine: EngineProcess) -> None:
+def send_alerts(engine: EngineProcess) -> None:
     """Send every alert."""
-    for source, depths in SAID.items():
+    for source, depths in DEPTHS.items():
         for coin, depth in zip(PRICES, depths, strict=True):
             direction = "long" if depth > 0 else "short" if depth < 0 else "flat"
             engine.accept(
@@ -135,18 +152,25 @@ def tell(engine: EngineProcess) -> None:
 
 
 def move(world: Exchanges) -> None:
-    """Let prices move for a while, so that there is a line to draw."""
+    """Move prices for a while, so that there is a line to draw."""
     chance = random.Random(7)
     walk = {coin: Decimal(price) for coin, price in PRICES.items()}
     for _ in range(40):
         for coin, price in walk.items():
             walk[coin] = price * (1 + Decimal(round(chance.gauss(0, 0.0006), 6)))
             world.set_price(f"{coin}USDT", walk[coin])
-        time.sleep(0.6)
+        time.sleep(0.6)  # the equity curve is drawn over real time
+
+
+def at_rest(state: Mapping[str, Any]) -> bool:
+    """Return whether nothing is in flight, and every account was read after its last order, so that it has a margin."""
+    seen = view(state)
+    working = any(cell.mark is Mark.WORKING for row in seen.symbols for cell in row.cells)
+    return not working and not any(total.without_free for total in seen.totals)
 
 
 def disturb(engine: EngineProcess, world: Exchanges) -> None:
-    """Have an exchange fail, a hand interfere and an alert refused."""
+    """Close a position by hand, send an alert that is refused, and let an exchange fail."""
     world.close_by_hand("bybit", "LTCUSDT")
     engine.post({"symbol": "PEPEUSDT", "direction": "long", "action": "buy", "size": "5/100"})
     engine.wait(lambda: "drift" in str(engine.state()["accounts"]["bybit"]["targets"]["LTCUSDT"]["status"]))
@@ -163,7 +187,7 @@ def take(
     token: str = CONTROL,
     whole: bool = False,
 ) -> Iterator[Path]:
-    """Capture pictures. ``whole``: of the page as far as it goes, and not of a window."""
+    """Capture pictures. ``whole``: in full height instead of a window's."""
     first = browser.new_context(base_url=origin)
     page = first.new_page()
     page.goto("/login")
@@ -172,35 +196,37 @@ def take(
     page.wait_for_url(f"{origin}/")
     state = first.storage_state()
     first.close()
-    for name, path, width, window, scheme, scale in pictures:
+    for name, path, width, height, scheme, vision in pictures:
         context = browser.new_context(
             base_url=origin,
             storage_state=state,
-            viewport={"width": width, "height": window},
+            viewport={"width": width, "height": height},
             color_scheme="dark" if scheme == "dark" else "light",
-            device_scale_factor=scale,
         )
         page = context.new_page()
+        context.new_cdp_session(page).send("Emulation.setEmulatedVisionDeficiency", {"type": vision})
         page.goto(path)
         page.locator("#live.on").wait_for()
-        if whole:  # a taller window, so that its lower edge is below the page
-            height = page.evaluate("document.documentElement.scrollHeight")
-            page.set_viewport_size({"width": width, "height": height})
+        if whole:  # a window as tall as the page, so that nothing sticks to its lower edge
+            full = page.evaluate("document.documentElement.scrollHeight")
+            page.set_viewport_size({"width": width, "height": full})
         page.screenshot(path=folder / f"{name}.png")
         context.close()
         yield folder / f"{name}.png"
 
 
 def guide(browser: Browser, folder: Path, *, whole: bool) -> Iterator[Path]:
-    """Capture those of four exchanges, one of which fails."""
+    """Capture the pages of an engine with four exchanges, one of which fails."""
     with tempfile.TemporaryDirectory() as scratch, exchanges(*VENUES) as world:
         home = Home(Path(scratch) / "home", settings(world))
-        home.write_secrets(tomlkit.dumps(secrets(sources={name: {"token": TOKEN} for name in SAID})))
+        home.write_secrets(tomlkit.dumps(secrets(sources={name: {"token": TOKEN} for name in DEPTHS})))
+        for coin, price in PRICES.items():
+            world.set_price(f"{coin}USDT", Decimal(price))
         with EngineProcess(home) as engine:
             engine.until_ready()
-            tell(engine)
+            send_alerts(engine)
             engine.wait(lambda: engine.position("ETHUSDT", "bybit") and engine.position("DOTUSDT", "mexc"))
-            time.sleep(8)  # until each account was seen with what its orders cost
+            engine.wait(lambda: at_rest(engine.state()))
             move(world)
             disturb(engine, world)
             yield from take(browser, engine.announcement()["private"], PICTURES, folder, whole=whole)
@@ -208,7 +234,7 @@ def guide(browser: Browser, folder: Path, *, whole: bool) -> Iterator[Path]:
 
 @contextmanager
 def sized(place: Path, accounts: int, symbols: int) -> Iterator[EngineProcess]:
-    """Run an engine with so many paper accounts and symbols, half of which are held."""
+    """Run an engine with that many paper accounts and symbols, half of which are held."""
     names = SYMBOLS[:symbols]
     mapped = {symbol: symbol for symbol in names}
     weights = {"tradingview": 0.02, "momentum": 0.02} if accounts > 1 else {"tradingview": 0.1}
@@ -231,7 +257,7 @@ def sized(place: Path, accounts: int, symbols: int) -> Iterator[EngineProcess]:
             engine.post({"symbol": "PEPEUSDT", "direction": "long", "action": "buy", "size": "1/100"})
             engine.command("halt", accounts=["paper-1"], reason="exchange maintenance")
             engine.command("pause", sources=["momentum"], reason="being tuned")
-        time.sleep(25)  # until each account was read after its last order
+        engine.wait(lambda: at_rest(engine.state()))
         yield engine
 
 
@@ -246,7 +272,7 @@ def layouts(browser: Browser, folder: Path, *, whole: bool) -> Iterator[Path]:
 
 
 def weekend(browser: Browser, folder: Path, *, whole: bool) -> Iterator[Path]:
-    """Capture those of a weekend that was lived through on virtual time, from the engine that it leaves running."""
+    """Capture the pages after a weekend on virtual time, from the engine that it leaves running."""
     with tempfile.TemporaryDirectory() as scratch:
         home = Path(scratch) / "weekend"
         many = ["--hours", str(HOURS), "--alerts", str(ALERTS), "--stay"]
@@ -257,7 +283,10 @@ def weekend(browser: Browser, folder: Path, *, whole: bool) -> Iterator[Path]:
                 next(line for line in lived.stdout if "goes on until" in line)
                 announced = json.loads((home / "state" / "engine.json").read_text())
                 token = tomllib.loads((home / ".secrets.toml").read_text())["listen"]["private"]["token"]
-                time.sleep(40)
+                asked = urllib.request.Request(
+                    f"{announced['private']}/api/v1/state", headers={"Authorization": f"Bearer {token}"}
+                )
+                eventually(lambda: at_rest(json.load(urllib.request.urlopen(asked))))
                 yield from take(browser, announced["private"], WEEKEND, folder, token=token, whole=whole)
             finally:
                 lived.terminate()
@@ -267,7 +296,7 @@ SETS = {"guide": (guide, PICTURES), "layouts": (layouts, LAYOUTS), "weekend": (w
 
 
 def main() -> None:
-    """Take them, and note what of."""
+    """Draw the pictures, and record the digest of their sources."""
     parser = argparse.ArgumentParser(prog="python -m tests.page.screenshots", description=__doc__)
     parser.add_argument("--only", choices=SETS, action="append")
     parser.add_argument("--into", type=Path, default=FOLDER)

@@ -1,4 +1,4 @@
-"""Tabs of a browser that is signed in, and everything that they complain of."""
+"""Tabs of a signed-in browser, and all problems that they report."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Scheme = Literal["light", "dark"]
 
 
 class Opened:
-    """A tab, and everything that it complained of or asked other hosts for."""
+    """A tab, its reported problems, and its requests to other hosts."""
 
     def __init__(self, context: BrowserContext, origin: str) -> None:
         self.context = context
@@ -34,19 +34,19 @@ class Opened:
 
 
 def expect(locator: Locator) -> Any:
-    """Wait for something of an element. (What evaluates strings in the page its policy refuses.)"""
+    """Wait for a condition of an element. (The page's policy refuses evaluated strings.)"""
     from playwright.sync_api import expect as wait
 
     return wait(locator)
 
 
 def live(page: Page) -> None:
-    """Wait until the stream is there."""
+    """Wait until the stream is up."""
     expect(page.locator("#live")).to_have_text("live", timeout=30_000)
 
 
 def fits(page: Page, width: int) -> None:
-    """Make the window as wide as that: nothing is wider, and what stops is in sight."""
+    """Set the window's width: nothing is wider, and *Stop* is visible."""
     page.set_viewport_size({"width": width, "height": HEIGHT})
     found = page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
     assert found == [width, width], f"{page.url} at {width}: {found}"
@@ -58,12 +58,12 @@ def fits(page: Page, width: int) -> None:
 
 
 def accessible(page: Page, windows: tuple[tuple[int, Scheme], ...] = LOOKS) -> None:
-    """Have axe find nothing on a page in several widths and schemes."""
+    """Check that axe finds no problems on a page in several widths and schemes."""
     from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
 
     for width, scheme in windows:
         page.set_viewport_size({"width": width, "height": 900})
-        page.emulate_media(color_scheme=scheme, reduced_motion="reduce")  # nothing is half one colour
-        # the script is given to the page as the policy allows nobody else to: what it evaluates is no part of the page
+        page.emulate_media(color_scheme=scheme, reduced_motion="reduce")  # no colour in mid-transition
+        # injected past the content security policy, which applies to the page and not to what the driver evaluates
         found = Axe().run(page, options=AXE)
         assert found.violations_count == 0, f"{page.url}, {width} px, {scheme}: {found.generate_report()}"

@@ -1,4 +1,4 @@
-"""Ages: written when a page is sent, not when it is drawn."""
+"""Ages: filled in when a page is sent, not when it is rendered."""
 
 from __future__ import annotations
 

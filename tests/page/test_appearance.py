@@ -1,4 +1,4 @@
-"""What parts look like as HTML: every state says what it is by words and signs, and what is shown is text."""
+"""The HTML of the parts: every state has words and a sign, and all content is text."""
 
 from __future__ import annotations
 
@@ -72,13 +72,13 @@ def row(*cells: Cell, symbol: str = "BTCUSDT") -> Row:
 
 
 def seen(html: str) -> str:
-    """Return what is to be seen without colour: signs and numbers, but nothing that is only read out."""
+    """Return what is visible without colour: signs and numbers, without text for screen readers only."""
     html = re.sub(r'<span class="sr">.*?</span>', "", html)
     return " ".join(re.sub(r"<[^>]+>", " ", html).split())
 
 
 def read_aloud(html: str) -> str:
-    """Return what a reader of the screen says."""
+    """Return what a screen reader reads out."""
     html = re.sub(r'<(\w+)[^>]* aria-hidden="true".*?</\1>', "", html)
     return " ".join(re.sub(r"<[^>]+>", " ", html).split())
 
@@ -99,7 +99,7 @@ def test_a_cell_that_is_not_known_is_never_a_number(drawing: Drawing) -> None:
     assert "flat" not in read_aloud(html)
 
 
-def test_whatever_an_exchange_or_a_plugin_says_is_text(drawing: Drawing) -> None:
+def test_texts_of_exchanges_and_plugins_are_escaped(drawing: Drawing) -> None:
     item = Item(
         severity=Severity.CRITICAL,
         kind="account",
@@ -130,7 +130,7 @@ def test_numbers_do_not_break_where_their_thousands_part(drawing: Drawing) -> No
     assert "12\u202f345" in html
 
 
-def test_a_moment_that_is_as_good_as_the_same_stays_what_it_was() -> None:
+def test_a_nearly_equal_timestamp_stays_the_same() -> None:
     timestamps = Timestamps()
     first = timestamps.of(NOW, 10.0, "account", "a")
     assert timestamps.of(NOW, 9.4, "account", "a") == first
@@ -157,11 +157,11 @@ def test_every_state_can_be_drawn_and_is_well_formed(drawing: Drawing, state: di
 
 @given(states())
 @settings(max_examples=10)
-def test_one_refusal_is_one_card_though_its_source_warns_of_it_too(state: dict[str, Any]) -> None:
+def test_a_refusal_that_a_source_warns_of_too_is_one_card(state: dict[str, Any]) -> None:
     found = view(state)
     text = 'Symbol: "X" is not mapped.'
     warned = Item(severity=Severity.WARNING, kind="source", title="source tv warns", text=text)
-    text = 'The last by tv: symbol: "X" is not mapped'
+    text = 'Latest from tv: symbol: "X" is not mapped'
     refused = Item(severity=Severity.WARNING, kind="refused", title="1 alert refused in 24 h", text=text)
     shown = with_items(replace(found, attention=(warned,)), (refused,))
     assert shown.attention == (refused,)
@@ -175,7 +175,7 @@ class Transport:
         self.aborted = True
 
 
-async def test_who_does_not_take_what_is_sent_is_cut_off() -> None:
+async def test_a_viewer_that_does_not_read_is_cut_off() -> None:
     class Request:
         transport = Transport()
 
@@ -195,6 +195,6 @@ def test_the_script_is_small_and_uses_no_other() -> None:
     assert text.count("innerHTML") == 1, "one place where HTML is taken, and only ours"
 
 
-def test_an_engine_that_nobody_looks_at_never_loads_what_draws() -> None:
+def test_an_engine_without_viewers_never_loads_templates() -> None:
     code = "import te_core.app.application, sys; sys.exit('jinja2' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0

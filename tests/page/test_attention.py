@@ -1,4 +1,4 @@
-"""What needs somebody, at exchanges that fail and by hands that interfere: it is told once, and nothing is made up."""
+"""What needs attention when exchanges fail and people interfere: each cause is shown once, and nothing is invented."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def page(engine: EngineProcess) -> Visitor:
 
 
 def cards(answer: Answer) -> dict[str, str]:
-    """Return what needs somebody: how bad it is, by its title."""
+    """Return the severity of each item by its title."""
     found = re.findall(r'<article class="item (\w+)">.*?<h3>(.*?)</h3>', answer.text, re.S)
     return {title: severity for severity, title in found}
 
@@ -77,34 +77,34 @@ def until_card(page: Visitor, words: str, *, there: bool = True) -> Answer:
 
 
 def at_target(answer: Answer) -> tuple[int, int]:
-    """Return how many targets are held, of how many, as the head says."""
+    """Return how many targets are reached, of how many, as the header shows."""
     found = re.search(r"<strong>(\d+)</strong>/(\d+) at target", answer.text)
     assert found, answer.words[:500]
     return int(found[1]), int(found[2])
 
 
 def total(answer: Answer) -> int:
-    """Return the sum of real money, as the head says."""
+    """Return the sum of real money, as the header shows."""
     found = re.search(r"<strong>([\d\u202f]+)</strong> USDT", answer.text)
     assert found, answer.words[:500]
     return int(found[1].replace("\u202f", ""))
 
 
 def cell(answer: Answer, account: str, symbol: str = "ETHUSDT") -> tuple[str, str]:
-    """Return the class of a cell of the matrix, and what it says."""
+    """Return the class of a cell of the matrix, and its text."""
     found = re.search(rf'<td class="(c [^"]*)"><a [^>]*id="c-{account}-{symbol}".*?</td>', answer.text, re.S)
     assert found, f"{account} {symbol}"
     return found[1], " ".join(re.sub(r"<[^>]+>", " ", found[0]).split())
 
 
-def test_nothing_needs_anybody_and_the_page_says_on_what_ground(page: Visitor) -> None:
-    answer = page.until("/", "Nothing needs you")
-    assert "targets are held, all 2 accounts are read, the source is working." in answer.words
+def test_nothing_needs_attention_and_the_page_shows_why(page: Visitor) -> None:
+    answer = page.until("/", "Nothing needs attention")
+    assert "targets reached, all 2 accounts are readable, the source is working." in answer.words
     held, wanted = at_target(answer)
     assert held == wanted == 2
 
 
-def test_an_exchange_that_is_down_is_one_card_and_its_cells_unknown(page: Visitor, world: Exchanges) -> None:
+def test_an_exchange_that_is_down_is_one_card_and_unknown_cells(page: Visitor, world: Exchanges) -> None:
     before = page.get("/")
     world.fail("mexc")
     answer = until_card(page, "mexc cannot be read")
@@ -113,7 +113,7 @@ def test_an_exchange_that_is_down_is_one_card_and_its_cells_unknown(page: Visito
     assert at_target(answer) == (1, 2)
     kind, words = cell(answer, "mexc")
     assert "unknown" in kind
-    assert "not known" in words
+    assert "unknown" in words
     assert "1 as last seen" in answer.words
     assert abs(total(answer) - total(before)) < 100
     why = page.get("/why/ETHUSDT?account=mexc")
@@ -126,7 +126,7 @@ def test_an_exchange_that_is_down_is_one_card_and_its_cells_unknown(page: Visito
 
 
 @pytest.mark.page
-def test_an_open_page_shows_what_is_down_and_what_is_back_by_itself(
+def test_an_open_page_shows_by_itself_what_is_down_and_back(
     tab: Any, engine: EngineProcess, world: Exchanges
 ) -> None:
     engine.wait(engine.at_rest)
@@ -163,7 +163,7 @@ def test_closing_reaches_who_answers_and_waits_for_who_does_not(
     engine.wait(lambda: world.held("bybit", "ETHUSDT") == 0)
     progress = page.until(where, "bybit 1 0 ✓ nothing open")
     assert "✓ Done" not in progress.words
-    assert "Closing: 1 left" in progress.words
+    assert "Closing: 1 still open" in progress.words
     assert world.held("mexc", "ETHUSDT") != 0
     world.recover("mexc")
     page.until(where, "✓ Done")
@@ -173,9 +173,7 @@ def test_closing_reaches_who_answers_and_waits_for_who_does_not(
     engine.wait(engine.at_rest)
 
 
-def test_a_position_closed_by_hand_is_reported_and_restored_on_resume(
-    engine: EngineProcess, world: Exchanges
-) -> None:
+def test_a_position_closed_by_hand_is_restored_on_resume(engine: EngineProcess, world: Exchanges) -> None:
     page = Visitor(engine).sign_in()
     before = world.held("bybit", "ETHUSDT")
     world.close_by_hand("bybit", "ETHUSDT")
@@ -185,24 +183,22 @@ def test_a_position_closed_by_hand_is_reported_and_restored_on_resume(
     assert "≠" in words
     plan = page.get("/do/heal/bybit")
     assert "ETHUSDT: held 0, target" in plan.words
-    assert page.confirm("/do/heal/bybit").status == 409  # it opens: that has to be ticked
+    assert page.confirm("/do/heal/bybit").status == 409  # it opens: the box must be ticked
     assert page.confirm("/do/heal/bybit", read="yes").status == 303
     engine.wait(lambda: abs(world.held("bybit", "ETHUSDT") - before) <= before / 20)
     until_card(page, "changed by someone else", there=False)
     assert "No positions changed by others" in page.get("/do/heal/bybit").words
 
 
-def test_a_position_closed_by_hand_is_accepted_when_somebody_says_so(
-    engine: EngineProcess, world: Exchanges
-) -> None:
+def test_a_position_closed_by_hand_is_accepted_by_command(engine: EngineProcess, world: Exchanges) -> None:
     page = Visitor(engine).sign_in()
     before = world.held("bybit", "ETHUSDT")
     world.close_by_hand("bybit", "ETHUSDT")
     path = "/do/accept/bybit?symbol=ETHUSDT"
     assert f'href="{path}"' in until_card(page, "bybit ETHUSDT: changed by someone else").text
     plan = page.get(path)
-    assert "ETHUSDT: 0 stays, in place of" in plan.words
-    assert "Nothing is ordered." in plan.words
+    assert "ETHUSDT: 0 is kept instead of" in plan.words
+    assert "No order is sent." in plan.words
     answer = page.confirm(path, reason="on purpose")
     assert answer.status == 303
     assert "accepted as it is by page (session" in page.until(answer.location, "✓ Done").words
@@ -214,9 +210,7 @@ def test_a_position_closed_by_hand_is_accepted_when_somebody_says_so(
     engine.wait(lambda: abs(world.held("bybit", "ETHUSDT") - before) <= before / 20)
 
 
-def test_one_of_two_changed_positions_is_restored_the_other_accepted(
-    engine: EngineProcess, world: Exchanges
-) -> None:
+def test_one_changed_position_is_restored_another_accepted(engine: EngineProcess, world: Exchanges) -> None:
     page = Visitor(engine).sign_in()
     engine.accept(symbol="BTCUSDT.P", direction="long", action="buy", size="20/100", price="65000")
     before = engine.wait(lambda: world.held("bybit", "BTCUSDT"))
@@ -267,7 +261,7 @@ def test_a_refused_alert_is_a_card_that_leads_to_it(engine: EngineProcess) -> No
     assert status == 422
     answer = until_card(page, "1 alert refused in 24 h")
     assert cards(answer)["1 alert refused in 24 h"] == "warning"
-    assert 'The last by tradingview: symbol: "PEPEUSDT" is not mapped' in answer.words
+    assert 'Latest from tradingview: symbol: "PEPEUSDT" is not mapped' in answer.words
     assert "1 refused in 24 h" in answer.words.partition("Sources")[2]
     listed = page.get("/activity?kind=refused")
     assert "PEPEUSDT" in listed.words
@@ -287,7 +281,7 @@ def test_a_refused_order_is_counted_where_it_was_sent(engine: EngineProcess, wor
 
 
 def have_an_order_rejected(engine: EngineProcess, world: Exchanges, size: str) -> None:
-    """Have bybit reject the first order of an alert."""
+    """Make Bybit reject the first order of an alert."""
     engine.wait(engine.at_rest)
     before = engine.state()["accounts"]["bybit"]["rejected_24h"]
     world.reject_the_next_order("bybit")
@@ -307,14 +301,14 @@ def test_after_a_restart_the_sum_is_as_last_seen_and_never_less(
         restarted.until_listening()
         page = Visitor(restarted).sign_in()
         answer = page.until("/", "1 live", "1 as last seen")
-        assert total(answer) > 19_500  # two accounts of 10,000, less what trading cost
+        assert total(answer) > 19_500  # two accounts of 10,000, less trading costs
         reached, wanted = at_target(answer)
         assert wanted == targets
         assert reached <= targets / 2
         assert "unknown" in cell(answer, "mexc")[0]
         (rejected,) = [title for title in cards(answer) if title.endswith("rejected in 24 h")]
         assert cards(answer)[rejected] == "warning"
-        assert "The last on bybit, ETHUSDT" in answer.words
+        assert "Latest on bybit, ETHUSDT" in answer.words
         assert 'href="/activity?kind=rejected"' in answer.text
         world.recover("mexc")
         until_card(page, "mexc cannot be read", there=False)

@@ -54,14 +54,14 @@ COINS = (
         "TON",
     ),
 )
-"""What a paper account offers; the other symbols only stand in the settings."""
+"""The symbols of a paper account; the others are only in the settings."""
 SYMBOLS = [f"{coin}USDT" for coin in (*COINS, *(f"OTHER{number}" for number in range(10)))]
 PAGES = ("/", "/why/ETHUSDT?account=paper-1", "/account/paper-1", "/activity", "/money", "/do/flatten/all")
 ROW_POSITIONS = """[...document.querySelectorAll("[data-row^=a-], [data-row^=r-]")].map((row) => {
     const top = row.getBoundingClientRect().top;
     return [row.dataset.row, top - row.closest("table").getBoundingClientRect().top, top];
 })"""
-"""Of each row its name, its place in its table, and its place on the screen."""
+"""Each row's name, its position in its table, and its position on the screen."""
 CUT = "(frames) => frames.map((frame) => frame.scrollWidth > frame.clientWidth)"
 
 
@@ -137,7 +137,7 @@ def test_no_row_or_page_moves_while_alerts_arrive(tab: Any, engine: EngineProces
 
 
 def test_focus_and_what_is_unfolded_survive_twenty_patches(tab: Any, engine: EngineProcess) -> None:
-    engine.command("target", accounts=["paper-0"], symbol="TONUSDT", depth="0.01")  # a note: they are folded
+    engine.command("target", accounts=["paper-0"], symbol="TONUSDT", depth="0.01")  # a note, so it is folded
     one = tab()
     one.page.goto("/")
     live(one.page)
@@ -160,7 +160,7 @@ def test_focus_and_what_is_unfolded_survive_twenty_patches(tab: Any, engine: Eng
     engine.command("resume", accounts=["paper-0", "paper-4", "paper-5"])
 
 
-def test_the_keyboard_reaches_everything_and_a_sheet_returns_focus(tab: Any) -> None:
+def test_the_keyboard_reaches_all_and_a_sheet_returns_the_focus(tab: Any) -> None:
     one = tab()
     one.page.goto("/")
     live(one.page)
@@ -168,7 +168,7 @@ def test_the_keyboard_reaches_everything_and_a_sheet_returns_focus(tab: Any) -> 
     for _ in range(12):
         one.page.keyboard.press("Tab")
         order.append(one.page.evaluate("document.activeElement.textContent.trim()"))
-    assert order[0] == "Skip to the content"
+    assert order[0] == "Skip to content"
     first = order.index("Now")
     assert order[first : first + 5] == ["Now", "Positions", "Activity", "Money", "■ Stop…"]
     chips = order[2:first]
@@ -179,7 +179,7 @@ def test_the_keyboard_reaches_everything_and_a_sheet_returns_focus(tab: Any) -> 
     one.page.keyboard.press("Enter")
     sheet = one.page.get_by_role("dialog", name="SOLUSDT on paper-0")
     sheet.wait_for()
-    assert "How the target came about" in sheet.inner_text()
+    assert "How the target was calculated" in sheet.inner_text()
     one.page.keyboard.press("Escape")
     sheet.wait_for(state="detached")
     assert one.page.evaluate("document.activeElement.id") == "c-paper-0-SOLUSDT"
@@ -221,7 +221,7 @@ def test_the_whole_way_to_a_halt_and_back_works_without_script(tab: Any, engine:
     assert engine.state()["commands"] == []
 
 
-def test_a_silent_engine_makes_the_page_say_so_and_stop_stays(tab: Any, engine: EngineProcess) -> None:
+def test_a_silent_engine_is_shown_and_stop_stays(tab: Any, engine: EngineProcess) -> None:
     one = tab()
     one.page.clock.install()
     one.page.goto("/")
@@ -283,7 +283,7 @@ def test_what_is_injected_is_refused(tab: Any) -> None:
     )
     assert refused[0] is False
     assert {"trusted types", "img-src"} <= set(refused[1])
-    one.complaints.clear()  # it complained, as it should
+    one.complaints.clear()  # a problem was reported, as it should
     one.elsewhere.clear()
 
 

@@ -1,4 +1,4 @@
-"""Pictures: what is drawn, what is left open, and what nobody may slip into them."""
+"""Charts: what is drawn, where gaps are, and that nothing can be injected into them."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_a_line_stays_in_its_frame_with_gaps_for_unknown_values(found: list[Deci
 
 
 @given(st.lists(st.one_of(values, st.none()), min_size=1, max_size=20))
-def test_bars_go_up_from_zero_or_down_and_what_is_unknown_has_none(found: list[Decimal | None]) -> None:
+def test_bars_go_up_or_down_from_zero_and_unknown_has_none(found: list[Decimal | None]) -> None:
     picture = drawn(bars([(f"d{index}", one) for index, one in enumerate(found)], number=str, summary="s"))
     known = [one for one in found if one is not None]
     rects = list(picture.iter("rect"))
@@ -62,7 +62,7 @@ def test_many_points_keep_their_peaks_and_become_few() -> None:
     (path,) = [p for p in drawn(text).iter("path") if (p.get("class") or "").startswith("line")]
     ys = numbers_in(path.get("d") or "")[1::2]
     assert len(ys) <= COLUMNS + 2
-    assert (min(ys), max(ys)) == (TOP, HEIGHT - BOTTOM)  # the highest and the lowest place of the picture
+    assert (min(ys), max(ys)) == (TOP, HEIGHT - BOTTOM)  # the highest and the lowest position in the chart
 
 
 def test_names_and_numbers_are_text_and_nothing_acts() -> None:
@@ -74,7 +74,7 @@ def test_names_and_numbers_are_text_and_nothing_acts() -> None:
     ]
     for text in made:
         assert "<script" not in text
-        assert "style" not in text  # the policy of the page refuses it
+        assert "style" not in text  # the page's policy refuses it
         assert drawn(text).get("aria-label") == evil
 
 

@@ -17,7 +17,7 @@ HALT, FLATTEN, RESUME = "/do/halt/all", "/do/flatten/all", "/do/resume/all"
 
 @pytest.fixture
 def page(paper: EngineProcess) -> Iterator[Visitor]:
-    """A browser that may command; what it leaves halted or paused is lifted."""
+    """A browser that may command; remaining halts and pauses are lifted afterwards."""
     yield Visitor(paper).sign_in()
     paper.command("resume", accounts=[], reason="the test is over")
     paper.command("resume", sources=["tradingview"])
@@ -26,12 +26,12 @@ def page(paper: EngineProcess) -> Iterator[Visitor]:
 
 
 def commands(engine: EngineProcess) -> list[str]:
-    """Return what stands, in words."""
+    """Return the active commands as text."""
     return [row["text"] for row in engine.state()["commands"]]
 
 
 def done(page: Visitor, where: str) -> str:
-    """Follow an action until it says that it is done."""
+    """Follow an action until it is shown as done."""
     return page.until(where, "✓ Done").words
 
 
@@ -39,7 +39,7 @@ def test_a_halt_is_planned_in_numbers_and_allows_only_reductions(page: Visitor, 
     plan = page.get(HALT)
     assert "2 positions worth" in plan.words
     assert "(paper) stay as they are" in plan.words
-    assert paper.state()["commands"] == []  # looking changes nothing
+    assert paper.state()["commands"] == []  # viewing changes nothing
     answer = page.confirm(HALT, reason="storm ahead")
     assert answer.status == 303
     assert "storm ahead" in done(page, answer.location)
@@ -62,20 +62,20 @@ def test_a_halt_is_planned_in_numbers_and_allows_only_reductions(page: Visitor, 
     assert re.search(r"1 order on 1 account: 1 of them opens", plan.words)
     refused = page.confirm(RESUME)
     assert refused.status == 409
-    assert "tick that you have read" in refused.words
+    assert "tick the box" in refused.words
     assert commands(paper) == [standing]
     answer = page.confirm(RESUME, read="yes")
     done(page, answer.location)
     paper.until_position("BTCUSDT", before)
 
 
-def test_everything_is_closed_and_told_when_it_is(page: Visitor, paper: EngineProcess) -> None:
+def test_everything_is_closed_and_the_end_is_reported(page: Visitor, paper: EngineProcess) -> None:
     plan = page.get(FLATTEN)
     assert "■ Close 2 positions, then halt" in plan.words
-    assert "Every order (2)" in plan.words
+    assert "All orders (2)" in plan.words
     answer = page.confirm(FLATTEN)
     words = done(page, answer.location)
-    assert "nothing is left open" in words
+    assert "everything is closed" in words
     assert "paper 2 0 ✓ nothing open" in words
     assert paper.position("BTCUSDT") == paper.position("ETHUSDT") == 0
 
@@ -87,24 +87,24 @@ def test_pressing_twice_or_going_back_does_nothing_more(page: Visitor, paper: En
     assert len(locations) == 1
     done(page, locations.pop())
     paper.command("resume", reason="meanwhile")
-    # the old form once more, as the back button sends it
+    # the old form again, as the back button sends it
     page.post(HALT, form)
     assert commands(paper) == []
 
 
-def test_a_plan_that_is_no_longer_true_is_shown_anew(page: Visitor, paper: EngineProcess) -> None:
+def test_an_outdated_plan_is_shown_again(page: Visitor, paper: EngineProcess) -> None:
     plan = page.get(FLATTEN)
     form = {name: plan.field(name) for name in ("key", "id", "mark")}
-    # another size is no change: whoever stops does not wait for a market that moves
+    # another size does not change the plan: a stop does not wait for a moving market
     paper.accept(symbol="BTCUSDT.P", direction="long", action="buy", size="60/100", price="65000")
     paper.wait(paper.at_rest)
     assert page.get(FLATTEN).field("mark") == form["mark"]
-    # another side is one
+    # another side does
     paper.accept(symbol="BTCUSDT.P", direction="short", action="sell", size="50/100", price="65000")
     paper.wait(lambda: paper.position("BTCUSDT") < 0)
     answer = page.post(FLATTEN, form)
     assert answer.status == 409
-    assert "Nothing was done; this is what would happen now" in answer.words
+    assert "Nothing was done; below is what would happen now" in answer.words
     assert commands(paper) == []
     assert paper.position("BTCUSDT") < 0
     again = {name: answer.field(name) for name in ("key", "id", "mark")}
@@ -113,9 +113,7 @@ def test_a_plan_that_is_no_longer_true_is_shown_anew(page: Visitor, paper: Engin
     paper.accept(symbol="BTCUSDT.P", direction="long", action="buy", size="50/100", price="65000")
 
 
-def test_a_session_that_ended_in_the_middle_comes_back_to_the_plan(
-    page: Visitor, paper: EngineProcess
-) -> None:
+def test_a_session_that_ended_midway_returns_to_the_plan(page: Visitor, paper: EngineProcess) -> None:
     plan = page.get(FLATTEN)
     form = {name: plan.field(name) for name in ("key", "id", "mark")}
     other = Visitor(paper, cookie=page.cookie)
@@ -161,7 +159,7 @@ def test_unknown_addresses_are_404_and_nonsense_is_refused(page: Visitor) -> Non
         "/do/halt/all?symbol=<b>",
     ):
         assert page.get(path.replace("<", "%3C").replace(">", "%3E")).status == 404, path
-    assert "Nothing is halted" in page.get(RESUME).words
+    assert "Nothing there is halted" in page.get(RESUME).words
     assert "no symbol DOGEUSDT" in said_of(page, "/do/halt/paper?symbol=DOGEUSDT")
     key = page.get(HALT).field("key")
     for identity in ("", "short", "x" * 65, "a b c d e f g"):
@@ -170,7 +168,7 @@ def test_unknown_addresses_are_404_and_nonsense_is_refused(page: Visitor) -> Non
 
 
 def said_of(page: Visitor, path: str) -> str:
-    """Confirm a plan and return what became of it."""
+    """Confirm a plan and return its result."""
     return page.get(page.confirm(path).location).words
 
 
@@ -183,7 +181,7 @@ def test_reasons_are_text(page: Visitor) -> None:
     assert "&lt;img src=x onerror=alert(1)&gt;" in shown
 
 
-def test_who_looks_sees_what_stands_and_is_offered_nothing(page: Visitor, paper: EngineProcess) -> None:
+def test_a_viewer_sees_active_commands_and_no_buttons(page: Visitor, paper: EngineProcess) -> None:
     page.confirm(HALT)
     looker = Visitor(paper).sign_in(VIEW)
     shown = looker.get("/")

@@ -1,4 +1,4 @@
-"""Who is let in to the page, what every answer carries, and which requests of browsers are refused."""
+"""Who may enter the page, the headers of every response, and which requests of browsers are refused."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_signing_in_leads_nowhere_else(visitor: Visitor, next_path: str) -> None
     assert (answer.status, answer.location) == (303, "/")
 
 
-def test_the_cookie_is_out_of_reach_and_for_tls_only_behind_a_proxy(paper: EngineProcess) -> None:
+def test_the_cookie_is_out_of_reach_and_behind_a_proxy_for_tls(paper: EngineProcess) -> None:
     for host, name, secure in (("", "te_session", False), ("engine.example.org", "__Host-te_session", True)):
         visitor = Visitor(paper, host=host)
         answer = visitor.post("/login", {"token": VIEW}, Origin=f"https://{host}" if host else visitor.origin)
@@ -46,7 +46,7 @@ def test_the_cookie_is_out_of_reach_and_for_tls_only_behind_a_proxy(paper: Engin
             assert part in given
         assert ("Secure" in given) is secure
         assert visitor.get("/").status == 200
-    # what was set over plain HTTP opens nothing behind the proxy, where anybody may have set it
+    # a cookie set over plain HTTP is not valid behind the proxy, where anybody may have set it
     assert (
         Visitor(paper, host="engine.example.org", cookie=f"te_session={visitor.cookie.partition('=')[2]}")
         .get("/")
@@ -81,15 +81,13 @@ def test_who_looks_may_not_command(visitor: Visitor) -> None:
         ({"Sec_Fetch_Site": None}, 303),
     ],
 )
-def test_forms_are_taken_from_own_pages_only(
+def test_forms_are_accepted_from_own_pages_only(
     visitor: Visitor, headers: dict[str, str | None], status: int
 ) -> None:
     assert visitor.post("/login", {"token": VIEW}, **headers).status == status
 
 
-def test_a_form_that_is_none_of_ours_is_refused_and_harms_nothing(
-    paper: EngineProcess, visitor: Visitor
-) -> None:
+def test_a_form_that_is_not_ours_is_refused_and_harms_nothing(paper: EngineProcess, visitor: Visitor) -> None:
     visitor.sign_in()
     for kind in ("multipart/form-data; boundary=x", "application/json", "text/plain", ""):
         assert visitor.post(PLAN, {"key": "x"}, Content_Type=kind).status == 415
@@ -129,7 +127,7 @@ def test_pages_of_other_sites_may_link_here_and_nothing_else(visitor: Visitor) -
         assert visitor.get("/", **wanted).status == 403, wanted
         assert visitor.get("/live", **wanted).status == 403
     assert visitor.get("/api/v1/state", **follows).status == 403
-    # without its cookie, as browsers send such a request, it goes on by itself from a page of our own
+    # without its cookie, as browsers send such a request, it continues automatically from a page of our own
     visitor.cookie = ""
     answer = visitor.get("/money", **follows)
     assert answer.status == 200
@@ -236,7 +234,7 @@ def test_no_token_reaches_a_page_or_the_log(paper: EngineProcess, visitor: Visit
     for secret in (CONTROL, VIEW, visitor.cookie.partition("=")[2]):
         assert secret not in said
     assert (
-        subprocess.run(  # nor the state folder, sessions included
+        subprocess.run(  # nor in the state folder, including the sessions
             ["grep", "-rlaF", visitor.cookie.partition("=")[2], str(paper.home.state)],
             capture_output=True,
             check=False,

@@ -1,4 +1,5 @@
-"""Every page in both schemes, on a phone and a desk: five accounts, some halted, a source paused, an alert refused."""
+"""Every page in both schemes, on a phone and a desktop: five accounts, some halted, a source paused, an alert
+refused."""
 
 from __future__ import annotations
 
@@ -53,7 +54,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineProcess]:
 
 @pytest.fixture(scope="module")
 def action(engine: EngineProcess) -> str:
-    """The page of what became of a command."""
+    """The page of a command's result."""
     return Visitor(engine).sign_in().confirm("/do/halt/paper-1", reason="for the tests").location
 
 
@@ -70,7 +71,7 @@ def test_axe_finds_nothing_on_any_page_in_any_look(tab: Any, action: str) -> Non
     one.page.goto("/")
     assert one.page.url.endswith("/login?next=%2F")
     accessible(one.page)
-    one.complaints.clear()  # of the page that is not there, as browsers do
+    one.complaints.clear()  # the browser's message about the missing page
 
 
 def test_no_page_is_wider_than_its_window_with_five_accounts(tab: Any, action: str) -> None:

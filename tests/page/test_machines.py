@@ -1,4 +1,4 @@
-"""The page's commands for programs: planned, confirmed by the plan's mark, followed; and those given elsewhere."""
+"""The page's commands for programs: planned, confirmed by the plan's mark, followed; and commands from elsewhere."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def ask(engine: EngineProcess, path: str, body: object = None, token: str = CONT
 
 @pytest.fixture
 def engine(paper: EngineProcess) -> Iterator[EngineProcess]:
-    """What is left halted is lifted."""
+    """Remaining halts are lifted afterwards."""
     yield paper
     paper.command("resume", accounts=[], reason="the test is over")
     paper.wait(lambda: paper.state()["commands"] == [])
@@ -85,7 +85,7 @@ def test_a_program_plans_confirms_and_follows_what_the_page_does(engine: EngineP
         ({"verb": "halt", "colour": "red"}, 400, "colour"),
         ({"verb": "halt", "id": "x"}, 400, "id"),
         ({"verb": "accept", "who": "paper"}, 409, "No positions changed by others"),
-        ({"verb": "resume"}, 409, "Nothing is halted"),
+        ({"verb": "resume"}, 409, "Nothing there is halted"),
     ],
 )
 def test_what_makes_no_sense_is_refused(engine: EngineProcess, body: object, status: int, why: str) -> None:

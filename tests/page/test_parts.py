@@ -1,4 +1,4 @@
-"""Parts of the page: built while somebody looks, drawn when they changed, sent to whoever does not have them."""
+"""Parts of the page: built while there are viewers, rendered when they change, sent to viewers that lack them."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 from te_core.errors import NotReady
-from te_core.page.live import Parts
+from te_core.page.live import SLOWEST, Pace, Parts
 from te_core.page.turns import MOST_RESTS, PIECE, REST, Turns
 from te_core.testing.virtual_clock import VirtualClock
 
 
 class World:
-    """Values that a test changes, and how often they were built and drawn."""
+    """Values that a test changes, and how often they were built and rendered."""
 
     def __init__(self) -> None:
         self.values: dict[str, Any] = {"head": 1, "r-BTCUSDT": 2}
@@ -68,7 +68,7 @@ async def test_one_who_hangs_up_does_not_end_it_for_the_others() -> None:
     assert world.parts.html.keys() == {"head", "r-BTCUSDT"}
 
 
-async def test_a_viewer_from_another_run_or_without_version_gets_everything() -> None:
+async def test_a_viewer_of_another_run_or_no_version_gets_everything() -> None:
     world, other = World(), World()
     await world.parts.refresh()
     other.parts = Parts(other.build, other.draw, VirtualClock(), "another boot")
@@ -92,7 +92,7 @@ async def test_a_page_with_other_rows_is_told_to_load_again() -> None:
         assert world.parts.since(odd) is None, odd
 
 
-async def test_a_failed_look_leaves_what_was_shown_and_the_next_one_works() -> None:
+async def test_a_failed_look_keeps_what_was_shown_until_one_succeeds() -> None:
     world = World()
     await world.parts.refresh()
     world.error = NotReady("the engine is starting")
@@ -106,7 +106,7 @@ async def test_a_failed_look_leaves_what_was_shown_and_the_next_one_works() -> N
 
 
 class WorkClock(VirtualClock):
-    """Time that passes while somebody works, on top of that in which everybody waits."""
+    """A clock that also advances by simulated work, on top of virtual waiting time."""
 
     worked = 0.0
 
@@ -114,7 +114,7 @@ class WorkClock(VirtualClock):
         return super().monotonic() + self.worked
 
 
-async def test_work_yields_after_each_piece_and_resumes_at_once_when_alone() -> None:
+async def test_work_yields_after_each_piece_and_resumes_when_alone() -> None:
     clock = WorkClock()
     turns, before = Turns(clock), asyncio.get_running_loop().time()
     for _ in range(100):
@@ -141,7 +141,7 @@ async def test_work_rests_while_an_order_has_steps_to_go() -> None:
 
 
 class BusyClock(WorkClock):
-    """Whenever somebody looks at it, others have worked meanwhile."""
+    """A clock that shows other tasks working between any two readings."""
 
     def monotonic(self) -> float:
         self.worked += PIECE
@@ -152,3 +152,13 @@ async def test_work_is_done_in_the_end_however_busy_the_others_are() -> None:
     turns, began = Turns(BusyClock()), asyncio.get_running_loop().time()
     await turns.next()
     assert asyncio.get_running_loop().time() - began == pytest.approx(REST * MOST_RESTS)
+
+
+def test_the_page_is_built_after_a_write_and_rarely_without() -> None:
+    written = 7
+    pace = Pace(lambda: written)
+    assert pace.is_due()
+    assert [pace.is_due() for _ in range(2 * SLOWEST)] == [*[False] * (SLOWEST - 1), True] * 2
+    written += 1
+    assert pace.is_due()
+    assert not pace.is_due()

@@ -1,4 +1,4 @@
-"""What the past looks like: sums of lines, gaps, falls from a peak."""
+"""History: sums of lines, gaps, drawdowns."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_a_sum_of_accounts_is_never_without_one_of_them(found: list[list[tuple[d
         assert value == sum(parts)
 
 
-def test_an_account_that_cannot_be_read_any_more_counts_as_last_seen() -> None:
+def test_an_unreadable_account_counts_as_last_seen() -> None:
     first = [(BEGIN + minute * MINUTE, Decimal(100)) for minute in range(10)]
     lost = [(BEGIN + minute * MINUTE, Decimal(50)) for minute in range(3)]
     late = [(BEGIN + minute * MINUTE, Decimal(7)) for minute in range(8, 10)]

@@ -1,4 +1,4 @@
-"""One account on a phone: what fits, sheets, how somebody stops, and all of it without script."""
+"""One account on a phone: what fits, sheets, stopping, and all of it without script."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def engine(paper: EngineProcess) -> EngineProcess:
 
 @pytest.fixture(autouse=True)
 def as_before(engine: EngineProcess) -> Iterator[None]:
-    """What is left halted is lifted, and both positions are there again."""
+    """Remaining halts are lifted, and both positions are restored."""
     yield
     engine.command("resume", accounts=[], reason="the test is over")
     engine.wait(lambda: engine.position("BTCUSDT") and engine.position("ETHUSDT") and engine.at_rest())
@@ -43,7 +43,7 @@ def test_no_page_is_wider_than_its_window_with_one_account(tab: Any) -> None:
             fits(one.page, width)
 
 
-def test_a_sheet_rises_from_the_lower_edge_and_gives_the_focus_back(tab: Any, engine: EngineProcess) -> None:
+def test_a_sheet_rises_from_the_lower_edge_and_returns_the_focus(tab: Any, engine: EngineProcess) -> None:
     one = tab(width=PHONE)
     one.page.set_viewport_size({"width": PHONE, "height": HEIGHT})
     one.page.goto("/")
@@ -60,7 +60,7 @@ def test_a_sheet_rises_from_the_lower_edge_and_gives_the_focus_back(tab: Any, en
     assert (box["x"], box["width"]) == (0, PHONE)
     assert round(box["y"] + box["height"]) == HEIGHT
     assert one.page.evaluate("document.documentElement.scrollWidth") == PHONE
-    # what it was opened from is replaced meanwhile
+    # the element that opened it is replaced meanwhile
     row = one.page.locator('[data-part="r-BTCUSDT"]').element_handle()
     engine.accept(symbol="BTCUSDT.P", direction="long", action="buy", size="60/100", price="65000")
     row.wait_for_element_state("hidden")
@@ -89,7 +89,7 @@ def in_sight(page: Page, name: str) -> None:
 
 
 @pytest.mark.parametrize("script", [True, False])
-def test_everything_is_closed_with_two_taps_and_opened_with_a_tick(
+def test_everything_closes_with_two_taps_and_opens_with_a_tick(
     tab: Any, engine: EngineProcess, *, script: bool
 ) -> None:
     one = tab(width=PHONE, script=script)
@@ -101,12 +101,12 @@ def test_everything_is_closed_with_two_taps_and_opened_with_a_tick(
     close = "■ Close 2 positions, then halt"
     in_sight(page, close)
     page.get_by_role("link", name="Cancel, change nothing").click()
-    assert page.get_by_role("heading", name="Needs attention").is_visible()
+    assert page.get_by_role("heading", name="Needs attention", exact=True).is_visible()
     assert engine.state()["commands"] == []
     page.goto("/do/flatten/all")
     page.get_by_label("Reason").fill("on a phone")
-    page.keyboard.press("Enter")  # as the key of a phone's keyboard that says Go
-    expect(page.get_by_role("heading", name="nothing is left open")).to_be_visible(timeout=60_000)
+    page.keyboard.press("Enter")  # like the Go key of a phone's keyboard
+    expect(page.get_by_role("heading", name="everything is closed")).to_be_visible(timeout=60_000)
     assert "on a phone" in page.locator("main").inner_text()
     assert engine.position("BTCUSDT") == engine.position("ETHUSDT") == 0
     page.go_back()
@@ -135,7 +135,7 @@ def test_every_page_is_whole_and_linked_without_script(tab: Any) -> None:
     assert page.locator("time[data-age]").first.inner_text() != ""
     page.locator("#c-paper-BTCUSDT").click()
     assert page.get_by_role("heading", name="BTCUSDT on paper").is_visible()
-    assert page.get_by_role("heading", name="How the target came about").is_visible()
+    assert page.get_by_role("heading", name="How the target was calculated").is_visible()
     page.get_by_role("navigation", name="Pages").get_by_role("link", name="Now").click()
     page.locator("#a-paper").click()
     assert page.get_by_role("heading", level=1, name="paper").is_visible()

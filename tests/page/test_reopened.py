@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.real_clock, pytest.mark.page]
 
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineProcess]:
-    """An engine whose private listener has a port of its own, which the next one takes too."""
+    """An engine whose private listener has a fixed port, which the next one uses, too."""
     with socket.create_server(("127.0.0.1", 0)) as held:
         port = held.getsockname()[1]
     tree = {**PAPER, "listen": {"public": {"port": 0}, "private": {"port": port}}}
@@ -55,6 +55,6 @@ def test_an_open_page_survives_a_restart_and_shows_changes(tab: Any, engine: Eng
         assert page.evaluate("window.stayed") is True, "it was not loaded again"
         assert page.evaluate("document.activeElement.id") == "c-paper-BTCUSDT"
         page.close()
-        # what a browser says of a stream that was cut off, and of an address where nobody listens
+        # the browser's messages about a stream that was cut off, and an address where nobody listens
         assert all("net::ERR_" in line for line in one.complaints), one.complaints
         one.complaints.clear()

@@ -7,7 +7,7 @@ from tests.page.screenshots import FOLDER, LAYOUTS, PICTURES, SOURCE, WEEKEND, d
 NAMES = {name for name, *_ in (*PICTURES, *LAYOUTS, *WEEKEND)}
 
 
-def test_the_pictures_were_taken_of_this_page() -> None:
+def test_the_pictures_show_the_current_page() -> None:
     assert SOURCE.read_text().strip() == digest(), "take them again: python -m tests.page.screenshots"
     assert {path.stem for path in FOLDER.glob("*.png")} == NAMES
     guide = (FOLDER.parent / "page.md").read_text(encoding="utf-8")

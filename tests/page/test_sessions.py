@@ -1,4 +1,4 @@
-"""Sessions of browsers: who gets one, how long it lasts, and what the file of them gives away."""
+"""Sessions of browsers: who gets one, how long it lasts, and what their file reveals."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def counted() -> Callable[[], str]:
 
 
 class DirectFile(SessionFile):
-    """Written at once: threads have no place on the virtual clock."""
+    """Written synchronously: there are no threads on the virtual clock."""
 
     async def write(self, text: str) -> None:
         replace_file(self.path, text, mode=0o600)
@@ -75,7 +75,7 @@ async def test_a_closed_session_is_over_and_a_stranger_has_none(tmp_path: Path) 
     assert await found.find(cookie) is None
 
 
-async def test_a_restart_asks_nobody_to_sign_in_but_another_token_does(tmp_path: Path) -> None:
+async def test_a_restart_keeps_sessions_and_a_new_token_ends_them(tmp_path: Path) -> None:
     file = tmp_path / "s.json"
     found = sessions(file)
     control, _ = await found.open(Role.CONTROL)
@@ -95,7 +95,7 @@ async def test_the_file_is_its_owners_and_opens_nothing(tmp_path: Path) -> None:
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert cookie not in text
     assert not any(token in text for token in TOKENS.values())
-    assert await sessions(file).find(session.key) is None  # what stands in the file is no cookie
+    assert await sessions(file).find(session.key) is None  # the file does not contain a usable cookie
 
 
 async def test_a_damaged_file_costs_a_sign_in_and_nothing_else(tmp_path: Path) -> None:
@@ -132,7 +132,7 @@ async def test_a_link_opens_once_and_for_a_minute_only(tmp_path: Path) -> None:
     assert found.redeem(late, "a") is None
 
 
-async def test_wrong_tokens_are_throttled_and_the_right_one_always_works(
+async def test_wrong_tokens_are_throttled_and_the_right_one_works(
     tmp_path: Path,
 ) -> None:
     found = sessions(tmp_path / "s.json")

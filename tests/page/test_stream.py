@@ -1,4 +1,4 @@
-"""The stream of what changes, as it stands on the wire."""
+"""The stream of changes on the wire."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Stream:
                     yield fields["event"], fields.get("id", ""), json.loads(fields["data"])
 
     def until(self, wanted: Callable[[str, Any], Any]) -> tuple[str, str, Any]:
-        """Return the first event that is as wanted."""
+        """Return the first matching event."""
         return next(event for event in self.events() if wanted(event[0], event[2]))
 
     def close(self) -> None:
@@ -100,7 +100,7 @@ def test_a_current_viewer_is_sent_changes_and_each_event_at_once(
         assert int(identity.partition(".")[0]) > 0
 
 
-def test_a_returning_viewer_gets_what_it_missed_and_a_new_one_all(
+def test_a_returning_viewer_gets_what_it_missed_a_new_one_all(
     viewer: Visitor, look: Layout, paper: EngineProcess
 ) -> None:
     known = version_of(viewer)
@@ -129,7 +129,7 @@ def test_when_nothing_changes_only_beats_are_sent(
         seen.append((kind, sorted(data["parts"]) if kind == "patch" else []))
         if [one for one, _ in seen].count("beat") == 2:
             break
-    # a read of the account may fall into this time: its age starts again, and the value of its position may differ
+    # the account may be read meanwhile: its age restarts, and the value of its position may differ
     assert {part for _, parts in seen for part in parts} <= {
         "a-paper",
         "totals",
@@ -150,7 +150,9 @@ def test_the_stream_of_a_session_that_ends_ends(viewer: Visitor, look: Layout) -
     assert [kind for kind, _, _ in stream.events() if kind == "gone"] == []  # and it comes to an end
 
 
-def test_a_stop_is_told_before_the_stream_ends(paper: EngineProcess, viewer: Visitor, look: Layout) -> None:
+def test_a_stop_is_announced_before_the_stream_ends(
+    paper: EngineProcess, viewer: Visitor, look: Layout
+) -> None:
     stream = look(version_of(viewer))
     paper.process.terminate()
     *_, (kind, _, data) = stream.events()

@@ -1,4 +1,4 @@
-"""A browser without script: keeps its cookie, sends what browsers send, follows nothing."""
+"""A browser without script: stores its cookie, sends what browsers send, follows no redirects."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ VIEW = "view-token-of-the-page-tests"
 
 @dataclass
 class Answer:
-    """What came back."""
+    """A response."""
 
     status: int
     headers: http.client.HTTPMessage
@@ -25,12 +25,12 @@ class Answer:
 
     @property
     def location(self) -> str:
-        """Where it sends the browser."""
+        """The target of a redirect."""
         return self.headers.get("Location", "")
 
     @property
     def words(self) -> str:
-        """What a person reads of it."""
+        """The visible text."""
         return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", self.text)).split())
 
     def field(self, name: str) -> str:
@@ -42,10 +42,11 @@ class Answer:
 
 @dataclass
 class Visitor:
-    """``host``: as the browser names it; the engine's own address by default."""
+    """A browser at one engine."""
 
     engine: EngineProcess
     host: str = ""
+    """The host as the browser names it; the engine's own address by default."""
     cookie: str = ""
     sent: dict[str, str] = field(default_factory=dict)
 
@@ -84,7 +85,7 @@ class Visitor:
         return self.ask("GET", path, None, **headers)
 
     def until(self, path: str, *words: str) -> Answer:
-        """Load a page until it shows all of that."""
+        """Load a page until it contains all of the texts."""
 
         def look() -> Answer | None:
             answer = self.get(path)
@@ -113,5 +114,5 @@ class Visitor:
 
 
 def secrets(**more: Any) -> dict[str, Any]:
-    """Return what belongs into ``.secrets.toml`` of these tests."""
+    """Return the content of ``.secrets.toml`` for these tests."""
     return {"listen": {"private": {"token": CONTROL}}, "page": {"view_token": VIEW}, **more}

@@ -1,4 +1,4 @@
-"""An environment with every dependency and nothing of ours, as the packaging tests have it."""
+"""An environment with every dependency and none of our packages, as in the packaging tests."""
 
 from tests.architecture.conftest import bare_environment, root
 

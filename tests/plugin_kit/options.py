@@ -1,8 +1,23 @@
-"""A settings model that states what its keys mean in each of the ways that are read."""
+"""A settings model that describes its keys in each of the supported ways."""
 
 from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field
+
+
+class Table(BaseModel):
+    """What a table of its own is for.
+
+    More about it.
+    """
+
+    key: str = ""
+    """One of its keys."""
+
+
+class Silent(BaseModel):
+    key: str = ""
+    """One of its keys."""
 
 
 class DocumentedOptions(BaseModel):
@@ -15,3 +30,5 @@ class DocumentedOptions(BaseModel):
     described: str = Field(default="", description="Stated in the field.")
     summarised: str = ""
     silent: str = ""
+    table: Table = Table()
+    silent_table: Silent = Silent()

@@ -1,4 +1,4 @@
-"""``te plugin dev``: which files count, what is started again, and what is shown of a failure."""
+"""``te plugin dev``: which files count, when it restarts, and how it shows a failure."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Process:
 
 
 class Workshop:
-    """Builds engines, or fails to; changes come when a test says so."""
+    """Builds engines, or fails to; the test triggers changes."""
 
     def __init__(self) -> None:
         self.log: list[str] = []
@@ -117,7 +117,7 @@ async def test_what_cannot_be_loaded_waits_for_the_next_change() -> None:
     await shop.end()
 
 
-async def test_an_engine_that_ends_by_itself_is_told_and_not_stopped_again() -> None:
+async def test_an_engine_that_ends_on_its_own_is_reported_not_stopped() -> None:
     shop = Workshop()
     await shop.settled()
     shop.engines[0].ended.set()
@@ -164,7 +164,7 @@ def test_of_a_traceback_the_own_frames_and_the_error_are_shown() -> None:
     ]
 
 
-def test_a_traceback_below_a_log_line_keeps_what_stands_around_it() -> None:
+def test_a_traceback_below_a_log_line_keeps_its_surroundings() -> None:
     indented = "".join(f"    {line}\n" for line in TRACE.splitlines())
     shown = shorten(f"ERROR source=mine: defect\n{indented}INFO next\n", OWN)
     assert shown[0] == "ERROR source=mine: defect"
@@ -199,7 +199,7 @@ def spec(kind: str, *options: dict[str, object]) -> dict[str, object]:
 
 
 @pytest.mark.parametrize("kind", ["source", "exchange", "notifier"])
-def test_the_first_settings_are_valid_and_listen_on_no_fixed_port(kind: str) -> None:
+def test_the_first_settings_are_valid_without_fixed_ports(kind: str) -> None:
     option = {"name": "url", "required": True, "secret": False, "meaning": "the address"}
     loaded = {"mine": spec(kind, option)}
     text = first_settings(loaded)
@@ -281,7 +281,7 @@ def place(module: Path, text: str) -> int:
 
 
 async def shown(process: asyncio.subprocess.Process, wanted: Callable[[str], bool]) -> list[str]:
-    """Read lines until one that is wanted."""
+    """Read lines until one matches."""
     lines: list[str] = []
     assert process.stdout is not None
     async with asyncio.timeout(120):

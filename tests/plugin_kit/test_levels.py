@@ -1,11 +1,14 @@
-"""``te plugin check``: what each level needs, judged from what was found out; and a plugin that is really checked."""
+"""``te plugin check``: the requirements of each level, judged from evidence; and a plugin that is really checked."""
 
 from __future__ import annotations
 
+import importlib
+import inspect
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from xml.etree import ElementTree
 
@@ -17,18 +20,21 @@ from te_core.errors import CommandFailed
 from te_core.plugin_kit import badge
 from te_core.plugin_kit.evidence import Evidence, Outcome, ToolRun
 from te_core.plugin_kit.kinds import naming
-from te_core.plugin_kit.levels import NEEDS, Level, judge
+from te_core.plugin_kit.levels import NEEDS, TESTED, Level, judge
 from te_core.plugin_kit.project import PluginProject, read_project
+from te_core.plugin_kit.recorder import SUITES
 from te_core.plugin_kit.writing import files, write
+from te_core.testing.exchange_harness import Ability
+from te_core.testing.steps import needs
 from tests.plugin_kit.levels_page import PAGE, page
 
 OPTION = {"name": "url", "required": True, "secret": False, "meaning": "address of it"}
 CASE = "tests/test_x.py::TestX::test_e01"
 
 
-def passed(*skipped: str, conformance: bool = True, outcome: str = "passed") -> ToolRun:
-    outcomes = {CASE: Outcome(outcome=outcome, reason="", conformance=conformance)}
-    outcomes |= {reason: Outcome(outcome="skipped", reason=reason, conformance=True) for reason in skipped}
+def passed(*skipped: str, suite: str = "exchange", outcome: str = "passed") -> ToolRun:
+    outcomes = {CASE: Outcome(outcome=outcome, reason="", suite=suite)}
+    outcomes |= {reason: Outcome(outcome="skipped", reason=reason, suite=suite) for reason in skipped}
     return ToolRun(passed=outcome == "passed", output=["1 passed"], outcomes=outcomes)
 
 
@@ -47,6 +53,14 @@ def golden(tmp_path: Path) -> Evidence:
         typing=ToolRun(passed=True, output=[], outcomes={}),
         tests=passed(),
     )
+
+
+def lacking_reason() -> str:
+    """Return the suite's own words for a case that its emulator lacks an ability for."""
+    harness: Any = SimpleNamespace(exchange=SimpleNamespace(abilities=frozenset()))
+    with pytest.raises(pytest.skip.Exception) as skipped:
+        needs(harness, Ability.LOSE_ANSWER)
+    return str(skipped.value)
 
 
 def unmet(evidence: Evidence) -> set[str]:
@@ -115,7 +129,7 @@ LACKS: Mapping[str, tuple[Level, Callable[[Evidence], Evidence], set[str]]] = {
     ),
     "a suite": (
         Level.BRONZE,
-        lambda e: replace(e, tests=passed(conformance=False)),
+        lambda e: replace(e, tests=passed(suite="")),
         {"conformance", "troubles"},
     ),
     "conformance": (
@@ -133,7 +147,7 @@ LACKS: Mapping[str, tuple[Level, Callable[[Evidence], Evidence], set[str]]] = {
     "its text": (Level.BRONZE, lambda e: without(e, "LICENSE"), {"licence"}),
     "troubles": (
         Level.SILVER,
-        lambda e: replace(e, tests=passed("the venue cannot lose answer")),
+        lambda e: replace(e, tests=passed(lacking_reason())),
         {"troubles"},
     ),
     "a workflow": (Level.SILVER, lambda e: without(e, ".github/workflows/test.yml"), {"ci"}),
@@ -153,15 +167,28 @@ def test_every_need_can_be_unmet() -> None:
     assert {need.name for need in NEEDS} == set().union(*(needs for _, _, needs in LACKS.values()))
 
 
-def test_what_an_exchange_cannot_do_is_no_lack_of_its_emulator(golden: Evidence) -> None:
+def test_what_an_exchange_cannot_do_is_not_a_gap_of_its_emulator(golden: Evidence) -> None:
     assert judge(replace(golden, tests=passed("the exchange has one margin mode")))[0] is Level.GOLD
 
 
-def test_a_source_needs_no_conformance(golden: Evidence) -> None:
-    source = replace(specs(golden, kind="source"), tests=passed(conformance=False))
-    level, findings = judge(source)
+@pytest.mark.parametrize("kind", sorted(TESTED))
+def test_a_suite_counts_for_its_own_kind(kind: str, golden: Evidence) -> None:
+    plugin = replace(specs(golden, kind=kind), tests=passed(suite=kind))
+    assert judge(plugin)[0] is Level.GOLD
+    for other in TESTED - {kind}:
+        assert unmet(replace(plugin, tests=passed(suite=other))) == {"conformance"}
+
+
+def test_what_has_no_suite_needs_none(golden: Evidence) -> None:
+    observer = replace(specs(golden, kind="observer"), tests=passed(suite=""))
+    level, findings = judge(observer)
     assert level is Level.GOLD
     assert not {"conformance", "troubles"} & {finding.need.name for finding in findings}
+
+
+def test_every_suite_exists() -> None:
+    for (module, name), kind in SUITES.items():
+        assert inspect.isclass(getattr(importlib.import_module(module), name)), kind
 
 
 def test_a_failure_to_load_is_shown_with_its_place(golden: Evidence) -> None:
@@ -178,7 +205,7 @@ def test_the_page_is_the_table() -> None:
 
 
 @pytest.mark.parametrize("level", Level)
-def test_the_badge_says_the_level_and_fetches_nothing(level: Level) -> None:
+def test_the_badge_shows_the_level_and_fetches_nothing(level: Level) -> None:
     picture = ElementTree.fromstring(badge.svg(level))
     assert picture.attrib["aria-label"] == f"trade-engine plugin: {level}"
     assert badge.svg(level).count("http") == 1  # the name space
@@ -194,14 +221,14 @@ def test_the_badge_says_the_level_and_fetches_nothing(level: Level) -> None:
         ('[project]\nname = "x"', "the engine finds plugins by that"),
     ],
 )
-def test_a_folder_that_is_no_plugin_is_refused(text: str | None, reason: str, tmp_path: Path) -> None:
+def test_a_folder_that_is_not_a_plugin_is_refused(text: str | None, reason: str, tmp_path: Path) -> None:
     if text is not None:
         (tmp_path / "pyproject.toml").write_text(text)
     with pytest.raises(CommandFailed, match=reason):
         read_project(tmp_path)
 
 
-def test_a_plugin_that_is_not_installed_is_checked_as_it_is_on_disk(
+def test_a_plugin_not_installed_is_checked_as_it_is_on_disk(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MYPY_CACHE_DIR", str(tmp_path / "cache"))
@@ -225,9 +252,7 @@ def test_a_plugin_that_is_not_installed_is_checked_as_it_is_on_disk(
     assert "the keywords of pyproject.toml state silver" in done.output
 
 
-def test_one_whose_test_fails_is_told_and_ends_with_1(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_failing_test_is_reported_and_ends_with_1(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("te_core.plugin_kit.evidence.find_spec", lambda name: name == "pytest" or None)
     folder = tmp_path / "te-notify-bell"
     write(folder, files(naming("notifier", "bell"), author="", year=2026))

@@ -1,4 +1,4 @@
-"""What a check learns of a plugin's settings."""
+"""What a check learns about a plugin's settings."""
 
 from __future__ import annotations
 
@@ -15,4 +15,6 @@ def test_a_key_is_explained_under_it_or_in_its_description() -> None:
         "described": "Stated in the field.",
         "summarised": "see DocumentedOptions",
         "silent": "",
+        "table": "What a table of its own is for.",
+        "silent_table": "",
     }

@@ -131,7 +131,7 @@ def test_a_plugin_is_made_for_the_core_that_writes_it() -> None:
     assert f'"te-exchange-ccxt{core_bounds(__version__)}"' in text
 
 
-def test_what_is_written_keeps_to_its_own_style_whatever_its_name(tmp_path: Path) -> None:
+def test_a_written_plugin_keeps_to_its_style_whatever_its_name(tmp_path: Path) -> None:
     for name in (SHORT, LONG):
         for kind in KINDS:
             named = naming(kind, name)

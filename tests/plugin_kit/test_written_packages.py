@@ -91,13 +91,13 @@ def test_wheels_are_discovered_and_pass_their_own_tests(bare_environment: Path, 
     for _, distribution, _ in WRITTEN.values():
         folder = stranger / distribution
         package = distribution.replace("-", "_")
-        # The package is moved away: what is tested is what was installed.
+        # The package is moved away, so that the installed one is tested.
         (folder / package).rename(folder / "moved")
         shown = run(bare_environment, "-P", "-m", "pytest", "-q", "-p", "no:cacheprovider", cwd=folder)
         (folder / "moved").rename(folder / package)
         assert " passed" in shown
         if "exchange" in distribution:
-            assert "the venue cannot" not in shown, "the emulator can do all that the suite asks"
+            assert "the emulator cannot" not in shown, "the emulator can do all that the suite asks"
 
 
 def test_they_are_typed_strictly(bare_environment: Path, stranger: Path, tmp_path: Path) -> None:
@@ -118,7 +118,7 @@ def test_installed_editable_they_are_discovered(bare_environment: Path, stranger
     assert where.startswith(str(stranger))
 
 
-def test_their_wheels_hold_the_package_its_licence_and_nothing_else(stranger: Path) -> None:
+def test_wheels_hold_the_package_its_licence_and_no_more(stranger: Path) -> None:
     wheels = sorted((stranger / "theirs").glob("*.whl"))
     assert len(wheels) == len(WRITTEN)
     for file in wheels:

@@ -26,7 +26,7 @@ Install = Callable[..., None]
 
 @pytest.fixture
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A site-packages folder of its own; what is imported from it is forgotten afterwards."""
+    """A separate site-packages folder; its imports are removed afterwards."""
     folder = tmp_path / "site"
     folder.mkdir()
     before = set(sys.modules)
@@ -39,7 +39,7 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 @pytest.fixture
 def install(site: Path) -> Install:
-    """Put a distribution there; its module's code may use ``{name}``."""
+    """Install a distribution there; its module's code may use ``{name}``."""
 
     def put(
         name: str,

@@ -1,4 +1,4 @@
-"""Plugins are found by their metadata; nothing of theirs is imported for that."""
+"""Plugins are found by their metadata, without importing them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def found(name: str) -> list[PluginEntry]:
     return [entry for entry in discover() if entry.name == name]
 
 
-def test_an_installed_plugin_is_listed_with_what_its_metadata_says(install: Install) -> None:
+def test_an_installed_plugin_is_listed_with_its_metadata(install: Install) -> None:
     install("oracle", requires=("te-core>=0.1,<9", "pydantic>=2; python_version>='3'"))
     (entry,) = found("oracle")
     assert (entry.distribution, entry.version) == ("te-oracle", "1.2.3")
@@ -76,7 +76,7 @@ def test_a_distribution_that_is_on_the_path_twice_counts_once(
         ("METADATA", "\x00"),
     ],
 )
-def test_a_damaged_distribution_hides_nobody_else(
+def test_a_damaged_distribution_hides_no_other(
     install: Install, site: Path, file: str, text: str | None
 ) -> None:
     install("oracle")

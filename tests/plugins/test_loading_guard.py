@@ -1,4 +1,4 @@
-"""Whatever a plugin does wrong is told by name and reason, and no other plugin notices."""
+"""Whatever a plugin does wrong is reported with its name and reason, and affects no other plugin."""
 
 from __future__ import annotations
 
@@ -151,7 +151,7 @@ DEFECTS = {
 
 
 @pytest.mark.parametrize("defect", DEFECTS)
-async def test_a_defect_is_reported_and_takes_nobody_with_it(install: Install, defect: str) -> None:
+async def test_a_defect_is_reported_and_affects_nothing_else(install: Install, defect: str) -> None:
     code, reason, line = DEFECTS[defect]
     install("bad", code)
     report = await loaded_beside_a_good_one(install)
@@ -168,7 +168,7 @@ async def test_a_missing_dependency_is_named(install: Install) -> None:
     assert "requires te-not-there>=2, which is not installed" in report.reason
 
 
-async def test_a_dependency_for_another_system_or_an_extra_is_not_needed(install: Install) -> None:
+async def test_dependencies_of_other_systems_and_extras_are_optional(install: Install) -> None:
     other = ("te-not-there; extra == 'fast'", "te-not-there-either; sys_platform == 'plan9'")
     install("oracle", requires=("te-core", *other))
     registry = Registry()
@@ -177,16 +177,14 @@ async def test_a_dependency_for_another_system_or_an_extra_is_not_needed(install
 
 
 @pytest.mark.parametrize("specifier", [">=99", "<0.1", "==0.0.1"])
-async def test_another_core_version_is_told_before_anything_is_imported(
-    install: Install, specifier: str
-) -> None:
+async def test_another_core_version_is_reported_before_any_import(install: Install, specifier: str) -> None:
     install("bad", "raise AssertionError('imported')", requires=(f"te-core{specifier}",))
     report = await loaded_beside_a_good_one(install)
     assert reported(report) == ("incompatible", "te-bad", "1.2.3")
     assert f"requires te-core{specifier}, but this is te-core 0.1.0" in report.reason
 
 
-async def test_metadata_that_makes_no_sense_is_told(install: Install) -> None:
+async def test_invalid_metadata_is_reported(install: Install) -> None:
     install("bad", "raise AssertionError('imported')", requires=("te-core >>> 5",))
     report = await loaded_beside_a_good_one(install)
     assert report.status is PluginStatus.INCOMPATIBLE

@@ -1,4 +1,4 @@
-"""A folder of the settings may hold plugins of one file each: same loader, same guards, never imported again."""
+"""A folder in the settings may contain single-file plugins: same loader, same guards, never imported again."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ async def test_a_file_with_a_hook_is_a_plugin_and_a_helper_is_none(folder: Path)
         del sys.modules[name]
 
 
-async def test_what_a_file_does_wrong_is_told_with_its_line(folder: Path) -> None:
+async def test_a_mistake_in_a_file_is_reported_with_its_line(folder: Path) -> None:
     put(folder, "bad", GOOD + "\n1 / 0\n")
     registry = registry_of(folder)
     await registry.ensure(["bad"])
@@ -73,9 +73,7 @@ async def test_a_file_that_everybody_can_write_is_refused(folder: Path) -> None:
     assert "oracle" not in registry.sources
 
 
-async def test_settings_decide_between_a_file_and_a_package_of_its_name(
-    folder: Path, install: Install
-) -> None:
+async def test_settings_decide_between_a_file_and_a_package(folder: Path, install: Install) -> None:
     install("oracle")
     put(folder, "oracle")
     registry = Registry(find=lambda: [entry for entry in discover() if entry.name == "oracle"])
@@ -139,7 +137,7 @@ async def test_a_package_is_digested_whole_without_importing_it(install: Install
     assert entry.digest() == ""
 
 
-async def test_an_entry_point_that_names_nothing_says_so(install: Install, site: Path) -> None:
+async def test_an_entry_point_that_names_nothing_is_reported(install: Install, site: Path) -> None:
     install("oracle")
     points = next(site.glob("te_oracle-*.dist-info")) / "entry_points.txt"
     for value, reason in (

@@ -1,4 +1,4 @@
-"""Any package may declare any plugin's name; one that runs is neither replaced nor stopped by that."""
+"""Any package may declare any plugin name; that neither replaces nor stops a running one."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ async def test_the_package_that_was_used_before_stays() -> None:
     assert registry.used == {"one": "te-one"}
 
 
-async def test_the_settings_may_say_which_one_it_is() -> None:
+async def test_the_settings_may_state_which_one_it_is() -> None:
     registry = await loaded(used={"one": "te-one"}, pins={"one": "An_Intruder"})
     assert origin(registry) == "an-intruder"
     assert "te-one also offers a plugin one and is ignored" in registry.notices["one"]

@@ -1,4 +1,4 @@
-"""Plugins are imported when asked for, once, next to the event loop."""
+"""Plugins are imported on request, once, outside the event loop."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.plugins.conftest import GOOD, Install
 from tests.settings.conftest import acme, oracle
 
 LONG = 20
-"""Seconds after which a test gives up; none of them waits that long."""
+"""Seconds after which a test gives up; none waits that long."""
 
 pytestmark = pytest.mark.real_clock
 
@@ -63,7 +63,7 @@ te_gate.release.wait()
 
 
 class Gate:
-    """A module that the plugin imports: it tells that it is blocked, and stays so until it is released."""
+    """A module that the plugin imports: it signals that it is blocked, until it is released."""
 
     def __init__(self) -> None:
         self.entered = threading.Event()
@@ -77,9 +77,7 @@ def gate(monkeypatch: pytest.MonkeyPatch) -> Gate:
     return gate
 
 
-async def test_an_import_that_blocks_stalls_neither_the_loop_nor_the_others(
-    install: Install, gate: Gate
-) -> None:
+async def test_a_blocking_import_stalls_neither_loop_nor_other_plugins(install: Install, gate: Gate) -> None:
     install("aslow", BLOCKS + GOOD)
     install("quick")
     registry = Registry(import_timeout=0.05)
@@ -88,12 +86,12 @@ async def test_an_import_that_blocks_stalls_neither_the_loop_nor_the_others(
     loading = asyncio.create_task(registry.ensure(["aslow", "quick"]))
     try:
         while not gate.entered.is_set():
-            await asyncio.sleep(0)  # only goes on because the loop runs
+            await asyncio.sleep(0)  # only continues because the loop is running
         await loading
         report = registry.reports["aslow"]
         assert report.status is PluginStatus.LOADING
         assert "takes longer than 0.05 s; it will be used once that finishes" in report.reason
-        async with asyncio.timeout(LONG):  # on a busy machine the quick one may be late as well
+        async with asyncio.timeout(LONG):  # on a busy machine the fast one may be late as well
             while "quick" not in registry.sources:
                 await asyncio.sleep(0)
         assert "aslow" not in registry.sources

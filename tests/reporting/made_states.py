@@ -1,4 +1,4 @@
-"""States as ``/api/v1/state`` may answer them, made at random: any figure may be missing."""
+"""Random states like those of ``/api/v1/state``: any figure may be missing."""
 
 from __future__ import annotations
 

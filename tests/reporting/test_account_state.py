@@ -1,4 +1,4 @@
-"""What the state tells of an account: what is known, how old that is, and what fails, in a few words."""
+"""What the state reports about an account: what is known, how old that is, and what fails, in a few words."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ async def test_the_state_shows_what_is_known_and_how_old_it_is(tmp_path: Path) -
         assert (shown["leverage", ""]["now"], shown["leverage", ""]["used"]) == (None, None)
 
 
-async def test_what_fails_is_told_by_its_reads_and_once(tmp_path: Path) -> None:
+async def test_a_failure_is_reported_once_and_by_its_reads(tmp_path: Path) -> None:
     async with scene(tmp_path, streams=True) as world:
         await world.say("0.5", wait=40)
         broken = Fault(refused=NotReady("Fake: equity: the exchange cannot be reached (GET http://x)"))
@@ -89,7 +89,7 @@ async def test_what_fails_is_told_by_its_reads_and_once(tmp_path: Path) -> None:
         assert one["read"]["positions"]["unknown"]
 
 
-async def test_the_margin_is_unknown_while_the_equity_predates_an_order(
+async def test_margin_is_unknown_while_equity_predates_an_order(
     tmp_path: Path,
 ) -> None:
     async with scene(tmp_path, streams=True) as world:
@@ -122,7 +122,7 @@ async def test_the_margin_is_unknown_while_the_equity_predates_an_order(
         assert (sums.margin, sums.without_free) == (D("0.5"), ())
 
 
-async def test_what_was_refused_is_counted_for_a_day_and_over_a_restart(tmp_path: Path) -> None:
+async def test_refusals_are_counted_for_a_day_and_over_a_restart(tmp_path: Path) -> None:
     async with scene(tmp_path) as world:
         refused = Fault(refused=OrderRejected("margin is short", code="110007"))
         world.connection().faults = lambda method, _: refused if method == "place_order" else None

@@ -1,4 +1,4 @@
-"""Numbers for people: short, whole, and never a sign or an exponent that misleads."""
+"""Numbers for people: short, complete, without a misleading sign or exponent."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_a_figure_is_the_number_to_six_digits(value: Decimal) -> None:
 
 
 @given(ANY)
-def test_a_short_sum_takes_few_characters_and_is_never_shown_as_zero(value: Decimal) -> None:
+def test_a_short_sum_is_brief_and_never_shown_as_zero(value: Decimal) -> None:
     text = compact(value, signed=True)
     assert len(text) <= 6 or abs(value) >= 9 * 10**20
     if value:

@@ -1,4 +1,4 @@
-"""A month on one page: what it says, and that nothing in it is more than text."""
+"""A month on one page: its content, and that all of it is plain text."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Tags(HTMLParser):
         assert not [name for name, _ in attrs if name.startswith("on") or name in ("src", "href")]
 
 
-def test_it_says_what_was_earned_paid_in_and_left_out() -> None:
+def test_it_shows_profit_deposits_and_what_is_incomplete() -> None:
     days = [row("2026-11-03", "-6"), row("2026-11-04", "10")]
     found = answers(total(), left_out=("3 fills without a price",), day=days, symbol=[row("BTCUSDT", "4")])
     text = markdown(month_reports("2026-11", found, complete=False))
@@ -59,7 +59,7 @@ def test_it_says_what_was_earned_paid_in_and_left_out() -> None:
         "* Fees: 1.00; funding: \N{MINUS SIGN}2.00",
         "paid in: 500.00",
         "* Days with profit: 1 of 2; best: 2026-11-04 (+10.00); worst: 2026-11-03 (\N{MINUS SIGN}6.00)",
-        "* Left out of the sums: 3 fills without a price",
+        "* Incomplete: 3 fills without a price",
         "| BTCUSDT | +4.00 | +5.00 | \N{MINUS SIGN}1.00 |",
     ):
         assert line in text
@@ -72,7 +72,7 @@ def test_what_is_not_known_is_left_out_or_a_dash() -> None:
     assert "Worth" not in text
     assert "of the value before" not in text
     assert "| tv | +4.00 | +5.00 | \N{MINUS SIGN}1.00 | \N{EN DASH} | \N{EN DASH} | \N{EN DASH} |" in text
-    assert "| nobody |" in text
+    assert "| no source |" in text
 
 
 def test_each_kind_of_money_has_a_page_of_its_own() -> None:

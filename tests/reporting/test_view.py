@@ -1,4 +1,4 @@
-"""What the terminal and the page show follows from the state alone, adds up, and says what it does not know."""
+"""What the terminal and the page show follows from the state alone, adds up, and marks what is unknown."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.reporting.made_states import FRESH_FOR, IN_SETTINGS, states
 
 D = Decimal
 SOME = settings(max_examples=50)
-"""A state has hundreds of figures: fewer of them find as much."""
+"""A state has hundreds of figures: fewer examples find as much."""
 TWO: dict[str, Any] = {
     "one": {"plugin": "fake", "observe": False},
     "two": {"plugin": "fake", "observe": False, "key": "second"},
@@ -130,7 +130,7 @@ def test_every_state_of_a_cell_has_a_sign_of_its_own() -> None:
 # -- a running engine
 
 
-async def test_a_quiet_engine_says_on_what_ground_nothing_needs_you(tmp_path: Path) -> None:
+async def test_a_quiet_engine_shows_why_nothing_needs_attention(tmp_path: Path) -> None:
     async with scene(tmp_path, accounts=TWO) as world:
         await world.say("0.5")
         await world.say("-0.5", "ETHUSDT", wait=40)
@@ -149,7 +149,7 @@ async def test_a_quiet_engine_says_on_what_ground_nothing_needs_you(tmp_path: Pa
         assert {cell.mark for cell in seen.symbols[2].cells} == {Mark.NO_TARGET}
 
 
-async def test_an_unreadable_account_is_one_item_with_figures_as_last_seen(
+async def test_an_unreadable_account_is_one_item_as_last_seen(
     tmp_path: Path,
 ) -> None:
     async with scene(tmp_path, accounts=TWO) as world:
@@ -163,7 +163,7 @@ async def test_an_unreadable_account_is_one_item_with_figures_as_last_seen(
         assert (item.kind, item.title, item.accounts) == ("account", "two cannot be read", ("two",))
         assert item.text == (
             "The exchange cannot be reached. 2 positions, 10 000 USDT as last seen. "
-            "Nothing is sent there; it is tried again by itself."
+            "Nothing is sent there; it is retried automatically."
         ).replace("10 000", "10\N{THIN SPACE}000")
         assert item.detail == "Fake: the exchange cannot be reached (GET http://x)"
         assert item.since is not None
@@ -232,7 +232,7 @@ async def test_a_limit_is_one_note_for_all_it_holds_back_with_its_use(tmp_path: 
         assert used["account_exposure", "one"].used > D("0.8")
 
 
-async def test_refused_orders_are_told_by_their_cause(tmp_path: Path) -> None:
+async def test_refused_orders_with_one_cause_are_one_item(tmp_path: Path) -> None:
     async with scene(tmp_path) as world:
         refused = Fault(refused=OrderRejected("margin is short", code="110007"))
         world.connection().faults = lambda method, _: refused if method == "place_order" else None
@@ -260,7 +260,7 @@ def item_kinds(items: Iterable[Item]) -> set[str]:
     return {item.kind for item in items}
 
 
-async def test_sources_settings_and_notifiers_have_their_say(tmp_path: Path) -> None:
+async def test_sources_settings_and_notifiers_need_attention_too(tmp_path: Path) -> None:
     async with scene(tmp_path, sources__tv__expect_every="1m") as world:
         await world.say("0.5", wait=100)
         state = world.whole_state()
@@ -277,7 +277,7 @@ async def test_sources_settings_and_notifiers_have_their_say(tmp_path: Path) -> 
         assert item_kinds(seen.attention) <= set(KINDS)
 
 
-async def test_what_observes_and_what_tripped_say_what_ends_it(tmp_path: Path) -> None:
+async def test_observing_and_tripped_items_state_their_remedy(tmp_path: Path) -> None:
     async with scene(tmp_path, accounts__one__observe=True) as world:
         await world.say("0.5", wait=5)
         state = world.whole_state()
@@ -301,7 +301,7 @@ async def test_what_observes_and_what_tripped_say_what_ends_it(tmp_path: Path) -
         assert seen.limits[0].tripped_at == seen.engine.now
 
 
-async def test_what_fails_to_connect_says_when_it_is_tried_again(tmp_path: Path) -> None:
+async def test_a_failed_connection_shows_its_next_attempt(tmp_path: Path) -> None:
     async with scene(tmp_path, accounts=TWO) as world:
         for key in ("none", "second"):
             world.connection(key).faults = lambda _method, _: Fault(refused=NotReady("no route to host"))

@@ -1,6 +1,6 @@
-"""Recorded answers of the exchanges. The repo does not hold them: a test that needs one skips where they are absent.
+"""Recorded responses of the exchanges. The repo does not hold them: a test that needs one skips where they are absent.
 
-They stand next to the checkout, or in the folder that the environment variable ``TE_SAMPLES`` names.
+They are next to the checkout, or in the folder that the environment variable ``TE_SAMPLES`` names.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ def entries(venue: str) -> tuple[dict[str, Any], ...]:
     file = SAMPLES / f"{venue}.json"
     if not file.exists():
         pytest.skip(
-            f"the recorded answers are not here: {file.name} beside the checkout or in TE_SAMPLES",
+            f"the recorded answers are not here: {file.name} next to the checkout or in TE_SAMPLES",
             allow_module_level=True,
         )
     return _read(file)
 
 
 def response(venue: str, name: str) -> Any:
-    """The answer of the first entry whose name starts with ``name``."""
+    """Return the response of the first entry whose name starts with ``name``."""
     for entry in entries(venue):
         if entry["name"].startswith(name):
             return entry["response"]

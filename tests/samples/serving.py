@@ -1,4 +1,4 @@
-"""Recorded answers, served by an emulator in place of its own, or compared with its own."""
+"""Recorded responses, served by an emulator instead of its own, or compared with its own."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.samples.reader import entries
 
 
 def recorded(venue: str, name: str) -> Any:
-    """The answer of the entry of exactly that name; skips where the samples are absent."""
+    """Return the response of the entry of exactly that name; skips if the samples are absent."""
     (answer,) = (entry["response"] for entry in entries(venue) if entry["name"] == name)
     return answer
 
@@ -29,7 +29,7 @@ async def served(
     /,
     **options: Any,
 ) -> AsyncIterator[tuple[Any, Serving]]:
-    """An account that is open, and what its exchange answers by path; ``at_first``: already while it is opened."""
+    """An open account, and its exchange's responses by path; ``at_first``: already while it is opened."""
     async with running(spec.name) as server:
         serving = Serving(spec.name, server)
         serving.answer(at_first or {})
@@ -38,7 +38,7 @@ async def served(
 
 
 class Serving:
-    """``asked``: paths that were answered with a recording. ``sent``: the bodies that came with them."""
+    """``asked``: paths that were answered with a recording. ``sent``: the bodies of those requests."""
 
     def __init__(self, venue: str, server: WireServer) -> None:
         self._venue = venue
@@ -50,11 +50,11 @@ class Serving:
         server.failure = self._instead_of(server.failure)  # type: ignore[assignment, method-assign]
 
     def answer(self, names: Mapping[str, str]) -> None:
-        """From now on answer those paths with entries of those names."""
+        """Answer those paths with entries of those names from now on."""
         self._answers |= {path: recorded(self._venue, name) for path, name in names.items()}
 
     def _instead_of(self, usual: Callable[[Call, Any], Reply]) -> Callable[[Call, Any], Reply]:
-        """Whatever the emulator itself would say: a setting that it has changed it refuses to change again."""
+        """Instead of the emulator's own response: it refuses to change a setting to its current value."""
 
         def reply(call: Call, content: Any) -> Reply:
             if call.path not in self._answers:
@@ -67,7 +67,7 @@ class Serving:
 
 
 async def tells_time(account: Any, milliseconds: int) -> bool:
-    """Whether the measured clock skew is that to an exchange whose clock says so (since 1970)."""
+    """Whether the measured clock skew is that to an exchange whose clock shows that time (since 1970)."""
     adapter = account._adapter
     before = adapter.exchange.milliseconds()
     skew = await adapter.clock_skew()
@@ -75,9 +75,9 @@ async def tells_time(account: Any, milliseconds: int) -> bool:
 
 
 def differences(answered: Any, expected: Any, path: str = "") -> Iterator[str]:
-    """Where two JSON values differ in keys or types, all the way down; of lists by their first elements.
+    """Yield where two JSON values differ in keys or types, recursively; lists by their first elements.
 
-    Null fits everything, as an empty list does, and JSON knows one kind of number.
+    Null matches everything, as does an empty list, and JSON has one kind of number.
     """
     if answered is None or expected is None:
         return

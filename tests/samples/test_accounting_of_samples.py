@@ -1,10 +1,13 @@
-"""No recorded answer is left out unnoticed, and none is said to be checked by a test that does not name it."""
+"""No recorded response is left out unnoticed, and none is listed as checked by a test that does not name it."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from tests.samples.accounting import ROOT, differences, texts, titles
+from tests.samples import reader
+from tests.samples.accounting import ROOT, complaints, differences, texts, titles
 from tests.samples.reader import SAMPLES
 
 TESTS = texts(
@@ -47,7 +50,7 @@ def test_a_full_account_has_nothing_wrong() -> None:
 
 
 @pytest.mark.parametrize("missing", NAMES)
-def test_an_entry_that_is_not_listed_is_told(missing: str) -> None:
+def test_an_unlisted_entry_is_reported(missing: str) -> None:
     account = {name: how for name, how in FULL.items() if name != missing}
     assert list(differences(NAMES, account, TESTS)) == [f"{missing}: is neither checked nor outside"]
 
@@ -57,15 +60,20 @@ def test_an_entry_that_is_not_listed_is_told(missing: str) -> None:
     [
         ("value: test_prices", "test_prices does not name it"),
         ("value: test_nothing", "there is no test_nothing"),
-        ("seen: test_orders", "seen is no kind of check"),
+        ("seen: test_orders", "seen is not a kind of check"),
         ("outside: ", "has no reason"),
     ],
 )
-def test_an_entry_that_is_not_checked_as_it_says_is_told(how: str, wrong: str) -> None:
+def test_an_entry_that_is_not_checked_as_stated_is_reported(how: str, wrong: str) -> None:
     assert list(differences(NAMES, {**FULL, "order ack": how}, TESTS)) == [f"order ack: {wrong}"]
 
 
-def test_an_entry_that_is_gone_is_told() -> None:
+def test_a_missing_test_is_reported_without_the_samples(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reader, "SAMPLES", Path("absent"))
+    assert complaints("bybit", {"order ack": "ack: test_nothing"}) == ["order ack: there is no test_nothing"]
+
+
+def test_a_missing_entry_is_reported() -> None:
     assert list(differences(NAMES[1:], FULL, TESTS)) == ["order ack: there is no such entry"]
 
 

@@ -1,4 +1,4 @@
-"""A folder with settings files, and plugins that are at hand without being installed."""
+"""A folder with settings files, and plugins that are available without being installed."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def registry() -> Registry:
 
 
 class Folder:
-    """Settings files, by their content."""
+    """Settings files, written from their content."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

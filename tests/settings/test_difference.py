@@ -1,4 +1,4 @@
-"""An edit is applied as a difference: what it does not touch is not in it."""
+"""An edit is applied as a difference, which contains only what it changes."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ weights = { two = 0.5 }
 
 @pytest.fixture
 def change(load: Callable[..., Settings], registry: Registry) -> Callable[..., Difference]:
-    """Return the difference that replacing a piece of the base makes."""
+    """Return the difference from replacing a piece of the base."""
 
     def difference_of(old: str, new: str) -> Difference:
         assert old in BASE
@@ -110,7 +110,7 @@ def test_at_first_everything_starts_and_nothing_needs_a_restart(
     assert found.restart == ()
 
 
-def test_it_says_what_it_does(change: Callable[..., Difference]) -> None:
+def test_a_difference_describes_itself(change: Callable[..., Difference]) -> None:
     assert list(change("[accounts.b]", "[accounts.c]").lines()) == ["start accounts.c", "stop accounts.b"]
     assert list(change("port = 1", "port = 2").lines()) == [
         "listen.public has changed: restart the engine to apply it"
@@ -180,7 +180,7 @@ def test_applying_a_difference_changes_only_the_named_instances(old: Resolved, n
         assert running == after
         affected = {*changes.start, *changes.stop, *changes.rebuild, *changes.update}
         for name in running.keys() - affected:
-            # An option that is written out with its default value makes another text, and the same instance.
+            # An explicit default value changes the text, but not the instance.
             section, former = (getattr(settings.settings, kind)[name] for settings in (new, old))
             assert section.model_dump(exclude={"options"}) == former.model_dump(exclude={"options"})
 

@@ -1,4 +1,4 @@
-"""A duration is written as people write it, and nothing else is taken for one."""
+"""A duration is written as people write it, and nothing else is accepted."""
 
 from __future__ import annotations
 
@@ -49,6 +49,6 @@ def test_any_other_text_is_refused_and_never_a_crash(text: str) -> None:
 
 
 @pytest.mark.parametrize("value", [True, float("inf"), float("nan"), "", " ", "s", "1h x", "1..5s"])
-def test_what_is_no_duration_is_refused(value: object) -> None:
+def test_an_invalid_duration_is_refused(value: object) -> None:
     with pytest.raises(ValueError, match=r"duration|NaN"):
         parse_duration(value)

@@ -1,4 +1,4 @@
-"""Secrets may be kept in a file of their own, in a unit's credentials or in the keyring; odd files are warned of."""
+"""Secrets may be in a file of their own, in a unit's credentials or in the keyring; odd files cause warnings."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ TOKEN = '[sources.oracle]\ntoken = "a-token"\n'
 
 
 class Keyring(ModuleType):
-    """A stand-in for the keyring library: the one call of it that is used."""
+    """A stand-in for the keyring library: its one call that is used."""
 
     class KeyringError(Exception):
         pass
@@ -43,7 +43,7 @@ def options(resolved: Resolved, name: str = "main") -> dict[str, str]:
     return {key: getattr(value, "get_secret_value", lambda v=value: v)() for key, value in found.items()}
 
 
-def test_a_secret_may_stand_in_a_file_of_its_own(load: Load, registry: Registry, tmp_path: Path) -> None:
+def test_a_secret_may_be_in_a_file_of_its_own(load: Load, registry: Registry, tmp_path: Path) -> None:
     (tmp_path / "key").write_bytes(b"\xef\xbb\xbfthe-key\r\n")
     (tmp_path / "absolute").write_text("the-secret")
     keys = f'api_key_file = "key"\napi_secret_file = "{tmp_path / "absolute"}"\n'
@@ -117,7 +117,7 @@ def test_what_cannot_be_fetched_leaves_one_section_out(
     assert set(resolved.account_options) == {"paper"}
 
 
-def test_without_its_library_the_keyring_is_refused_with_instructions(
+def test_a_keyring_without_its_library_is_refused_with_help(
     load: Load, registry: Registry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "keyring", None)
@@ -180,7 +180,7 @@ def test_files_of_another_user_are_warned_of(folder: Folder, monkeypatch: pytest
 
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="this system has no such names of open files")
 def test_a_file_that_was_replaced_behind_its_mount_is_warned_of(folder: Folder) -> None:
-    """No name is left of the one that is seen; an open file that was deleted looks the same."""
+    """The visible file has no name left, as an open file that was deleted."""
     folder.write(SETTINGS)
     with folder.file.open() as opened:
         folder.file.unlink()

@@ -1,4 +1,4 @@
-"""Tokens that nobody chose are random, are written once, and only their owner can read them."""
+"""Generated tokens are random, written once, and readable by their owner only."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_the_second_time_nothing_is_written(folder: Folder, registry: Registry) 
     made(folder.write(), registry)
     before = folder.secrets.stat()
     assert made(folder, registry) == ()
-    after = folder.secrets.stat()  # not all of it: reading it moves the time of the last access
+    after = folder.secrets.stat()  # not the whole stat: reading changes the access time
     assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
 
 
@@ -105,7 +105,7 @@ def test_a_linked_file_is_written_where_it_is(folder: Folder, registry: Registry
     assert "generated-1" in (elsewhere / "secrets.toml").read_text()
 
 
-def test_what_an_interrupted_write_left_behind_is_no_obstacle(folder: Folder, registry: Registry) -> None:
+def test_the_rest_of_an_interrupted_write_does_not_matter(folder: Folder, registry: Registry) -> None:
     folder.write()
     folder.secrets.with_name(f".secrets.toml.{os.getpid()}").write_text("half")
     made(folder, registry)

@@ -1,4 +1,4 @@
-"""settings.toml < .secrets.toml < TE_ variables, and nothing else, unchanged by the library that merges them."""
+"""settings.toml < .secrets.toml < TE_ variables, and nothing else, unaltered by the library that merges them."""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ def test_a_table_in_a_variable_merges(load: Load) -> None:
     assert settings.sources["s"].symbols == {"A": "AA", "BTCUSDT.P": "BTCUSDT"}
 
 
-def test_the_programs_own_variables_are_no_settings(load: Load) -> None:
+def test_the_programs_own_variables_are_not_settings(load: Load) -> None:
     assert load("[engine]\n", TE_HOME="/x", TE_SETTINGS="/y", HOME="/z") == Settings()
 
 
@@ -192,7 +192,7 @@ def test_nothing_but_the_given_files_and_variables_is_read(tmp_path: Path) -> No
     assert done.stdout.strip() == "{'a': {'hosts': ['two']}}"
 
 
-def test_a_readable_secrets_file_causes_a_warning_without_content(
+def test_a_readable_secrets_file_is_warned_of_without_content(
     load: Load, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     load(secrets="")

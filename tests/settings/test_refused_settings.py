@@ -1,4 +1,4 @@
-"""What is wrong is told with file, line, key, value, reason and the nearest known key; never with a secret."""
+"""A problem is reported with file, line, key, value, reason and the nearest known key; never with a secret."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_an_empty_file(load: Load) -> None:
     assert "the file is empty" in the_only(load, " \n").reason
 
 
-def test_a_file_that_is_no_text(folder: Folder) -> None:
+def test_a_binary_file(folder: Folder) -> None:
     folder.file.write_bytes(b"[engine]\nx = '\xff'\n")
     with pytest.raises(SettingsInvalid, match=r"settings\.toml: not UTF-8 text \(byte 14\)"):
         folder.load()
@@ -71,12 +71,12 @@ def test_a_syntax_error_has_its_line(load: Load, text: str, line: int) -> None:
     assert "not TOML" in problem.reason
 
 
-def test_syntax_errors_of_both_files_are_told(load: Load) -> None:
+def test_syntax_errors_of_both_files_are_reported(load: Load) -> None:
     found = problems(load, "x = \n", "y = \n")
     assert [Path(problem.file).name for problem in found] == ["settings.toml", ".secrets.toml"]
 
 
-def test_everything_is_told_at_once(load: Load) -> None:
+def test_everything_is_reported_at_once(load: Load) -> None:
     text = """\
 [engine]
 resync = "soon"
@@ -147,7 +147,7 @@ def test_an_unknown_variable_is_refused(load: Load) -> None:
     assert "did you mean 'port'?" in problem.reason
 
 
-def test_a_line_is_found_behind_texts_and_arrays_that_look_like_keys(load: Load) -> None:
+def test_a_line_is_found_behind_texts_that_look_like_keys(load: Load) -> None:
     text = (
         '[sources.s]\nplugin = "x"\nnote = """\nmax_age = 1\n[engine]\nresync = 2\n"""\n'
         'list = [\n  "a = 1",\n  "[b]",\n]\nmax_age = "never"\n'
@@ -193,7 +193,7 @@ def test_options_are_refused_with_their_place(load: Load, registry: Registry) ->
     ],
     ids=["the plugin's own", "the core's", "a nested one"],
 )
-def test_unknown_options_are_refused_though_the_model_ignores_them(
+def test_unknown_options_that_a_model_ignores_are_refused(
     load: Load, registry: Registry, line: str, key: str, hint: str
 ) -> None:
     (problem,) = resolution_problems(load, registry, f'[accounts.a]\nplugin = "acme"\n{line}\n')
@@ -201,7 +201,7 @@ def test_unknown_options_are_refused_though_the_model_ignores_them(
     assert hint in problem.reason
 
 
-def test_an_unknown_option_is_told_once_when_the_model_forbids_it_too(load: Load, registry: Registry) -> None:
+def test_an_option_that_the_model_forbids_is_reported_once(load: Load, registry: Registry) -> None:
     text = '[sources.o]\nplugin = "oracle"\ntoken = "t"\nwindw = 3\n'
     (problem,) = resolution_problems(load, registry, text)
     assert (problem.key, problem.line) == ("sources.o.windw", 4)

@@ -1,4 +1,4 @@
-"""Each section's options are checked by its plugin; what cannot run is left out and takes nobody with it."""
+"""Each section's options are checked by its plugin; what cannot run is left out and affects nothing else."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_options_become_the_plugins_own_models(load: Load, registry: Registry) -
     assert [secret.get_secret_value() for secret in resolved.secrets] == ["0123456789"]
 
 
-def test_an_account_without_its_keys_rests_and_says_what_it_lacks(load: Load, registry: Registry) -> None:
+def test_an_account_without_its_keys_is_disabled_with_a_reason(load: Load, registry: Registry) -> None:
     resolved = resolve(load(SETTINGS + '[accounts.main]\nplugin = "keyed"\n', TOKEN), registry)
     assert set(resolved.account_options) == {"paper"}
     assert resolved.unavailable == {
@@ -38,7 +38,7 @@ def test_an_account_without_its_keys_rests_and_says_what_it_lacks(load: Load, re
     }
 
 
-def test_a_model_may_say_itself_which_secrets_it_waits_for(load: Load) -> None:
+def test_a_model_may_state_which_secrets_it_waits_for(load: Load) -> None:
     class Cautious(BaseModel):
         key: SecretStr | None = None
         host: str = "real"
@@ -76,7 +76,7 @@ def test_a_wrong_option_is_refused_though_keys_are_missing_too(load: Load, regis
     }
 
 
-def test_a_plugin_that_is_not_there_takes_nobody_with_it(load: Load) -> None:
+def test_a_missing_plugin_affects_nothing_else(load: Load) -> None:
     resolved = resolve(load(SETTINGS, TOKEN), Registry.of(acme()))
     assert set(resolved.account_options) == {"paper"}
     assert resolved.unavailable == {"sources.oracle": "plugin oracle is not loaded"}
@@ -97,7 +97,7 @@ def test_a_defect_in_a_plugins_model_stops_its_section_only(load: Load, registry
     assert "its settings model failed: KeyError" in resolved.unavailable["accounts.broken"]
 
 
-def test_a_disabled_source_does_not_run_and_a_disabled_account_does(load: Load, registry: Registry) -> None:
+def test_a_disabled_account_runs_and_a_disabled_source_does_not(load: Load, registry: Registry) -> None:
     text = SETTINGS.replace('"oracle"\n', '"oracle"\nenabled = false\n').replace(
         '"acme"\n', '"acme"\nenabled = false\n'
     )
@@ -169,7 +169,7 @@ def test_defaults_are_nobodys_credentials(load: Load, registry: Registry) -> Non
         )
 
 
-def test_resolved_settings_compare_by_what_they_say(load: Load, registry: Registry) -> None:
+def test_resolved_settings_compare_by_value(load: Load, registry: Registry) -> None:
     def resolved(text: str) -> Resolved:
         return resolve(load(text, TOKEN), registry)
 

@@ -1,4 +1,4 @@
-"""The last good settings stay active, whatever is written into the files."""
+"""The last good settings stay active, whatever is written to the files."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ async def test_the_same_text_twice_does_nothing(folder: Folder, registry: Regist
     assert await store.reload() is None
 
 
-async def test_a_valid_edit_is_in_force_with_its_difference(folder: Folder, registry: Registry) -> None:
+async def test_a_valid_edit_is_applied_with_its_difference(folder: Folder, registry: Registry) -> None:
     store = await opened(folder, registry)
     folder.write(SETTINGS.replace("0.25", "0.5"))
     assert await store.reload() == Difference(symbols=("BTCUSDT",))
@@ -89,7 +89,7 @@ async def test_a_deleted_file_is_refused_and_welcome_back(folder: Folder, regist
     assert store.refused is None
 
 
-async def test_putting_it_right_clears_the_refusal_and_applies_the_rest(
+async def test_correcting_it_clears_the_refusal_and_applies_the_rest(
     folder: Folder, registry: Registry
 ) -> None:
     store = await opened(folder, registry)
@@ -156,7 +156,7 @@ async def test_bad_settings_at_the_start_are_raised(folder: Folder, registry: Re
         await SettingsStore(folder.file, env={}, registry=registry).load()
 
 
-async def test_a_plugin_that_comes_late_is_taken_up_without_an_edit(folder: Folder) -> None:
+async def test_a_plugin_installed_late_is_used_without_an_edit(folder: Folder) -> None:
     registry = Registry.of()
     store = await opened(folder, registry)
     assert store.current is not None
@@ -168,7 +168,7 @@ async def test_a_plugin_that_comes_late_is_taken_up_without_an_edit(folder: Fold
     assert await store.reload(again=True) == Difference(accounts=Changes(start=("paper",)))
 
 
-async def test_missing_tokens_are_generated_at_start_and_with_a_new_source(
+async def test_missing_tokens_are_generated_at_start_and_for_a_source(
     folder: Folder, registry: Registry
 ) -> None:
     numbers = itertools.count()

@@ -1,4 +1,4 @@
-"""A shadow takes the settings of the account that it is a shadow of, except for what its own section states."""
+"""A shadow inherits the settings of its account, except what its own section states."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ shadow_of = "main"
 
 @pytest.fixture
 def apply(load: Load, registry: Registry) -> Callable[[str], Resolved]:
-    """Resolve settings with these accounts, where every account is on paper."""
+    """Resolve settings with these accounts, all on paper."""
     registry.exchanges["acme"] = replace(acme(), capabilities=Capabilities(simulated=True))
 
     def applied(text: str) -> Resolved:
@@ -87,7 +87,7 @@ def test_an_edit_of_the_account_is_an_edit_of_its_shadow(apply: Callable[[str], 
         ),
     ],
 )
-def test_what_is_no_account_of_its_own_has_no_shadow(
+def test_only_an_account_of_its_own_has_a_shadow(
     apply: Callable[[str], Resolved], text: str, reason: str
 ) -> None:
     with pytest.raises(SettingsInvalid) as refused:
@@ -107,8 +107,8 @@ def test_only_an_account_on_paper_is_a_shadow(apply: Callable[[str], Resolved], 
     assert problem.reason == 'plugin acme sends real orders: a shadow account needs plugin = "paper"'
 
 
-def test_accounts_on_paper_may_share_a_secret_which_is_nobodys_key(apply: Callable[[str], Resolved]) -> None:
-    """The proxy that both read prices through, for one."""
+def test_paper_accounts_may_share_a_secret_that_is_nobodys_key(apply: Callable[[str], Resolved]) -> None:
+    """For example the proxy through which both read prices."""
     shared = 'api_key = "one-proxy"\n'
     resolved = apply(SHADOW + shared + LIVE.replace("leverage = 7\n", shared))
     assert resolved.account_options.keys() == {"paper", "main", "shadow"}

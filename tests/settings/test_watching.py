@@ -1,4 +1,4 @@
-"""Edits are noticed however they are written; the folder is watched, so a file may come and go."""
+"""Edits are noticed however they are written; the folder is watched, so files may come and go."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from te_core.settings.watch import watch
 pytestmark = pytest.mark.real_clock
 
 LONG = 20
-"""Seconds after which a test gives up; none of them waits that long."""
+"""Seconds after which a test gives up; none waits that long."""
 
 
 @asynccontextmanager
 async def watching(file: Path) -> AsyncIterator[Callable[[str | None], asyncio.Future[None]]]:
-    """Watch; gives a function that waits until a call back found that text in the file."""
+    """Watch; yield a function that waits until a callback found that text in the file."""
     seen: list[str | None] = []
     news = asyncio.Condition()
 
@@ -92,7 +92,7 @@ async def test_the_secrets_file_counts_and_others_do_not(tmp_path: Path) -> None
         await task
 
 
-async def test_a_linked_file_is_watched_where_it_is_and_where_it_points(tmp_path: Path) -> None:
+async def test_a_linked_file_is_watched_at_both_ends_of_its_link(tmp_path: Path) -> None:
     """As configuration maps are mounted: settings.toml → ..data/settings.toml, ..data → ..1."""
     mount, real = tmp_path / "mount", tmp_path / "real"
     for folder, text in ((mount / "..1", "one"), (mount / "..2", "two"), (real, "real")):
@@ -132,7 +132,7 @@ async def test_the_folder_may_go_and_come_back(tmp_path: Path) -> None:
 
 
 async def test_a_folder_recreated_at_once_is_noticed(tmp_path: Path) -> None:
-    """As deployments do it: most file systems give the new one the number of the old."""
+    """As deployments do: most file systems reuse the old inode number."""
     file = tmp_path / "conf" / "settings.toml"
     file.parent.mkdir()
     file.write_text("0")
@@ -147,7 +147,7 @@ async def test_a_folder_recreated_at_once_is_noticed(tmp_path: Path) -> None:
         await until("edited")
 
 
-async def test_a_link_in_a_circle_is_no_endless_search(tmp_path: Path) -> None:
+async def test_a_circular_link_does_not_loop_for_ever(tmp_path: Path) -> None:
     file = tmp_path / "settings.toml"
     file.symlink_to("other.toml")
     (tmp_path / "other.toml").symlink_to("settings.toml")
@@ -159,7 +159,7 @@ async def test_a_link_in_a_circle_is_no_endless_search(tmp_path: Path) -> None:
 
 
 async def test_an_edit_through_a_hard_link_is_seen(tmp_path: Path) -> None:
-    """The kernel reports it to the other folder only; the same goes for a file that is bind-mounted by itself."""
+    """The kernel reports it to the other folder only; the same goes for a single bind-mounted file."""
     (tmp_path / "conf").mkdir()
     (tmp_path / "elsewhere").mkdir()
     file, other = tmp_path / "conf" / "settings.toml", tmp_path / "elsewhere" / "settings.toml"
@@ -189,7 +189,7 @@ async def test_edits_arrive_where_the_kernel_watches_nothing(
 
 
 async def test_it_stops_at_once_when_cancelled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Not when it looks next by itself, which takes an hour here."""
+    """Not at its next own check, which is in an hour here."""
     monkeypatch.setattr("te_core.settings.watch.HEARTBEAT", 3_600_000)
     file = tmp_path / "settings.toml"
     calls: asyncio.Queue[None] = asyncio.Queue()

@@ -20,9 +20,11 @@ from te_core.errors import CommandRefused
 from te_core.journal.order_lookup import NoSuchOrder
 from te_core.journal.pages import Wanted
 from te_core.model.control import Command
-from te_core.reporting.results import ResultsWanted
-from te_core.settings.schema import ListenSettings, SymbolSettings
-from te_core.web.queries import CurveQuery
+from te_core.reporting.history import JournalHistory
+from te_core.reporting.queries import Queries
+from te_core.reporting.results import CurveWanted, ResultsWanted
+from te_core.settings.listeners import ListenSettings
+from te_core.settings.schema import SymbolSettings
 from te_core.web.server import ServerFiles, Servers
 
 TOKEN = "a-token-of-some-length-1234"
@@ -30,7 +32,7 @@ NONCE = "n" * 20
 
 
 class FakeEngine:
-    """Records what reaches it; ``reply`` is what it answers or raises."""
+    """Records what reaches it; ``reply`` is what it returns or raises."""
 
     def __init__(self) -> None:
         self.requests: list[tuple[str, WebhookRequest]] = []
@@ -39,9 +41,7 @@ class FakeEngine:
         self.events: list[tuple[str, str]] = []
         self.reply: WebhookResponse | BaseException = WebhookResponse(status=200, body={"status": "accepted"})
         self.hold: asyncio.Event | None = None
-        self.reasons: list[str] = []
         self.commands: list[tuple[Command, bool]] = []
-        self.sections: Mapping[str, SymbolSettings | None] | None = None
 
     def screen(self, source: str, request: WebhookRequest) -> WebhookResponse | None:
         self.screened.append((source, request))
@@ -58,36 +58,6 @@ class FakeEngine:
             raise self.reply
         return self.reply
 
-    def state(self) -> Mapping[str, Any]:
-        equity = Decimal("12345678901234567890.123456789")
-        return {
-            "accounts": {"paper": {"equity": equity}},
-            "sources": {"tradingview": {"status": "running"}},
-            "symbols": {"BTCUSDT": {}},
-            "plugins": [{"name": "x"}],
-            "commands": [{"text": "all accounts: halted"}],
-        }
-
-    def state_steps(self) -> Generator[None, None, Mapping[str, Any]]:
-        yield
-        return self.state()
-
-    async def plan(self, sections: Mapping[str, SymbolSettings | None] | None = None) -> Mapping[str, Any]:
-        self.sections = sections
-        return {"accounts": {"paper": {"BTCUSDT": {"steps": []}}}}
-
-    async def instruments(self, symbols: Sequence[str]) -> Mapping[str, Any]:
-        return {"accounts": {"paper": {"symbols": {name: {"largest_leverage": 25} for name in symbols}}}}
-
-    async def doctor(self) -> Mapping[str, Any]:
-        return {"accounts": {"paper": [{"severity": "ok", "check": "equity"}]}}
-
-    def explain(self, symbol: str) -> Mapping[str, Any]:
-        return {"BTCUSDT": {"symbol": symbol}}[symbol]
-
-    def report(self, source: str) -> Mapping[str, Any]:
-        return {"oracle": {"mood": "calm"}}[source]
-
     def resume(self, kind: str, name: str, symbol: str = "") -> Mapping[str, Any]:
         return {("accounts", "paper"): {"name": name, "resumed": True}}[kind, name]
 
@@ -97,15 +67,9 @@ class FakeEngine:
         self.commands.append((command, preview))
         return {"set": [{"text": "halted by alice"}], "lifted": []}
 
-    async def metrics(self, accept: str) -> tuple[bytes, str]:
-        return f"te_ready 1\n# {accept}\n".encode(), "text/plain; version=0.0.4; charset=utf-8"
 
-    def readiness(self) -> Mapping[str, Any]:
-        return {"ready": not self.reasons, "reasons": self.reasons}
-
-
-class FakeHistory:
-    """``there``: whether there is any event yet; ``came``: what is done when there is one."""
+class FakeHistory(JournalHistory):
+    """``there``: whether there is any event yet; ``came``: called when there is one."""
 
     def __init__(self) -> None:
         self.there = True
@@ -115,31 +79,81 @@ class FakeHistory:
         self.came = asyncio.get_running_loop().create_future()
         return self.came
 
+    def writes(self) -> int:
+        return 0
+
     def version(self) -> int:
         return 1
 
-    def signals(self, wanted: Wanted) -> Mapping[str, Any]:
+    def signals(self, wanted: Wanted) -> dict[str, Any]:
         found = [{"symbol": "BTCUSDT", "depth": Decimal("0.10")}] * min(wanted.limit, 30)
         return {"signals": found, "next": 7}
 
-    def quarantine(self, wanted: Wanted) -> Mapping[str, Any]:
+    def quarantine(self, wanted: Wanted) -> dict[str, Any]:
         return {"quarantine": [{"reason": "size: not a number"}][: wanted.limit], "next": None}
 
-    def events(self, wanted: Wanted) -> Mapping[str, Any]:
+    def events(self, wanted: Wanted) -> dict[str, Any]:
         return {"events": [asdict(wanted)] if self.there else [], "next": None}
 
     orders = activity = flows = events
 
-    def order(self, name: str) -> Mapping[str, Any]:
+    def order(self, name: str) -> dict[str, Any]:
         if name != "o1":
             raise NoSuchOrder(f"no order {name} is known")
         return {"order": {"client_order_id": name}}
 
-    def pnl(self, wanted: ResultsWanted) -> Mapping[str, Any]:
+    def pnl(self, wanted: ResultsWanted) -> dict[str, Any]:
         return {"asked": asdict(wanted)}
 
-    def history(self, wanted: CurveQuery) -> Mapping[str, Any]:
-        return {"asked": dict(wanted)}
+    def history(self, wanted: CurveWanted) -> dict[str, Any]:
+        return {"asked": asdict(wanted)}
+
+
+class FakeQueries(Queries):
+    """Answers with fixed values; records the sections that were asked about."""
+
+    history: FakeHistory
+
+    def __init__(self, history: FakeHistory) -> None:
+        self.history = history
+        self.reasons: list[str] = []
+        self.sections: Mapping[str, SymbolSettings | None] | None = None
+
+    def state(self) -> dict[str, Any]:
+        equity = Decimal("12345678901234567890.123456789")
+        return {
+            "accounts": {"paper": {"equity": equity}},
+            "sources": {"tradingview": {"status": "running"}},
+            "symbols": {"BTCUSDT": {}},
+            "plugins": [{"name": "x"}],
+            "commands": [{"text": "all accounts: halted"}],
+        }
+
+    def state_steps(self) -> Generator[None, None, dict[str, Any]]:
+        yield
+        return self.state()
+
+    async def plan(self, sections: Mapping[str, SymbolSettings | None] | None = None) -> dict[str, Any]:
+        self.sections = sections
+        return {"accounts": {"paper": {"BTCUSDT": {"steps": []}}}}
+
+    async def instruments(self, symbols: Sequence[str]) -> dict[str, Any]:
+        return {"accounts": {"paper": {"symbols": {name: {"largest_leverage": 25} for name in symbols}}}}
+
+    async def doctor(self) -> dict[str, Any]:
+        return {"accounts": {"paper": [{"severity": "ok", "check": "equity"}]}}
+
+    def explain(self, symbol: str) -> dict[str, Any]:
+        return {"BTCUSDT": {"symbol": symbol}}[symbol]
+
+    def report(self, source: str) -> dict[str, Any]:
+        return {"oracle": {"mood": "calm"}}[source]
+
+    async def metrics(self, accept: str) -> tuple[bytes, str]:
+        return f"te_ready 1\n# {accept}\n".encode(), "text/plain; version=0.0.4; charset=utf-8"
+
+    def readiness(self) -> dict[str, Any]:
+        return {"ready": not self.reasons, "reasons": self.reasons}
 
 
 @dataclass
@@ -147,7 +161,7 @@ class Running:
     engine: FakeEngine
     servers: Servers
     http: ClientSession
-    history: FakeHistory
+    queries: FakeQueries
 
     @property
     def public(self) -> str:
@@ -164,9 +178,9 @@ class Running:
         return request
 
     async def raw(self, *chunks: bytes, private: bool = False, timeout: float | None = None) -> bytes:
-        """Send bytes as they are and read until the server closes the connection.
+        """Send raw bytes and read until the server closes the connection.
 
-        With ``timeout`` (seconds) the sender hangs up when nothing more comes: for requests that never end.
+        With ``timeout`` (seconds) the sender hangs up when nothing more arrives: for requests that never end.
         """
         port = int((self.private if private else self.public).rpartition(":")[2])
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -205,11 +219,11 @@ def serve(tmp_path: Path) -> Serve:
         private: Mapping[str, Any] | None = None,
         is_open: bool = True,
     ) -> AsyncIterator[Running]:
-        engine, history = FakeEngine(), FakeHistory()
+        engine, queries = FakeEngine(), FakeQueries(FakeHistory())
         settings = {"public": {"port": 0, **(public or {})}, "private": {"port": 0, **(private or {})}}
         servers = Servers(
+            queries,
             engine,
-            history,
             SystemClock(),
             ListenSettings.model_validate(settings),
             files=ServerFiles(settings=tmp_path, state=tmp_path),
@@ -219,9 +233,9 @@ def serve(tmp_path: Path) -> Serve:
         await servers.start()
         try:
             if is_open:
-                servers.open()
+                servers.open(engine)
             async with ClientSession(headers={"Authorization": f"Bearer {TOKEN}"}) as http:
-                yield Running(engine, servers, http, history)
+                yield Running(engine, servers, http, queries)
         finally:
             await servers.stop()
 

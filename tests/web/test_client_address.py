@@ -1,4 +1,4 @@
-"""Whose address counts, and that nobody can choose his own."""
+"""Which address counts, and that no client can choose its own."""
 
 from __future__ import annotations
 
@@ -49,5 +49,5 @@ def test_a_stranger_cannot_choose_an_address(forwarded: list[str]) -> None:
 
 
 @given(forwarded=st.lists(st.text(max_size=40), max_size=5))
-def test_what_a_stranger_wrote_before_the_proxys_entry_does_not_count(forwarded: list[str]) -> None:
+def test_what_stands_before_the_proxys_entry_does_not_count(forwarded: list[str]) -> None:
     assert Senders(PROXIES)("10.0.0.1", lines(*forwarded, "203.0.113.9")) == "203.0.113.9"

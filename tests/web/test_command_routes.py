@@ -1,4 +1,4 @@
-"""The operator's commands over the private listener: who may give them, and what they have to look like."""
+"""The operator's commands over the private listener: who may send them, and their format."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ROUTE = "/api/v1/commands"
 
 
 @pytest.mark.real_clock
-async def test_commands_are_given_by_whom_no_web_page_can_pretend_to_be(serve: Any) -> None:
+async def test_no_web_page_can_pretend_to_give_commands(serve: Any) -> None:
     async with serve() as site:
         url = f"{site.private}{ROUTE}"
 

@@ -1,4 +1,4 @@
-"""The public listener with TLS of its own, and with TradingView's client certificate on top of the token."""
+"""The public listener with its own TLS, and with TradingView's client certificate in addition to the token."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from pydantic import ValidationError
 
 from te_core.errors import ConfigError
-from te_core.settings.schema import ListenSettings
+from te_core.settings.listeners import ListenSettings
 from te_core.web import connections, encrypting
 from te_core.web.tls import is_tradingview
 
@@ -198,7 +198,7 @@ def test_a_client_that_is_faster_than_the_listener_is_served(
     assert b" 200 " in run(ask_early())
 
 
-async def test_unfinished_handshakes_keep_no_alert_out(
+async def test_unfinished_handshakes_block_no_alert(
     serve: Any, authority: Authority, monkeypatch: Any
 ) -> None:
     monkeypatch.setattr(connections, "MOST", 10)

@@ -1,4 +1,4 @@
-"""The private API: who may ask, and what is answered."""
+"""The private API: who may query it, and its responses."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ async def test_health_and_readiness(serve: Any) -> None:
     async with serve() as site:
         assert await _get(site, "/healthz") == (200, {"status": "alive"})
         assert await _get(site, "/readyz") == (200, {"ready": True, "reasons": []})
-        site.engine.reasons.append("account paper: no read yet")
+        site.queries.reasons.append("account paper: no read yet")
         assert await _get(site, "/readyz") == (
             503,
             {"ready": False, "reasons": ["account paper: no read yet"]},
@@ -71,8 +71,8 @@ async def test_the_plan_of_other_weights_is_asked_for_with_json(serve: Any) -> N
         )
         assert status == 200
         assert "paper" in plan["accounts"]
-        assert site.engine.sections["BTCUSDT"].leverage == 2
-        assert site.engine.sections["ETHUSDT"] is None
+        assert site.queries.sections["BTCUSDT"].leverage == 2
+        assert site.queries.sections["ETHUSDT"] is None
         assert (await asked("{}", "text/plain"))[0] == 415
         for wrong in (
             "",
@@ -105,7 +105,7 @@ async def test_it_is_asked_which_symbols_are_offered(serve: Any) -> None:
         ("accounts/paper", "application/x-www-form-urlencoded", 415),
     ],
 )
-async def test_an_instance_is_resumed_by_whom_no_web_page_can_pretend_to_be(
+async def test_no_web_page_can_pretend_to_resume_an_instance(
     serve: Any, path: str, content_type: str, status: int
 ) -> None:
     async with serve() as site:
@@ -156,17 +156,18 @@ async def test_events_that_come_are_waited_for(serve: Any) -> None:
     async with serve() as site:
         _, body = await _get(site, "/api/v1/events/next?after=7&kind=halt")
         assert (body["events"][0]["after"], body["events"][0]["kind"]) == (7, "halt")
-        site.history.there = False
+        history = site.queries.history
+        history.there = False
         assert await _get(site, "/api/v1/events/next?after=7&wait=0") == (200, {"events": [], "next": None})
         waiting = asyncio.create_task(_get(site, "/api/v1/events/next?after=7&wait=30"))
-        while site.history.came is None or site.history.came.done():
+        while history.came is None or history.came.done():
             await asyncio.sleep(0.01)
-        came, site.history.came = site.history.came, None
-        came.set_result(None)  # an event that was not asked for
-        while site.history.came is None:
+        came, history.came = history.came, None
+        came.set_result(None)  # an event that was not requested
+        while history.came is None:
             await asyncio.sleep(0.01)
-        site.history.there = True
-        site.history.came.set_result(None)
+        history.there = True
+        history.came.set_result(None)
         _, body = await waiting
         assert len(body["events"]) == 1
         for wrong in ("wait=31", "after=-1", "after=x"):
@@ -229,8 +230,8 @@ async def test_a_listener_beyond_loopback_answers_to_any_name(serve: Any) -> Non
         assert (await _get(site, "/api/v1/state", **headers))[0] == 200
 
 
-async def test_a_defect_is_a_500_that_tells_nothing(serve: Any, logged: list[str]) -> None:
+async def test_a_defect_is_a_500_without_details(serve: Any, logged: list[str]) -> None:
     async with serve() as site:
-        site.engine.readiness = dict
+        site.queries.readiness = dict
         assert await _get(site, "/readyz") == (500, {"error": {"reason": "internal error"}})
     assert len(logged) == 1

@@ -57,7 +57,7 @@ async def test_nothing_but_webhooks_is_public(serve: Any, path: str) -> None:
         assert site.engine.requests == []
 
 
-async def test_no_answer_tells_versions(serve: Any) -> None:
+async def test_no_response_reveals_versions(serve: Any) -> None:
     async with serve() as site:
         answers = [
             await site.raw(b"GET /hooks/a HTTP/1.0\r\n\r\n"),
@@ -99,7 +99,7 @@ async def test_a_body_that_does_not_arrive_is_given_up(serve: Any, monkeypatch: 
         writer.write(b"POST /hooks/a HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nabc")
         answer = await reader.read()
         writer.close()
-        assert answer.startswith(b"HTTP/1.1 503 ")  # who sent it comes again; after a 4xx he would not
+        assert answer.startswith(b"HTTP/1.1 503 ")  # its sender repeats it; after a 4xx it would not
         assert b"Retry-After: 5" in answer
         assert b"Connection: close" in answer
         assert site.engine.requests == []
@@ -112,7 +112,7 @@ async def test_a_body_in_pieces_arrives_whole(serve: Any) -> None:
         assert site.request.body == b"abcdef"
 
 
-async def test_a_sender_that_asks_before_sending_is_told_to_go_on(serve: Any) -> None:
+async def test_a_sender_that_asks_before_sending_is_told_to_continue(serve: Any) -> None:
     async with serve() as site:
         async with site.http.post(f"{site.public}/hooks/a", data=b"abc", expect100=True) as response:
             assert response.status == 200
@@ -129,14 +129,14 @@ async def test_a_compressed_body_is_not_unpacked(serve: Any) -> None:
         assert site.request.body == b"\x1f\x8bnonsense"
 
 
-async def test_senders_are_asked_to_retry_while_the_engine_starts_or_stops(serve: Any) -> None:
+async def test_senders_retry_while_the_engine_starts_or_stops(serve: Any) -> None:
     async with serve(is_open=False) as site:
         for change in (lambda: None, site.servers.drain):
             change()
             async with site.http.post(f"{site.public}/hooks/a", data=b"x") as response:
                 assert (response.status, response.headers["Retry-After"]) == (503, "5")
         assert site.engine.requests == []
-        site.servers.open()
+        site.servers.open(site.engine)
         async with site.http.post(f"{site.public}/hooks/a", data=b"x") as response:
             assert response.status == 200
 
@@ -174,7 +174,7 @@ async def test_a_defect_of_a_source_is_a_bare_500_and_logged_once(
 
 
 async def test_stopping_waits_for_no_idle_connection_or_hanging_source(serve: Any) -> None:
-    """An idle connection would be kept for longer than we wait here, and the source hangs for ever."""
+    """An idle connection would be kept open for longer than we wait here, and the source hangs for ever."""
     async with serve() as site:
         async with site.http.get(f"{site.public}/hooks/idle"):
             pass
@@ -210,10 +210,10 @@ async def test_an_address_of_another_machine_is_named(serve: Any) -> None:
             pass
 
 
-async def test_when_one_address_cannot_be_had_the_other_is_let_go(serve: Any) -> None:
+async def test_if_one_address_is_taken_the_other_is_released(serve: Any) -> None:
     async with serve() as other:
         taken = int(other.private.rpartition(":")[2])
-        with socket.socket() as ours:  # held, but not listened to: nobody else is given the port meanwhile
+        with socket.socket() as ours:  # bound, but not listening: nobody else gets the port meanwhile
             ours.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             ours.bind(("127.0.0.1", 0))
             free = ours.getsockname()[1]
@@ -224,7 +224,7 @@ async def test_when_one_address_cannot_be_had_the_other_is_let_go(serve: Any) ->
                 pass
 
 
-async def test_behind_a_trusted_proxy_the_forwarded_address_is_the_client(serve: Any) -> None:
+async def test_a_trusted_proxys_forwarded_address_is_the_client(serve: Any) -> None:
     async with serve(public={"trusted_proxies": ["127.0.0.0/8"]}) as site:
         headers = [("X-Forwarded-For", "52.89.214.238"), ("X-Forwarded-For", "203.0.113.7, 127.0.0.2")]
         async with site.http.post(f"{site.public}/hooks/a", data=b"x", headers=headers):
@@ -258,7 +258,7 @@ def slow(path: str = "/hooks/a") -> bytes:
     return f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 900\r\n\r\n{{".encode()
 
 
-async def test_unfinished_bodies_keep_no_alert_out(serve: Any, monkeypatch: Any) -> None:
+async def test_unfinished_bodies_block_no_alert(serve: Any, monkeypatch: Any) -> None:
     monkeypatch.setattr(connections, "MOST", 10)
     async with serve() as site:
         port = int(site.public.rpartition(":")[2])
@@ -306,7 +306,7 @@ async def test_a_trusted_proxy_has_no_cap_of_its_own(serve: Any, monkeypatch: An
 
 
 async def test_a_first_request_in_pieces_is_served_as_a_whole(serve: Any, monkeypatch: Any) -> None:
-    """One that is whole in time is not screened apart; one that is not is served as it is."""
+    """A request that is complete in time is not screened separately; any other is served as it is."""
     monkeypatch.setattr(first_request, "HOLD", 60)
     body = b'{"size": 1}'
     whole = b"POST /hooks/a HTTP/1.1\r\nHost: x\r\nConnection: close\r\ncontent-LENGTH: 11\r\n\r\n" + body
@@ -329,7 +329,7 @@ async def test_a_connection_without_a_request_is_closed(serve: Any, monkeypatch:
         assert await site.raw() == b""
 
 
-async def test_what_the_head_tells_is_refused_before_the_body(serve: Any) -> None:
+async def test_an_invalid_head_is_refused_before_the_body(serve: Any) -> None:
     async with serve() as site:
         site.engine.verdict = WebhookResponse(status=401, body={"error": "no"})
         answer = await site.raw(slow("/hooks/a/wrong?x=1"))
@@ -357,7 +357,7 @@ async def test_a_stranger_pays_for_a_new_connection_each_time(serve: Any) -> Non
                 assert await response.json() == {"error": "no"}
 
 
-async def test_forwarded_by_a_peer_that_is_not_trusted_is_reported_once(serve: Any) -> None:
+async def test_a_forwarding_peer_without_trust_is_reported_once(serve: Any) -> None:
     async with serve() as site:
         for _ in range(3):
             headers = {"X-Forwarded-For": "52.89.214.238"}
@@ -369,8 +369,8 @@ async def test_forwarded_by_a_peer_that_is_not_trusted_is_reported_once(serve: A
         assert text.startswith([finding.text for finding in site.servers.findings()][-1])
 
 
-async def test_connections_that_are_only_held_open_keep_no_alert_out(serve: Any, monkeypatch: Any) -> None:
-    """Hundreds of them cost their owner nothing: the oldest without a request gives way."""
+async def test_idle_connections_block_no_alert(serve: Any, monkeypatch: Any) -> None:
+    """Hundreds of them do not hurt their owner: the oldest without a request is closed."""
     monkeypatch.setattr(connections, "MOST", 20)
     async with serve() as site:
         port = int(site.public.rpartition(":")[2])

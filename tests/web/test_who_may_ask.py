@@ -1,4 +1,4 @@
-"""The private listener: its token, web pages of others, and many who ask at once."""
+"""The private listener: its token, foreign web pages, and many concurrent requests."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from te_core.settings.schema import ListenSettings
+from te_core.settings.listeners import ListenSettings
 from te_core.testing.virtual_clock import VirtualClock
 from te_core.web.exposure import exposure
 from te_core.web.identity import is_proof
@@ -126,7 +126,7 @@ async def test_many_who_ask_at_once_get_one_answer() -> None:
     assert await shared.get() == {"answer": 2}
 
 
-async def test_one_who_hangs_up_ends_it_for_nobody_else() -> None:
+async def test_a_client_that_hangs_up_does_not_affect_the_others() -> None:
     question = Question()
     shared = SharedResult(question.ask, VirtualClock())
     first, second = asyncio.create_task(shared.get()), asyncio.create_task(shared.get())

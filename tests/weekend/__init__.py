@@ -1,1 +1,1 @@
-"""A weekend looked back on: the whole engine, real protocols of exchanges, sixty hours in minutes."""
+"""A weekend in retrospect: the whole engine, real protocols of exchanges, sixty hours in minutes."""

@@ -1,7 +1,7 @@
-"""``python -m tests.weekend FOLDER``: live through a weekend, and leave its journal and state folder to be looked at.
+"""``python -m tests.weekend FOLDER``: simulate a weekend, and leave its journal and state folder for inspection.
 
-With ``--stay`` the engine and the exchanges go on when it is over, and time runs like everybody's: every command and
-the page can be tried on them until Ctrl-C.
+With ``--stay`` the engine and the exchanges continue afterwards in real time: every command and the page can be tried
+on them until Ctrl-C.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What happens on the weekend: alerts all the time, and between them what goes wrong. Notes what truly happened."""
+"""The scenario of a weekend: continuous alerts, with incidents in between. Records what really happened."""
 
 from __future__ import annotations
 
@@ -25,31 +25,33 @@ CALM = 900.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Incident:
-    """Something that truly happened. ``accounts``: to whom. ``until``: when an outage was over."""
+    """Something that really happened."""
 
     kind: str
     accounts: tuple[str, ...]
+    """The affected ones."""
     at: datetime
     until: datetime | None = None
+    """The end of an outage."""
     symbol: str = ""
     amount: Decimal = Decimal(0)
 
 
 @dataclass(slots=True)
 class Truth:
-    """Everything that the engine has to find out by itself."""
+    """Everything that the engine has to find out on its own."""
 
     incidents: list[Incident] = field(default_factory=list)
     accepted: int = 0
     repeated: int = 0
-    """Sent once more word by word within a minute or so: taken for a redelivery."""
+    """Sent once more, identical, within a minute or so: counts as a redelivery."""
     refused: int = 0
     strangers: int = 0
     began: datetime | None = None
     ended: datetime | None = None
 
     def of(self, *kinds: str) -> list[Incident]:
-        """Return what happened of some kinds."""
+        """Return the incidents of some kinds."""
         return [one for one in self.incidents if one.kind in kinds]
 
 
@@ -65,7 +67,7 @@ class Story:
         self._down_since: dict[str, datetime] = {}
 
     async def tell(self) -> Truth:
-        """Run the whole story."""
+        """Run the whole scenario."""
         loop = asyncio.get_running_loop()
         begin = loop.time()
         self.truth.began = self.world.clock.now()
@@ -96,7 +98,7 @@ class Story:
         await self._send(source, symbol, *before)
 
     async def _send(self, source: str, symbol: str, direction: str, size: int) -> None:
-        """Send it, and once more where nobody answered, as TradingView does."""
+        """Send it, and again if there is no response, as TradingView does."""
         for _ in range(3):
             status = await self.world.alert(source, symbol, direction, size)
             if status == 200:
@@ -114,7 +116,7 @@ class Story:
     # -- what goes wrong
 
     def _of_incidents(self) -> Sequence[tuple[float, Step]]:
-        """Return the incidents, spread over the weekend; those that end have both of their moments here."""
+        """Return the incidents, spread over the weekend; those that end with both their start and their end."""
         length, hour = self._seconds - LAST_ALERT, 3600.0
         at = [length * part / 24 for part in range(24)]
         found: list[tuple[float, Step]] = [
@@ -213,7 +215,7 @@ class Story:
         return step
 
     async def _held(self, account: str) -> str:
-        """Return a symbol that an account holds; where it holds none, a source makes it hold one."""
+        """Return a symbol that an account holds; if it holds none, a source opens one."""
         for symbol in SYMBOLS:
             if self.world.size(account, symbol):
                 return symbol
@@ -225,7 +227,7 @@ class Story:
 
     def _hand_trade(self, account: str, how: str) -> Step:
         async def step() -> None:
-            await asyncio.sleep(30)  # no order of ours is under way
+            await asyncio.sleep(30)  # none of our orders is in flight
             symbol = await self._held(account)
             size = self.world.size(account, symbol)
             self.world.trade_by_hand(account, symbol, size if how == "adds" else -size)
@@ -235,7 +237,7 @@ class Story:
         return step
 
     def _liquidate(self, account: str) -> Step:
-        """Make the price collapse for a moment: whoever holds the symbol at that exchange loses it."""
+        """Make the price collapse for a moment: every account that holds the symbol at that exchange is liquidated."""
 
         async def step() -> None:
             await asyncio.sleep(30)
@@ -329,7 +331,7 @@ class Story:
         await asyncio.sleep(30)
 
     def _leave_something_to_do(self, account: str) -> Step:
-        """Close something by hand near the end: it is left so, and an operator should hear of it."""
+        """Close something by hand near the end: it stays closed, and the operator should be notified."""
         trade = self._hand_trade(account, "closes")
 
         async def step() -> None:
@@ -343,5 +345,5 @@ class Story:
 
 
 def friday(now: datetime, hours: float) -> datetime:
-    """Return when a weekend began that ends now."""
+    """Return the start of a weekend that ends now."""
     return now - timedelta(hours=hours)

@@ -1,7 +1,7 @@
-"""After a weekend: what happened, what do I own, what have I earned, does anything need me? Compared with the truth.
+"""After a weekend: what happened, what do I own, what have I earned, what needs attention? Compared with the truth.
 
-These are four hours of it; TE_WEEKEND=60 (``make weekend``) is the whole one with 9,000 alerts, and ``python -m
-tests.weekend FOLDER`` leaves it to be looked at.
+This covers four hours of it; TE_WEEKEND=60 (``make weekend``) is the whole one with 9,000 alerts, and ``python -m
+tests.weekend FOLDER`` leaves it for inspection.
 """
 
 from __future__ import annotations
@@ -35,16 +35,16 @@ HOURS = float(os.environ.get("TE_WEEKEND", "4"))
 ALERTS = int(HOURS * (150 if "TE_WEEKEND" in os.environ else 30))
 pytestmark = pytest.mark.timeout(600 + 200 * HOURS)
 NOTICED = timedelta(minutes=3)
-"""How long it may take until what happened at an exchange is noticed: a resync is two minutes here."""
+"""How long it may take to notice an event at an exchange: a resync is two minutes here."""
 CENT = Decimal("0.01")
 SAMPLED = Decimal(40)
-"""How far what four accounts are worth may have moved since they were last sampled: a thousandth of it."""
+"""How far the value of four accounts may have moved since the last sample: a thousandth."""
 FRIDAY = datetime(2026, 3, 6, 18, tzinfo=UTC)
 
 
 @dataclass
 class Weekend:
-    """What is left when it is over: the folder, and what the exchanges know."""
+    """What remains afterwards: the folder, and the exchanges' records."""
 
     folder: Path
     truth: Truth
@@ -272,7 +272,7 @@ CHECKS: tuple[Callable[[Weekend], None], ...] = (
 )
 
 
-def test_a_weekend_is_told_as_it_was(tmp_path: Path, subtests: pytest.Subtests) -> None:
+def test_a_weekend_is_reported_as_it_was(tmp_path: Path, subtests: pytest.Subtests) -> None:
     """One test, so that there is one weekend, however many processes share the tests."""
     weekend: Weekend = run(live(tmp_path, asyncio.run(loaded())))
     for check in CHECKS:

@@ -1,4 +1,4 @@
-"""Exchanges, accounts, settings and one engine: what a weekend happens to."""
+"""Exchanges, accounts, settings and one engine: the world of a weekend."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ ACCOUNTS = {
     "kucoin": ("kucoin", "main"),
     "blofin": ("blofin", "main"),
 }
-"""Each account of the settings, the exchange that it is at, and its name there; ``paper`` is at none."""
+"""The exchange of each account of the settings, and its name there; ``paper`` has none."""
 TOKENS = {"tradingview": "tradingview-token-0123456789", "swing": "swing-token-0123456789-abcdef"}
 BALANCE = Decimal(10_000)
 
@@ -76,7 +76,7 @@ balance = 10000
 
 
 class QuietWatchdog:
-    """Stands in for what watches the loop five times a second: here seconds are not real."""
+    """Replaces the watchdog of the loop: seconds are not real here."""
 
     def __init__(self, *_: object) -> None:
         self.start = self.stop = lambda: None
@@ -98,7 +98,7 @@ class Engine(app.Application):
 
 
 class World:
-    """Everything there is. Prices are those of the engine's symbols, the same everywhere."""
+    """Exchanges and engine. Prices are those of the engine's symbols, the same everywhere."""
 
     def __init__(self, folder: Path, clock: WiredClock, registry: Registry, *, latency: float) -> None:
         self.folder, self.clock, self._registry = folder, clock, registry
@@ -106,9 +106,9 @@ class World:
         self.prices = dict(SYMBOLS)
         self.engine: Engine | None = None
         self.answers: list[int] = []
-        """What alerts were answered, in order; 0: nobody was there."""
+        """The response status of each alert, in order; 0 without a response."""
         self.answer: Mapping[str, Any] = {}
-        """The last answer to an alert."""
+        """The last response to an alert."""
         self._latency = latency
         self._ids = itertools.count(1)
         self._http: ClientSession
@@ -183,7 +183,7 @@ class World:
         return owner.ledger.wallet + margin.unrealised(owner, self.venue(account).exchange.market)
 
     def earned(self, account: str) -> Decimal:
-        """Return what trading and funding truly came to: the value less all that was paid in or out."""
+        """Return the true result of trading and funding: the value less net deposits."""
         return self.worth(account) - self.owner(account).ledger.deposits
 
     def set_price(self, symbol: str, price: Decimal) -> None:
@@ -203,7 +203,7 @@ class World:
     # -- the engine
 
     async def start(self) -> None:
-        """Start the engine on what is in the folder, and wait until it has read its accounts."""
+        """Start the engine in the folder, and wait until it has read its accounts."""
         self.engine = Engine(
             Paths(self.folder / "settings.toml", self.folder / "state"),
             env={},
@@ -214,10 +214,10 @@ class World:
         )
         await self.engine.start()
         for _ in range(240):
-            if self.engine.readiness()["ready"]:
+            if self.engine.queries.readiness()["ready"]:
                 return
             await asyncio.sleep(0.5)
-        raise AssertionError(self.engine.readiness()["reasons"])
+        raise AssertionError(self.engine.queries.readiness()["reasons"])
 
     async def stop(self) -> None:
         """Stop it as SIGTERM does."""
@@ -226,7 +226,7 @@ class World:
             await engine.stop()
 
     async def alert(self, source: str, symbol: str, direction: str, size: int) -> int:
-        """Send one as TradingView does. Returns the status; 0 where nobody listens."""
+        """Send an alert as TradingView does. Returns the status; 0 if nobody listens."""
         if self.engine is None:
             return 0
         message = {
@@ -257,11 +257,11 @@ class World:
     def state(self) -> dict[str, Any]:
         """Return what ``te status`` shows."""
         assert self.engine is not None
-        return self.engine.state()
+        return self.engine.queries.state()
 
 
 async def loaded() -> Registry:
-    """Import the plugins: on a real loop, since an import in a thread takes no virtual time."""
+    """Import the plugins on a real loop, because an import in a thread takes no virtual time."""
     registry = Registry()
     await registry.ensure(PLUGINS, {})
     return registry

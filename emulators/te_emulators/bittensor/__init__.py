@@ -1,1 +1,1 @@
-"""Bittensor subnet 8 as a validator serves it: miners made up by seed, over REST and WebSocket."""
+"""Bittensor subnet 8 as a validator serves it: miners generated from a seed, over REST and WebSocket."""

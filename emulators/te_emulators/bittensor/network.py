@@ -1,4 +1,4 @@
-"""Makes plausible networks by seed, in the shapes of recorded payloads, and lets their miners act."""
+"""Generates plausible networks from a seed, in the shape of recorded payloads, and makes their miners trade."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ MORE_PAIRS: dict[str, tuple[list[Any], float]] = {
     "GOLDUSDC": (["GOLDUSDC", "GOLD/USDC", 0.003, 0.01, 2.0], 4_100.0),
     "NVDA": (["NVDA", "NVDA/USD", 0.0005, 0.01, 1.0], 180.0),
 }
-"""Pairs of 2026 that only a ``TieredNetwork`` trades by itself."""
+"""Pairs of 2026 that only a ``TieredNetwork`` trades on its own."""
 
 ALL_PAIRS = PAIRS | MORE_PAIRS
 
@@ -51,11 +51,11 @@ class MadeNetwork:
                 position["miner_hotkey"] = hotkey
 
     def payload(self) -> dict[str, Record]:
-        """Everything, as ``/miner-positions`` serves it."""
+        """Return everything, as ``/miner-positions`` serves it."""
         return self.miners
 
     def open_positions(self) -> Iterator[tuple[str, Record]]:
-        """Every open position with its miner's hotkey."""
+        """Yield every open position with its miner's hotkey."""
         for hotkey, miner in self.miners.items():
             yield from ((hotkey, p) for p in miner["positions"] if not p["is_closed_position"])
 
@@ -93,7 +93,7 @@ class MadeNetwork:
         return [newest, found]
 
     def eliminate(self, hotkey: str, reason: str = "FAILED_FUNDED_PERIOD_EOD_DRAWDOWN") -> None:
-        """Upstream puts a miner out: its positions are closed, and stay in the payload for days."""
+        """Eliminate a miner, as upstream does: its positions are closed, and stay in the payload for days."""
         for position in self.miners[hotkey]["positions"]:
             if not position["is_closed_position"]:
                 self._flatten(position, self._price(position["trade_pair"][0]), self.now_ms)
@@ -110,14 +110,14 @@ class MadeNetwork:
         )
 
     def bucket(self, hotkey: str) -> str:
-        """The stage of a miner."""
+        """Set the stage of a miner."""
         out = any(row["hotkey"] == hotkey for row in self.eliminations)
         return "ELIMINATED" if out else str(self.account(hotkey)["miner_bucket"])
 
     # --- what happens ---------------------------------------------------------------------------------------------
 
     def tick(self, ms: int = 60_000) -> None:
-        """Time passes: the returns of open positions move a little."""
+        """Advance the time: the returns of open positions change a little."""
         self.now_ms += ms
         for _, position in self.open_positions():
             factor = 1 + self.random.gauss(0, 0.0005)
@@ -125,7 +125,7 @@ class MadeNetwork:
             position["return_at_close"] *= factor
 
     def open(self, hotkey: str, asset: str, leverage: float) -> Record:
-        """A miner opens a position."""
+        """Open a position of a miner."""
         price = self._price(asset)
         position = self._empty(asset, self.now_ms)
         position["miner_hotkey"] = hotkey
@@ -134,7 +134,7 @@ class MadeNetwork:
         return position
 
     def close(self, hotkey: str, asset: str) -> Record:
-        """A miner closes its open position on an asset."""
+        """Close a miner's open position on an asset."""
         found = (
             p
             for p in self.miners[hotkey]["positions"]
@@ -269,7 +269,7 @@ KINDS: tuple[Record, ...] = (
     {"size": 25_000.0, "bucket": "SUBACCOUNT_CHALLENGE", "hl_address": "0x" + "a" * 40},
     {"size": 500_000.0, "bucket": "PRO_FUNDED"},
 )
-"""Accounts of every kind that has limits of its own."""
+"""Yield accounts of every kind that has its own limits."""
 
 
 class TieredNetwork(MadeNetwork):

@@ -1,4 +1,4 @@
-"""The validator's REST endpoint and WebSocket feed on loopback, with faults to order."""
+"""The validator's REST endpoint and WebSocket feed on loopback, with configurable faults."""
 
 from __future__ import annotations
 
@@ -22,38 +22,41 @@ TIERS = (0, 30, 50, 100)
 
 @dataclass(kw_only=True)
 class Faults:
-    """What goes wrong with every request until it is reset.
-
-    ``status``: the answer instead of data. ``delay``: seconds before it. ``keep``: share of the bytes that are sent
-    before the connection breaks. ``body``: sent instead. ``trickle``: seconds between its 20 pieces.
-    """
+    """The faults of every request until they are reset."""
 
     status: int = 0
+    """Returned instead of data."""
     retry_after: str | None = None
     text: str = '{"error": "made up"}'
     delay: float = 0.0
+    """Seconds before it."""
     keep: float = 1.0
+    """Share of the bytes that are sent before the connection breaks."""
     body: bytes | None = None
+    """Sent instead."""
     trickle: float = 0.0
+    """Seconds between its 20 pieces."""
 
 
 @dataclass(kw_only=True)
 class BittensorServer:
-    """``keys``: tier of each key. ``auth_by``: where keys are accepted. ``etag``: whether pages carry one (the stock
-    server's do not). ``tiered``: whether ``/trade-pairs`` has tiers. ``missing``: routes besides positions that this
-    server does not have, by their first word (``eliminations``). ``route_faults``: the status that such a route answers
-    with instead. ``numbered``: whether the feed counts per connection (2026) or for all together (2025).
-    """
+    """A validator's server for one network."""
 
     network: MadeNetwork
     keys: dict[str, int] = field(default_factory=lambda: {"K": 100})
+    """The tier of each key."""
     auth_by: Literal["header", "body"] = "header"
+    """Where keys are accepted."""
     feed_auth: Literal["header", "message"] = "header"
     etag: bool = False
+    """Whether pages have one; the stock server's do not."""
     tiered: bool = True
+    """Whether ``/trade-pairs`` has tiers."""
     missing: frozenset[str] = frozenset()
+    """Routes besides positions that this server lacks, by their first word (``eliminations``)."""
     faults: Faults = field(default_factory=Faults)
     route_faults: dict[str, int] = field(default_factory=dict)
+    """The status that such a route returns instead."""
     counts: Counter[str] = field(default_factory=Counter)
     port: int = 0
 
@@ -68,7 +71,7 @@ class BittensorServer:
         return f"ws://127.0.0.1:{self.port}/feed"
 
     async def start(self, port: int = 0) -> None:
-        """Listen; port 0 takes a free one."""
+        """Listen; port 0 chooses a free one."""
         self._sockets: dict[web.WebSocketResponse, int] = {}
         self._pages: dict[int, bytes] = {}
         application = web.Application()
@@ -235,7 +238,7 @@ class BittensorServer:
         return True
 
     async def announce(self, position: dict[str, Any], *, skip: bool = False, times: int = 1) -> None:
-        """Send a position to every subscriber; ``skip`` loses it on the way, which leaves a gap."""
+        """Send a position to every subscriber; ``skip`` drops it, which leaves a gap."""
         shown = copy.deepcopy(position)
         shown["close_ms"] = shown["close_ms"] or None
         for socket, sequence in list(self._sockets.items()):
@@ -262,7 +265,7 @@ def _bucket(uuid: str) -> int:
 
 @asynccontextmanager
 async def serving(network: MadeNetwork, **options: Any) -> AsyncIterator[BittensorServer]:
-    """Start one and stop it afterwards."""
+    """Run a server for the duration of the block."""
     server = BittensorServer(network=network, **options)
     await server.start()
     try:

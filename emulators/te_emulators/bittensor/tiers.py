@@ -22,7 +22,7 @@ BY_SIZE_BASE = {
     "EURUSD": 2.5,
     "NVDA": 0.5,
 }
-"""What a tier by account size is a multiple of."""
+"""The unit of the tiers by account size."""
 
 STANDARD = {
     "BTCUSDC": (1.5, 2.0, 2.5),
@@ -45,7 +45,7 @@ def by_size(pair: str) -> dict[str, float]:
 
 
 def standard(pair: str) -> dict[str, float]:
-    """Tiers 1 to 3, and below zero what accounts keep that are older than tiers: no less than they had."""
+    """Tiers 1 to 3; below zero, the limits of accounts that are older than tiers: no less than before."""
     values = STANDARD.get(pair)
     if values is None:
         return {}
@@ -54,7 +54,7 @@ def standard(pair: str) -> dict[str, float]:
 
 
 def trade_pair(pair: str, served: list[Any], *, tiers: bool = True) -> Record:
-    """One entry of ``/trade-pairs``. ``tiers``: False as before pull request 736."""
+    """Return one entry of ``/trade-pairs``. ``tiers``: False as before pull request 736."""
     entry = {
         "trade_pair_id": pair,
         "hl_coin": pair.removesuffix("USDC") if pair.endswith("USDC") else None,
@@ -81,7 +81,7 @@ def account(
     hl_address: str | None = None,
     asset_class: str = "crypto",
 ) -> Record:
-    """Return what upstream writes of a miner's account at the end of its records."""
+    """Return what upstream writes about a miner's account at the end of its records."""
     return {
         "miner_hotkey": hotkey,
         "account_size": size,
@@ -99,7 +99,7 @@ def account(
 
 
 def limit_of(found: Record, pair: str, *, subaccount: bool) -> float:
-    """The largest leverage of a position that upstream lets this account hold."""
+    """Return the largest leverage that upstream allows for a position of this account."""
     bucket, size = found["miner_bucket"], found["account_size"]
     if bucket.startswith("PRO_") and bucket != "PRO_CHALLENGE_TRANSITION":
         return PRO[pair]

@@ -1,4 +1,4 @@
-"""Balance, margin mode, position mode and leverage of an account; what a key may do."""
+"""Balance, margin mode, position mode and leverage of an account; permissions of a key."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:  # the server collects these routes
 Answer = Callable[["BlofinServer", Call], object]
 POSITION_MODES = {"net_mode": PositionMode.ONE_WAY, "long_short_mode": PositionMode.HEDGE}
 WIDEST = 20
-"""Instruments in one question for leverages."""
+"""Maximum number of instruments in one request for leverages."""
 
 
 def routes(server: BlofinServer) -> list[Route]:
@@ -63,13 +63,13 @@ def routes(server: BlofinServer) -> list[Route]:
 
 
 def futures_balance(server: BlofinServer, call: Call) -> dict[str, Any]:
-    """A lead trader's money may be in the copy-trading account instead."""
+    """Return the balance; a lead trader's money may be in the copy-trading account instead."""
     found = balance(server.exchange, call.account)
     return {**found, "details": []} if call.account.name in server.copy_traders else found
 
 
 def balance(exchange: Exchange, account: Account, *, pushed: bool = False) -> dict[str, Any]:
-    """The futures account: "balance" is the wallet, "frozen" what open orders and isolated positions bind."""
+    """Return the futures account: "balance" is the wallet, "frozen" what open orders and isolated positions bind."""
     market, ms = exchange.market, str(exchange.clock.ms())
     equity = margin.equity(account, market)
     ordered = margin.order_margin(account)
@@ -100,7 +100,7 @@ def balance(exchange: Exchange, account: Account, *, pushed: bool = False) -> di
 
 
 def asset_balances(server: BlofinServer, call: Call) -> list[dict[str, str]]:
-    """Of one account; only the futures account holds anything."""
+    """Return the balances of one account; only the futures account holds anything."""
     kind = call.parameters.get("accountType")
     if kind not in {"futures", "funding", "copy_trading", "earn", "spot"}:
         raise empty("accountType") if not kind else wrong("accountType")
@@ -111,7 +111,7 @@ def asset_balances(server: BlofinServer, call: Call) -> list[dict[str, str]]:
 
 
 def transfers(server: BlofinServer, call: Call) -> list[dict[str, str]]:
-    """Newest first; each has a fellow between two other accounts of the same user."""
+    """Return transfers, newest first; each has a twin between two other accounts of the same user."""
     asked = call.parameters
     here = "copy_trading" if call.account.name in server.copy_traders else "futures"
     limit = int(number(asked.get("limit", "100"), "limit"))
@@ -136,7 +136,7 @@ def transfers(server: BlofinServer, call: Call) -> list[dict[str, str]]:
 
 
 def leverages(server: BlofinServer, call: Call) -> list[dict[str, str]]:
-    """Leverages of up to 20 instruments in one margin mode."""
+    """Return the leverages of up to 20 instruments in one margin mode."""
     names = [name for name in call.parameters.get("instId", "").split(",") if name]
     if not names:
         raise empty("instId")
@@ -160,7 +160,7 @@ def leverages(server: BlofinServer, call: Call) -> list[dict[str, str]]:
 
 
 def set_leverage(server: BlofinServer, call: Call) -> dict[str, str]:
-    """In one margin mode; of both sides, but of one in hedge mode with isolated margin."""
+    """Set the leverage in one margin mode, for both sides; in hedge mode with isolated margin, for one."""
     exchange, account, body = server.exchange, call.account, call.json
     symbol = exchange.market.instrument(str(body.get("instId"))).symbol
     leverage, mode = number(body.get("leverage"), "leverage"), margin_mode_of(body)

@@ -1,4 +1,4 @@
-"""A client that signs as BloFin's documents say; for tests of the wire layer without ccxt."""
+"""A client that signs as BloFin documents; for tests of the wire layer without ccxt."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ NONCES = count(1)
 
 
 class BlofinClient:
-    """Requests of one key against one emulator, which runs while it is open; ``shift_ms`` dates them wrongly."""
+    """Requests of one key to one emulator, which runs while the client is open; ``shift_ms`` shifts their
+    timestamps."""
 
     def __init__(
         self, emulator: BlofinServer, *, key: str = "K", secret: str = "S", passphrase: str = "P"
@@ -42,21 +43,21 @@ class BlofinClient:
         await self._open.aclose()
 
     async def get(self, path: str, **changed: str) -> Any:
-        """A signed GET of ``/api/v1/{path}``; ``changed`` replaces headers, an empty value takes one away."""
+        """Send a signed GET of ``/api/v1/{path}``; ``changed`` replaces headers, an empty value removes one."""
         return await self._request("GET", path, b"", changed)
 
     async def post(self, path: str, body: object, **changed: str) -> Any:
-        """A signed POST of a JSON body without spaces."""
+        """Send a signed POST of a JSON body without spaces."""
         return await self._request("POST", path, json.dumps(body, separators=(",", ":")).encode(), changed)
 
     async def public(self, path: str) -> Any:
-        """A GET that nobody signed."""
+        """Send an unsigned GET."""
         async with self._session.get(f"{self.emulator.url}/api/v1/{path}") as answer:
             self.status = answer.status
             return await answer.json()
 
     def signed(self) -> tuple[str, str]:
-        """A timestamp and a nonce that was never used."""
+        """Return a timestamp and a new nonce."""
         return str(self.emulator.exchange.clock.ms() + self.shift_ms), f"n{next(NONCES)}"
 
     async def _request(self, method: str, path: str, body: bytes, changed: Mapping[str, str]) -> Any:
@@ -86,7 +87,7 @@ class BlofinClient:
             return await answer.text()
 
     async def order(self, side: str, size: str, symbol: str = "BTC-USDT", **more: object) -> Any:
-        """A market order in isolated margin."""
+        """Return a market order in isolated margin."""
         body = {
             "instId": symbol,
             "marginMode": "isolated",
@@ -99,7 +100,7 @@ class BlofinClient:
         return await self.post("trade/order", body)
 
     async def stream(self, kind: str = "private") -> BlofinSocket:
-        """A connection, not logged in; closed with the client."""
+        """Open a connection without a login; it is closed with the client."""
         connecting = self._session.ws_connect(f"{self.emulator.ws_url}/ws/{kind}")
         return BlofinSocket(self, await self._open.enter_async_context(connecting))
 
@@ -112,12 +113,12 @@ class BlofinSocket:
         self.socket = socket
 
     async def ask(self, op: str, *arguments: Mapping[str, str]) -> Any:
-        """Send an operation and give the next message."""
+        """Send an operation and return the next message."""
         await self.socket.send_str(json.dumps({"op": op, "args": list(arguments)}))
         return await self.next()
 
     async def login(self, *, secret: str | None = None) -> Any:
-        """Log in; gives the answer."""
+        """Log in; return the response."""
         timestamp, nonce = self._client.signed()
         signature = sign(secret or self._client.secret, path=LOGIN, timestamp=timestamp, nonce=nonce)
         return await self.ask(

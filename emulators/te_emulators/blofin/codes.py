@@ -81,12 +81,12 @@ def broker_refused() -> CodedError:
 
 
 def broker_missing() -> CodedError:
-    """The key was made for a broker."""
+    """The key was created for a broker."""
     return CodedError("152012", "BrokerId is required")
 
 
 def broker_unmatched() -> CodedError:
-    """The key was made for another broker."""
+    """The key was created for another broker."""
     return CodedError("152013", "Unmatched brokerId, please check your API key's bound broker")
 
 
@@ -101,12 +101,12 @@ def either(one: str, other: str) -> CodedError:
 
 
 def wrong(parameter: str) -> CodedError:
-    """A parameter makes no sense."""
+    """A parameter is invalid."""
     return CodedError("152002", f"Parameter {parameter} error.")
 
 
 def not_milliseconds() -> CodedError:
-    """The timestamp is none."""
+    """The timestamp is invalid."""
     return CodedError(
         "152410",
         "The value of ACCESS-TIMESTAMP needs to be a millisecond timestamp, e.g: 1704038400000.",
@@ -135,7 +135,7 @@ def cross_orders_open() -> CodedError:
 
 
 def code_of(error: errors.DomainError) -> tuple[str, str]:
-    """Code and text; 152002 for what BloFin has no code for."""
+    """Return code and text; 152002 for errors without a code at BloFin."""
     if isinstance(error, CodedError):
         return error.code, error.text
     for kind in type(error).__mro__:

@@ -1,6 +1,6 @@
 """Copy trading: routes of a lead trader's account of its own. https://docs.blofin.com/index.html#copy-trading
 
-The account here is the key's one, which is of either kind: routes of the other kind find it empty.
+The account is that of the key, which is of either kind: routes of the other kind find it empty.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def is_copy_trading(server: BlofinServer, call: Call) -> bool:
 
 
 def instruments(server: BlofinServer, call: Call) -> object:
-    """Return what may be traded here."""
+    """Return the contracts that may be traded here."""
     del call
     return {
         "instIdList": [name for name in server.exchange.market.instruments if name not in server.uncopied]
@@ -82,13 +82,13 @@ def instruments(server: BlofinServer, call: Call) -> object:
 
 
 def balance(server: BlofinServer, call: Call) -> object:
-    """As of a futures account."""
+    """Return the balance, as of a futures account."""
     found = futures.balance(server.exchange, call.account)
     return found if is_copy_trading(server, call) else {**found, "details": []}
 
 
 def positions(server: BlofinServer, call: Call) -> object:
-    """By contract: one row for all opening orders of a contract."""
+    """Return positions by contract: one row for all opening orders of a contract."""
     held = call.account.held(call.parameters.get("instId") or None)
     held = held if is_copy_trading(server, call) else []
     return [read_row(server.exchange, call.account, position) for position in held]
@@ -114,7 +114,7 @@ def _row(server: BlofinServer, order: Order) -> dict[str, Any]:
 
 
 def place(server: BlofinServer, call: Call) -> object:
-    """Open, or turn a position round: what an order says of reduce-only is not looked at."""
+    """Open or reverse a position: an order's reduce-only flag is ignored."""
     _check_broker(server, call)
     _check_account(server, call)
     body = {name: value for name, value in call.json.items() if name != "reduceOnly"}
@@ -125,7 +125,7 @@ def place(server: BlofinServer, call: Call) -> object:
 
 
 def close(server: BlofinServer, call: Call) -> object:
-    """Close so many contracts by market orders, one or two."""
+    """Close that many contracts with one or two market orders."""
     _check_broker(server, call)
     _check_account(server, call)
     body = call.json
@@ -168,7 +168,7 @@ def _check_account(server: BlofinServer, call: Call) -> None:
 
 
 def _check_broker(server: BlofinServer, call: Call) -> None:
-    """Keys differ in whether the field may be there, or must be, if only empty; nobody established which and why."""
+    """Depending on the key, the field may or must be present, even if empty; which and why is unknown."""
     given = call.json.get("brokerId")
     if call.key is not None and call.key.key in server.brokers:
         server.check_broker(call, call.json)

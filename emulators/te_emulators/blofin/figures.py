@@ -6,5 +6,5 @@ from decimal import Decimal
 
 
 def long(value: Decimal) -> str:
-    """With 18 decimals, as in orders and balances."""
+    """Return a number with 18 decimals, as in orders and balances."""
     return f"{value:.18f}"

@@ -1,6 +1,6 @@
 """Contracts: recorded rows where there are any, rows of the same form for the other coins.
 
-Nobody recorded the row of SOL; its values here are plausible ones. The recorded row of BTC is older than the smaller
+No row of SOL was recorded; its values here are plausible ones. The recorded row of BTC is older than the smaller
 lots that documents and a recorded position of 0.1 contracts show, so those come from the documented row.
 """
 

@@ -43,20 +43,21 @@ def routes(server: BlofinServer) -> list[Route]:
 
 
 def chosen(market: Market, parameters: dict[str, str]) -> list[Instrument]:
-    """The one asked for, or all."""
+    """Return the requested contract, or all."""
     if symbol := parameters.get("instId"):
         return [market.instrument(symbol)]
     return list(market.instruments.values())
 
 
 def instrument_row(instrument: Instrument) -> dict[str, Any]:
-    """As recorded, but for what may change: the largest market order, and "suspend" if it takes no orders."""
+    """Return the recorded row, except what may change: the largest market order, and "suspend" if it accepts no
+    orders."""
     state = "live" if instrument.tradable else "suspend"
     return {**instrument.row, "maxMarketSize": plain(instrument.max_market_size), "state": state}
 
 
 def ticker(exchange: Exchange, instrument: Instrument) -> dict[str, str]:
-    """Only the prices live; sizes and volumes stand still, those of BTC as recorded."""
+    """Return a ticker: only prices change; sizes and volumes are constant, those of BTC as recorded."""
     quote = exchange.market.quotes[instrument.symbol]
     recorded = response("blofin", "tickers BTC")["data"][0]
     start = plain(instrument.price)
@@ -84,7 +85,7 @@ def mark(exchange: Exchange, instrument: Instrument) -> dict[str, str]:
 
 
 def funding(exchange: Exchange, instrument: Instrument) -> dict[str, str]:
-    """The rate that is announced."""
+    """Return the announced rate."""
     facts = exchange.market.facts[instrument.symbol]
     return {
         "instId": instrument.symbol,

@@ -1,4 +1,4 @@
-"""Orders as look-ups, the history and streams show them."""
+"""Orders in the form of look-ups, the history and streams."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from te_emulators.wire.figures import plain
 
 ZERO = Decimal(0)
 CHILD = "9"
-"""What the ids begin with of orders that TP/SL orders became."""
+"""Prefix of the ids of orders that TP/SL orders became."""
 TYPES = {TimeInForce.POST_ONLY: "post_only", TimeInForce.FOK: "fok", TimeInForce.IOC: "ioc"}
 STATES = {
     OrderStatus.NEW: "live",
@@ -26,30 +26,30 @@ STATES = {
 
 
 def state(order: Order) -> str:
-    """BloFin's name; a cancelled order keeps what was filled."""
+    """Return BloFin's name of the state; a cancelled order keeps its filled quantity."""
     if order.status is OrderStatus.CANCELLED and order.filled:
         return "partially_canceled"
     return STATES[order.status]
 
 
 def kind(order: Order) -> str:
-    """BloFin's name of type and time in force in one."""
+    """Return BloFin's order type, which combines type and time-in-force."""
     request = order.request
     return "market" if request.type is OrderType.MARKET else TYPES.get(request.time_in_force, "limit")
 
 
 def order_id(order: Order) -> str:
-    """BloFin's number of it; what a TP/SL order became has one of its own."""
+    """Return the order's id at BloFin; the order that a TP/SL order became has one of its own."""
     return order.order_id if order.request.trigger is None else f"{CHILD}{order.order_id}"
 
 
 def failed(order: Order) -> bool:
-    """Return whether it is a TP/SL order that was triggered and became nothing."""
+    """Return whether it is a TP/SL order that was triggered without becoming an order."""
     return order.request.trigger is not None and not order.filled and not order.status.open
 
 
 def category(order: Order) -> str:
-    """Why there is an order."""
+    """Return the reason for an order."""
     if order.liquidation:
         return "full_liquidation"
     request = order.request
@@ -59,9 +59,9 @@ def category(order: Order) -> str:
 
 
 def row(order: Order, *, pending: bool = False, named: bool = True) -> dict[str, Any]:
-    """As a read gives it; ``pending`` for open orders and order-detail, which differ from the history.
+    """Return the row of a read; ``pending`` for open orders and order-detail, which differ from the history.
 
-    ``named``: whether what a TP/SL order became names that.
+    ``named``: whether the order that a TP/SL order became names its origin.
     """
     request, why = order.request, category(order)
     child = request.trigger is not None
@@ -102,7 +102,7 @@ def row(order: Order, *, pending: bool = False, named: bool = True) -> dict[str,
 
 
 def pushed_row(order: Order) -> dict[str, Any]:
-    """As a stream pushes it."""
+    """Return the row that a stream pushes."""
     read = row(order)
     return {
         "instType": "SWAP",
@@ -118,7 +118,7 @@ def pushed_row(order: Order) -> dict[str, Any]:
 
 
 def fill_row(order: Order) -> dict[str, str]:
-    """Everything that an order filled."""
+    """Return everything that an order filled."""
     return {
         "instId": order.request.symbol,
         "tradeId": order_id(order),
@@ -135,14 +135,14 @@ def fill_row(order: Order) -> dict[str, str]:
 
 
 def source(order: Order) -> str:
-    """Who cancelled it."""
+    """Return who cancelled it."""
     if order.status not in {OrderStatus.CANCELLED, OrderStatus.REJECTED}:
         return "not_canceled"
     return "user_canceled" if order.reason == "by the user" else "system_canceled"
 
 
 def pages(orders: Iterable[Order], parameters: dict[str, str]) -> list[Order]:
-    """Those asked for, newest first, at most ``limit`` (default 20, up to 100)."""
+    """Return the requested orders, newest first, at most ``limit`` (default 20, up to 100)."""
     limit = parameters.get("limit", "20")
     if not limit.isdigit() or not 1 <= int(limit) <= 100:
         raise wrong("limit")

@@ -84,7 +84,7 @@ def pending(server: BlofinServer, call: Call) -> object:
 
 
 def history(server: BlofinServer, call: Call) -> object:
-    """Finished orders, newest first; a stop is one of them once it was triggered."""
+    """Return finished orders, newest first; a stop is one of them once it was triggered."""
     done = [
         order
         for order in reversed(call.account.orders.values())
@@ -97,7 +97,7 @@ def history(server: BlofinServer, call: Call) -> object:
 
 
 def batch(call: Call) -> list[dict[str, Any]]:
-    """The items of a batch; one that fails fails the rest, which the real exchange does not say of itself."""
+    """Carry out the items of a batch; a failing one fails the rest, which the real exchange does not document."""
     items = call.content
     if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
         raise codes.CodedError(
@@ -129,7 +129,7 @@ def acknowledged(order: Order, text: str | None) -> dict[str, Any]:
 
 
 def order_request(server: BlofinServer, account: Account, body: dict[str, Any]) -> OrderRequest:
-    """Parse what the client asks for; raise the error of what is missing or invalid."""
+    """Parse the request; raise the error for what is missing or invalid."""
     for name in ("instId", "marginMode", "side", "orderType", "size"):
         if body.get(name) in {None, ""}:
             raise codes.empty(name)
@@ -158,7 +158,7 @@ def order_request(server: BlofinServer, account: Account, body: dict[str, Any]) 
 
 
 def position_side(server: BlofinServer, body: dict[str, Any]) -> PositionSide:
-    """Net unless it says otherwise."""
+    """Return the position side; net unless stated."""
     side = body.get("positionSide")
     if not side and server.unknowns.position_side_required:
         raise codes.empty("positionSide")
@@ -176,14 +176,14 @@ def client_id(body: dict[str, Any]) -> str | None:
 
 
 def fills(server: BlofinServer, call: Call) -> object:
-    """Newest first; what an order filled is shown as one fill."""
+    """Return fills, newest first; an order's fills are shown as one."""
     del server
     filled = [order for order in reversed(call.account.orders.values()) if order.filled]
     return [fill_row(order) for order in pages(filled, call.parameters)]
 
 
 def cancel_order(server: BlofinServer, account: Account, body: dict[str, Any]) -> dict[str, Any]:
-    """By either id; refused alike for a finished order and for one that there is not."""
+    """Cancel by either id; a finished order and an unknown one are refused alike."""
     order_id, own = body.get("orderId"), body.get("clientOrderId")
     if not order_id and not own:
         raise codes.either("orderId", "clientOrderId")
@@ -196,7 +196,7 @@ def cancel_order(server: BlofinServer, account: Account, body: dict[str, Any]) -
 
 
 def close_position(server: BlofinServer, call: Call) -> dict[str, str]:
-    """The whole position by a market order."""
+    """Close the whole position by a market order."""
     body = call.json
     server.check_broker(call, body)
     symbol = server.exchange.market.instrument(str(body.get("instId"))).symbol
@@ -225,7 +225,7 @@ def close_position(server: BlofinServer, call: Call) -> dict[str, str]:
 
 
 def order_detail(server: BlofinServer, call: Call) -> object:
-    """An order in any state, by either id."""
+    """Return an order in any state, by either id."""
     parameters = call.parameters
     if not parameters.get("instId"):
         raise codes.empty("instId")
@@ -246,7 +246,7 @@ def order_detail(server: BlofinServer, call: Call) -> object:
 def _found(
     server: BlofinServer, account: Account, order_id: str | None, own: str | None, algo: str | None
 ) -> Order:
-    """By its id, else by its client order id, else by that of the TP/SL order that became it."""
+    """Find an order by its id, else by its client order id, else by that of the TP/SL order that became it."""
     if order_id is None and own is None and not server.unknowns.children_named:
         raise errors.OrderNotFound
     if order_id is not None and order_id.startswith(CHILD):

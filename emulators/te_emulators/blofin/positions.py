@@ -18,7 +18,7 @@ if TYPE_CHECKING:  # the server collects these routes
 
 
 def routes(server: BlofinServer) -> list[Route]:
-    """Open positions; flat ones are missing."""
+    """Return open positions; flat ones are missing."""
     exchange = server.exchange
 
     def positions(call: Call) -> object:
@@ -32,14 +32,14 @@ def routes(server: BlofinServer) -> list[Route]:
 
 
 def read_row(exchange: Exchange, account: Account, position: Position) -> dict[str, str]:
-    """As a read gives it: isolated ones have "margin" and no "initialMargin", cross ones the reverse."""
+    """Return the row of a read: isolated ones have "margin" and no "initialMargin", cross ones the reverse."""
     row = pushed_row(exchange, account, position)
     del row["margin" if position.margin_mode is MarginMode.CROSS else "initialMargin"]
     return row
 
 
 def pushed_row(exchange: Exchange, account: Account, position: Position) -> dict[str, Any]:
-    """As a stream pushes it: of "margin" and "initialMargin" the one that does not apply is empty."""
+    """Return the row that a stream pushes: of "margin" and "initialMargin" the one that does not apply is empty."""
     mark = exchange.market.mark(position.symbol)
     isolated = position.margin_mode is MarginMode.ISOLATED
     bound, needed = position.initial_margin(mark), position.maintenance_margin(mark)

@@ -36,11 +36,11 @@ STRICT_WINDOWS = (
     *WINDOWS[:2],
     Window(name="trading", scope="key", capacity=30, seconds=10, kinds=TRADING | READS),
 )
-"""If balance and positions are "trading-related" too: they stand in that chapter of the documents."""
+"""The limit if balance and positions are "trading-related" too: they are in that chapter of the documentation."""
 WINDOW_MS = 60_000
-"""How old a request may be, and how long a nonce is remembered."""
+"""How old a request may be, and how long a nonce is stored."""
 CLOSE = "/api/v1/trade/close-position"
-"""ccxt sends no broker with it, and nobody complained."""
+"""ccxt sends no broker with it, and no problem is known."""
 FORBIDDEN = b"<!DOCTYPE html><html><head><title>403 Forbidden</title></head><body>Forbidden</body></html>"
 REFUSALS = {"outer": ("1", "All operations failed"), "inner": ("0", ""), "object": ("0", "")}
 
@@ -167,7 +167,7 @@ class BlofinServer(WireServer):
         return _envelope("0", "" if acknowledged else "success", data)
 
     def failure(self, call: Call, error: errors.DomainError) -> Reply:
-        """HTTP 200; refusals by the matching (codes below 150000) stand in the item."""
+        """HTTP 200; refusals by the matching engine (codes below 150000) are in the item."""
         code, text = codes.code_of(error)
         form = self.unknowns.rejections
         if form == "plain" or call.kind not in {"order", "cancel"} or not 100_000 < int(code) < 150_000:
@@ -177,19 +177,19 @@ class BlofinServer(WireServer):
         return _envelope(outer, message, item if form == "object" else [item])
 
     def rate_limited(self, call: Call, standing: Standing | None) -> Reply:
-        """HTTP 429; a banned address perhaps gets the firewall's page."""
+        """HTTP 429; a banned address may get the firewall's page."""
         if standing is not None and standing.window.ban_seconds and self.unknowns.ban_page:
             return Reply(body=FORBIDDEN, status=403, content_type="text/html")
         code, text = codes.CODES[errors.RateLimited]
         return json_reply({"code": code, "msg": text}, status=429)
 
     def maintenance(self, call: Call) -> Reply:
-        """Nobody recorded it: the code of an internal error with a text that says so."""
+        """Not recorded: the code of an internal error, with a text that says so."""
         code, text = codes.CODES[errors.Maintenance]
         return json_reply({"code": code, "msg": text}, status=503)
 
     def server_error(self, call: Call, status: int) -> Reply:
-        """The form in which clients of others met it."""
+        """The form reported by other clients."""
         text = "server error 1236805249"
         body = {"code": 500, "data": {}, "detailMsg": "", "error_code": "500"}
         return json_reply({**body, "error_message": text, "msg": text}, status=status)

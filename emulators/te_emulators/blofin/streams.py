@@ -19,15 +19,15 @@ if TYPE_CHECKING:  # the server names these streams
     from te_emulators.blofin.server import BlofinServer
 
 IDLE = 30.0
-"""Seconds after which a connection breaks on which nothing came or went."""
+"""Seconds without traffic after which a connection is closed."""
 BETWEEN_CONNECTIONS = 1.0
-"""An address may open one connection in so many seconds."""
+"""An address may open one connection per that many seconds."""
 Subscription = tuple[str, str | None]
 """Channel and instrument, None for all."""
 
 
 class BlofinStream(Stream):
-    """What both connections have in common."""
+    """The common part of both connections."""
 
     channels: ClassVar[frozenset[str]]
 
@@ -38,7 +38,7 @@ class BlofinStream(Stream):
         self._alive = 0.0
 
     async def on_open(self) -> None:
-        """One connection per second and address; others are closed again."""
+        """Accept one connection per second and address; others are closed."""
         now = self.blofin.exchange.clock.monotonic()
         last = self.blofin.connected.get(self.ip, float("-inf"))
         if now - last < BETWEEN_CONNECTIONS:
@@ -97,7 +97,7 @@ class BlofinStream(Stream):
         self.first_push(subscription)
 
     def first_push(self, subscription: Subscription) -> None:
-        """Return what is pushed right after a subscription."""
+        """Return the push that follows a subscription."""
 
     def push_to(self, topic: Topic, channel: str, symbol: str | None, data: Any, **more: str) -> None:
         """Push to every subscription that covers it."""
@@ -114,13 +114,13 @@ class PublicStream(BlofinStream):
     channels = frozenset({"tickers"})
 
     def first_push(self, subscription: Subscription) -> None:
-        """The ticker as it stands."""
+        """Return the current ticker."""
         instruments = self.blofin.exchange.market.instruments
         if subscription[1] in instruments:
             self._ticker(str(subscription[1]))
 
     def on_event(self, event: Event) -> None:
-        """A quote changed."""
+        """Push a changed quote."""
         if event.topic is Topic.TICKER and event.quote is not None:
             self._ticker(event.quote.symbol)
 
@@ -136,7 +136,7 @@ class PrivateStream(BlofinStream):
     channels = frozenset({"orders", "positions", "account"})
 
     async def on_open(self) -> None:
-        """Push at intervals, if it does."""
+        """Push at intervals, if configured."""
         await super().on_open()
         if self.blofin.unknowns.push_seconds is not None:
             self._start(self._push_at_intervals(self.blofin.unknowns.push_seconds))
@@ -172,7 +172,7 @@ class PrivateStream(BlofinStream):
         super()._subscribe(op, argument)
 
     def first_push(self, subscription: Subscription) -> None:
-        """Positions as documented; orders never; the account perhaps."""
+        """Return the initial push: positions as documented, never orders, the account optionally."""
         if subscription[0] in self.blofin.unknowns.snapshots:
             self._push_state(subscription)
 
@@ -188,12 +188,12 @@ class PrivateStream(BlofinStream):
             self.push_to(Topic.WALLET, channel, None, account.balance(exchange, owner, pushed=True))
 
     def on_event(self, event: Event) -> None:
-        """Something happened to the account."""
+        """Push an event of the account."""
         if self.account is None or event.account is not self.account:
             return
         if event.order is not None and event.topic is Topic.ORDER:
             if event.order.untriggered or order_rows.failed(event.order):
-                return  # of another channel, to which nobody listens
+                return  # of another channel, without subscribers
             rows = [order_rows.pushed_row(event.order)]
             self.push_to(Topic.ORDER, "orders", event.order.request.symbol, rows, action="update")
         elif event.position is not None:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:  # the server collects these routes
 Answer = Callable[["BlofinServer", Call], object]
 ZERO = Decimal(0)
 MARKET = "-1"
-"""The order price that stands for a market order, the only one that is taken here."""
+"""The order price that means a market order, the only one that is accepted here."""
 
 
 def routes(server: BlofinServer) -> list[Route]:
@@ -53,7 +53,7 @@ def routes(server: BlofinServer) -> list[Route]:
 
 
 def place(server: BlofinServer, call: Call) -> dict[str, Any]:
-    """One level; the other one of a pair is an order of its own."""
+    """Place one level; the other one of a pair is an order of its own."""
     body = call.json
     server.check_broker(call, body)
     for name in ("instId", "marginMode", "side", "size"):
@@ -64,7 +64,7 @@ def place(server: BlofinServer, call: Call) -> dict[str, Any]:
         raise codes.either("tpTriggerPrice", "slTriggerPrice")
     kind = kinds[0]
     if len(kinds) > 1 or body.get(f"{kind}OrderPrice") != MARKET or body.get("reduceOnly") != "true":
-        raise codes.wrong(f"{kind}OrderPrice")  # nobody asks for what else there is
+        raise codes.wrong(f"{kind}OrderPrice")  # other fields are not needed
     if body["side"] not in {"buy", "sell"}:
         raise codes.wrong("side")
     side = Side(str(body["side"]))
@@ -87,7 +87,7 @@ def place(server: BlofinServer, call: Call) -> dict[str, Any]:
 
 
 def cancel(server: BlofinServer, call: Call) -> object:
-    """Those named by either id; each that does not rest says so, and the answer is a success."""
+    """Cancel those named by either id; the item of each that does not rest says so, and the response is a success."""
     return [_cancelled(server, call.account, item) for item in batch(call)]
 
 
@@ -105,7 +105,7 @@ def _cancelled(server: BlofinServer, account: Account, item: dict[str, Any]) -> 
 
 
 def found(server: BlofinServer, account: Account, named: dict[str, Any]) -> Order:
-    """One that is or was there, by either id."""
+    """Find an existing or former one, by either id."""
     own, other = named.get("tpslId") or None, named.get("clientOrderId") or None
     if not own and not other:
         raise codes.either("tpslId", "clientOrderId")
@@ -128,12 +128,12 @@ def detail(server: BlofinServer, call: Call) -> object:
 
 
 def pending(server: BlofinServer, call: Call) -> object:
-    """Those that rest, newest first."""
+    """Return resting ones, newest first."""
     return _listed(server, call, resting=True)
 
 
 def history(server: BlofinServer, call: Call) -> object:
-    """Those that do not rest any more, newest first."""
+    """Return those that no longer rest, newest first."""
     return _listed(server, call, resting=False)
 
 
@@ -161,7 +161,7 @@ def state(order: Order) -> str:
 
 
 def row(order: Order) -> dict[str, Any]:
-    """As reads give it."""
+    """Return the row of a read."""
     request, kind = order.request, category(order)
     levels = {
         f"{one}{name}": (value if one == kind else None)

@@ -1,4 +1,4 @@
-"""What nobody has recorded of BloFin: each switch takes one of the forms that a client has to cope with."""
+"""Unrecorded behaviour of BloFin: each switch selects one of the forms that a client must handle."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ class Unknowns:
     """Tests may switch while the emulator runs. The defaults are what documents or clients of others suggest."""
 
     rejections: Literal["outer", "inner", "object", "plain"] = "outer"
-    """Where the code of a refused order stands: in a list under an outer "1" or "0", in an object under "0", or
-    as the outer code itself."""
+    """The position of a refused order's code: in a list under an outer "1" or "0", in an object under "0", or as the
+    outer code itself."""
     missing_order: Literal["null", "empty", "refused"] = "null"
-    """order-detail of an order that there is not: ``data`` null, an empty object, or 102067."""
+    """order-detail of an unknown order: ``data`` null, an empty object, or 102067."""
     null_broker: bool = True
     """Keys without a broker accept ``"brokerId": null``."""
     leverage_unchanged: str | None = None
-    """Code that refuses to set the leverage that is set already; None accepts it."""
+    """Code that refuses to set the current leverage again; None accepts it."""
     position_side_required: bool = False
-    """Orders have to say "positionSide", as documented; a recorded one did without."""
+    """Orders must have "positionSide", as documented; a recorded one did not."""
     margin_mode_must_match: bool = False
-    """An order's margin mode has to be the account's."""
+    """An order's margin mode must be the account's."""
     cancel_as_list: bool = False
-    """The answer to a cancellation is a list; documented is an object."""
+    """The response to a cancellation is a list; an object is documented."""
     ban_page: bool = False
     """A banned address gets HTTP 403 with a page instead of HTTP 429 with JSON."""
     children_named: bool = True
@@ -32,11 +32,11 @@ class Unknowns:
     children_shown: bool = True
     """That order is shown at once."""
     copy_broker: Literal["any", "present", "absent"] = "present"
-    """Whether a copy-trading order needs the field "brokerId", if only empty, or must not have it."""
+    """Whether a copy-trading order needs the field "brokerId", even if empty, or must not have it."""
     copy_client_ids: bool = False
     """Rows of copy-trading orders have the client order id that was sent; documented ones have none."""
     closes_in_parts: bool = False
-    """Closing by contract makes several orders, as the documented answer shows."""
+    """Closing by contract creates several orders, as in the documented response."""
     snapshots: frozenset[str] = frozenset({"positions"})
     """Private channels that push their state once they are subscribed."""
     push_seconds: float | None = None

@@ -1,4 +1,4 @@
-"""A bare Bybit client, for what no real client lets one see."""
+"""A bare Bybit client, for details that real clients hide."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from te_emulators.wire.server import WireServer
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back."""
+    """A response."""
 
     status: int
     text: str
@@ -36,13 +36,14 @@ class Answer:
 
 @dataclass
 class BybitClient:
-    """Signs and sends requests. ``timestamp``: in milliseconds, instead of the present one."""
+    """Signs and sends requests."""
 
     session: aiohttp.ClientSession
     server: WireServer
     key: str = "K"
     secret: str = "S"
     timestamp: int | None = None
+    """In milliseconds, instead of the current one."""
 
     async def get(self, path: str, **parameters: object) -> Answer:
         """Send a signed GET."""
@@ -86,7 +87,7 @@ async def bybit_client(server: WireServer, **parts: Any) -> AsyncIterator[BybitC
 async def bybit_socket(
     server: WireServer, path: str, *topics: str, login: bool = True
 ) -> AsyncIterator[aiohttp.ClientWebSocketResponse]:
-    """Logged in and subscribed."""
+    """Open a stream, log in and subscribe."""
     async with aiohttp.ClientSession() as session, session.ws_connect(server.ws_url + path) as socket:
         if login:
             expires = str(server.exchange.clock.ms() + 10_000)

@@ -43,7 +43,7 @@ CODES: dict[type[errors.DomainError], tuple[int, str]] = {
 
 
 def code_of(error: errors.DomainError) -> tuple[int, str]:
-    """retCode and retMsg; an error's own text where Bybit names details, 10001 for what it has no code for."""
+    """Return retCode and retMsg; the error's own text if Bybit includes details, 10001 for errors without a code."""
     for kind in type(error).__mro__:
         if issubclass(kind, errors.DomainError) and kind in CODES:
             code, text = CODES[kind]

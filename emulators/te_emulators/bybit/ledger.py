@@ -1,4 +1,4 @@
-"""The transaction log, as far as it has no orders in it: fundings and transfers."""
+"""The part of the transaction log without orders: fundings and transfers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:  # the server collects these routes
     from te_emulators.bybit.server import BybitServer
 
 SPAN = 7 * 86_400_000
-"""Milliseconds from a start on that one request shows."""
+"""The period, in milliseconds from its start, that one request covers."""
 
 
 def routes(server: BybitServer) -> list[Route]:
@@ -22,7 +22,7 @@ def routes(server: BybitServer) -> list[Route]:
     del server
 
     def log(call: Call) -> object:
-        """Newest first, of one type or all, from a start on."""
+        """Return entries of one type or all from a start time on, newest first."""
         asked = call.parameters
         if asked.get("accountType") not in (None, "UNIFIED"):
             raise BadParameter("params error: accountType only support UNIFIED.")
@@ -42,7 +42,7 @@ def routes(server: BybitServer) -> list[Route]:
 
 
 def row(account: Account, paid: Payment) -> dict[str, Any]:
-    """One entry: what the balance moved by is cash flow and funding less fees."""
+    """Return one entry: the balance changes by cash flow plus funding less fees."""
     moved = plain(paid.amount, 8)
     kind = "SETTLEMENT" if paid.symbol else ("TRANSFER_IN" if paid.amount >= 0 else "TRANSFER_OUT")
     return {

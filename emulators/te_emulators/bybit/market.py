@@ -29,64 +29,64 @@ def routes(server: BybitServer) -> list[Route]:
         return {"category": category(call.parameters), "list": rows}
 
     def past_funding(call: Call) -> object:
-        (chosen,) = chosen_instruments(market, call.parameters)
-        begin, end = (
-            int(call.parameters.get(name, most)) for name, most in (("startTime", 0), ("endTime", 1e15))
-        )
-        rows = [
-            {"symbol": chosen.symbol, "fundingRate": plain(rate), "fundingRateTimestamp": str(at)}
-            for at, rate in reversed(market.facts[chosen.symbol].past_funding)
-            if begin <= at <= end
-        ]
-        return {"category": category(call.parameters), "list": rows[: int(call.parameters.get("limit", 200))]}
+        return funding_page(market, call.parameters)
 
     def risk_limit(call: Call) -> object:
-        (chosen,) = chosen_instruments(market, call.parameters)
-        rows = [
-            {
-                "id": number,
-                "symbol": chosen.symbol,
-                "riskLimitValue": plain(largest),
-                "maintenanceMargin": plain(rate),
-                "initialMargin": plain(1 / leverage, 4),
-                "isLowestRisk": int(number == 1),
-                "maxLeverage": plain(leverage),
-                "mmDeduction": "",
-            }
-            for number, (largest, rate, leverage) in enumerate(market.facts[chosen.symbol].tiers, start=1)
-        ]
-        return {"category": category(call.parameters), "list": rows, "nextPageCursor": ""}
+        return tier_page(market, call.parameters)
 
     def time(call: Call) -> object:
         ns = server.exchange.clock.ns()
         return {"timeSecond": str(ns // 1_000_000_000), "timeNano": str(ns)}
 
-    return [
-        Route(
-            method="GET",
-            path="/v5/market/instruments-info",
-            kind="instruments",
-            handler=instruments,
-            private=False,
-        ),
-        Route(method="GET", path="/v5/market/tickers", kind="tickers", handler=tickers, private=False),
-        Route(
-            method="GET",
-            path="/v5/market/funding/history",
-            kind="funding",
-            handler=past_funding,
-            private=False,
-        ),
-        Route(method="GET", path="/v5/market/risk-limit", kind="tiers", handler=risk_limit, private=False),
-        Route(method="GET", path="/v5/market/time", kind="time", handler=time, private=False),
+    found = [
+        ("/v5/market/instruments-info", "instruments", instruments),
+        ("/v5/market/tickers", "tickers", tickers),
+        ("/v5/market/funding/history", "funding", past_funding),
+        ("/v5/market/risk-limit", "tiers", risk_limit),
+        ("/v5/market/time", "time", time),
     ]
+    return [
+        Route(method="GET", path=path, kind=kind, handler=handler, private=False)
+        for path, kind, handler in found
+    ]
+
+
+def funding_page(market: Market, parameters: dict[str, str]) -> dict[str, Any]:
+    """Past funding of a contract, newest first."""
+    (chosen,) = chosen_instruments(market, parameters)
+    begin, end = (int(parameters.get(name, most)) for name, most in (("startTime", 0), ("endTime", 1e15)))
+    rows = [
+        {"symbol": chosen.symbol, "fundingRate": plain(rate), "fundingRateTimestamp": str(at)}
+        for at, rate in reversed(market.facts[chosen.symbol].past_funding)
+        if begin <= at <= end
+    ]
+    return {"category": category(parameters), "list": rows[: int(parameters.get("limit", 200))]}
+
+
+def tier_page(market: Market, parameters: dict[str, str]) -> dict[str, Any]:
+    """The risk limits of a contract, lowest first."""
+    (chosen,) = chosen_instruments(market, parameters)
+    rows = [
+        {
+            "id": number,
+            "symbol": chosen.symbol,
+            "riskLimitValue": plain(largest),
+            "maintenanceMargin": plain(rate),
+            "initialMargin": plain(1 / leverage, 4),
+            "isLowestRisk": int(number == 1),
+            "maxLeverage": plain(leverage),
+            "mmDeduction": "",
+        }
+        for number, (largest, rate, leverage) in enumerate(market.facts[chosen.symbol].tiers, start=1)
+    ]
+    return {"category": category(parameters), "list": rows, "nextPageCursor": ""}
 
 
 CATEGORIES = {"linear", "inverse", "spot", "option"}
 
 
 def category(arguments: dict[str, Any]) -> str:
-    """Of a request; only linear has contracts here. Raises BadParameter."""
+    """Check the category of a request; only linear has contracts here. Raises BadParameter."""
     found = arguments.get("category")
     if found not in CATEGORIES:
         raise BadParameter("params error: category invalid")
@@ -94,7 +94,7 @@ def category(arguments: dict[str, Any]) -> str:
 
 
 def chosen_instruments(market: Market, parameters: dict[str, str]) -> list[Instrument]:
-    """The one asked for, or all of the category."""
+    """Return the requested contract, or all of the category."""
     if category(parameters) != "linear":
         return []
     if symbol := parameters.get("symbol"):
@@ -116,12 +116,12 @@ def instrument_page(market: Market, parameters: dict[str, str]) -> object:
 
 
 def instrument_row(instrument: Instrument) -> dict[str, Any]:
-    """As recorded; "Closed" if it takes no orders."""
+    """Return the recorded row; "Closed" if it accepts no orders."""
     return {**instrument.row, "status": "Trading" if instrument.tradable else "Closed"}
 
 
 def ticker(instrument: Instrument, quote: Quote, facts: PublicFacts) -> dict[str, str]:
-    """Only prices and funding live; volumes stand still."""
+    """Return a ticker: only prices and funding change; volumes are constant."""
     last = plain(quote.last)
     return {
         "symbol": quote.symbol,

@@ -33,7 +33,7 @@ def routes(server: BybitServer) -> list[Route]:
         return cancel(server, call, call.json)
 
     def cancel_all(call: Call) -> object:
-        """Of one symbol, or of everything that pays in a settle coin."""
+        """Return orders of one symbol, or of everything with a settle coin."""
         category(call.json)
         found = call.account.orders_open(str(call.json["symbol"]) if call.json.get("symbol") else None)
         for order in found:
@@ -42,7 +42,7 @@ def routes(server: BybitServer) -> list[Route]:
         return {"list": ids, "success": "1"}
 
     def realtime(call: Call) -> object:
-        """Open orders; asked for one by id, it is found for a while after it finished too."""
+        """Return open orders; by id, a finished one is found for a while, too."""
         parameters = call.parameters
         orders = matching(call.account, parameters)
         if not (parameters.get("orderId") or parameters.get("orderLinkId")):
@@ -85,7 +85,7 @@ def cancel(server: BybitServer, call: Call, arguments: dict[str, Any]) -> dict[s
 
 
 def order_request(arguments: dict[str, Any]) -> OrderRequest:
-    """Parse what the client asks for; raise BadParameter."""
+    """Parse the request; raise BadParameter."""
     if category(arguments) != "linear":
         raise errors.BadParameter("params error: only linear contracts can be traded here")
     side = SIDES.get(text(arguments, "side"))
@@ -130,7 +130,7 @@ def order_page(rows: list[dict[str, Any]], parameters: dict[str, str]) -> dict[s
 
 
 def find(server: BybitServer, account: Account, arguments: dict[str, Any]) -> Order:
-    """By orderId or orderLinkId; raises OrderNotFound."""
+    """Find an order by orderId or orderLinkId; raises OrderNotFound."""
     order = server.exchange.find_order(
         account, order_id=arguments.get("orderId"), client_id=arguments.get("orderLinkId")
     )
@@ -140,7 +140,7 @@ def find(server: BybitServer, account: Account, arguments: dict[str, Any]) -> Or
 
 
 def matching(account: Account, parameters: dict[str, str]) -> list[Order]:
-    """Orders that fit category, ids, symbol and coin, newest first."""
+    """Return orders that match category, ids, symbol and coin, newest first."""
     if category(parameters) != "linear":
         return []
     symbol, coin = parameters.get("symbol"), parameters.get("settleCoin")
@@ -171,17 +171,41 @@ def status(order: Order) -> str:
     }[order.status]
 
 
+UNUSED = {
+    "slLimitPrice": "0",
+    "takeProfit": "",
+    "tpslMode": "",
+    "smpType": "None",
+    "blockTradeId": "",
+    "isLeverage": "",
+    "orderIv": "",
+    "tpTriggerBy": "",
+    "leavesValue": "0",
+    "smpGroup": 0,
+    "tpLimitPrice": "0",
+    "slTriggerBy": "",
+    "closeOnTrigger": False,
+    "slippageToleranceType": "UNKNOWN",
+    "placeType": "",
+    "stopLoss": "",
+    "smpOrderId": "",
+    "slippageTolerance": "0",
+    "extraFees": "",
+}
+"""Fields of an order whose features are not emulated."""
+
+
 def row(order: Order) -> dict[str, Any]:
-    """An order as look-ups and the history give it."""
+    """Return an order in the form of look-ups and the history."""
     request = order.request
     market = request.type is OrderType.MARKET
     average = order.average
     shown = request.price if request.price is not None else average
     return {
+        **UNUSED,
         "symbol": request.symbol,
         "orderType": "Market" if market else "Limit",
         "orderLinkId": request.client_id or "",
-        "slLimitPrice": "0",
         "orderId": order.order_id,
         "cancelType": "CancelByUser" if order.reason == "by the user" else "UNKNOWN",
         "avgPrice": plain(average, 8) if average is not None else "",
@@ -189,41 +213,23 @@ def row(order: Order) -> dict[str, Any]:
         "lastPriceOnCreated": plain(shown, 8) if shown is not None else "",
         "orderStatus": status(order),
         "createType": "CreateByLiq" if order.liquidation else "CreateByUser",
-        "takeProfit": "",
         "cumExecValue": plain(order.value, 8),
-        "tpslMode": "",
-        "smpType": "None",
         "triggerDirection": 0 if request.trigger is None else 1 if request.rising else 2,
-        "blockTradeId": "",
         "cumFeeDetail": {order.coin: plain(order.fee, 8)},
         "rejectReason": _reject_reason(order),
-        "isLeverage": "",
         "price": plain(shown, 8) if shown is not None else "0",
-        "orderIv": "",
         "createdTime": str(order.created_ms),
-        "tpTriggerBy": "",
         "positionIdx": next(index for index, side in INDEXES.items() if side is request.position_side),
         "timeInForce": "IOC" if market else request.time_in_force.value,
-        "leavesValue": "0",
         "updatedTime": str(order.updated_ms),
         "side": "Buy" if request.side is Side.BUY else "Sell",
-        "smpGroup": 0,
         "triggerPrice": "" if request.trigger is None else plain(request.trigger, 8),
-        "tpLimitPrice": "0",
         "cumExecFee": plain(order.fee, 8),
-        "slTriggerBy": "",
         "leavesQty": plain(order.remaining) if order.status.open else "0",
-        "closeOnTrigger": False,
-        "slippageToleranceType": "UNKNOWN",
-        "placeType": "",
         "cumExecQty": plain(order.filled),
         "reduceOnly": request.reduce_only,
         "qty": plain(order.size),
-        "stopLoss": "",
-        "smpOrderId": "",
-        "slippageTolerance": "0",
         "triggerBy": "" if request.trigger is None else "MarkPrice",
-        "extraFees": "",
     }
 
 

@@ -14,7 +14,7 @@ Row = TypeVar("Row")
 def page(
     rows: list[Row], parameters: dict[str, str], *, usual: int, most: int, name: Callable[[Row], str]
 ) -> tuple[list[Row], str]:
-    """The rows from ``cursor`` on, and the name of the row that follows, if any; raises BadParameter.
+    """Return the rows from ``cursor`` on, and the name of the next row, if any; raises BadParameter.
 
     ``limit`` is at most ``most``, ``usual`` if not given. A cursor is the name of the first row it shows; a
     client may send it encoded once or twice.

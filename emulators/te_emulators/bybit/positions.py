@@ -49,7 +49,7 @@ COINS = {
         }
     ]
 }
-"""What clients that load coins before contracts want to see."""
+"""Minimal data for clients that load coins before contracts."""
 
 
 def routes(server: BybitServer) -> list[Route]:
@@ -78,41 +78,24 @@ def routes(server: BybitServer) -> list[Route]:
     def info(call: Call) -> object:
         return account_info(exchange, call.account)
 
-    def key(call: Call) -> object:
-        return key_info(call)
-
+    found = [
+        ("GET", "/v5/account/wallet-balance", "balance", balance, "read"),
+        ("GET", "/v5/position/list", "positions", positions, "read"),
+        ("POST", "/v5/position/set-leverage", "leverage", leverage, "trade"),
+        ("POST", "/v5/account/set-margin-mode", "settings", margin_mode, "trade"),
+        ("POST", "/v5/position/switch-mode", "settings", position_mode, "trade"),
+        ("GET", "/v5/account/info", "account", info, "read"),
+        ("GET", "/v5/user/query-api", "account", key_info, "read"),
+        ("GET", "/v5/asset/coin/query-info", "other", lambda _: COINS, "read"),
+    ]
     return [
-        Route(method="GET", path="/v5/account/wallet-balance", kind="balance", handler=balance),
-        Route(method="GET", path="/v5/position/list", kind="positions", handler=positions),
-        Route(
-            method="POST",
-            path="/v5/position/set-leverage",
-            kind="leverage",
-            handler=leverage,
-            permission="trade",
-        ),
-        Route(
-            method="POST",
-            path="/v5/account/set-margin-mode",
-            kind="settings",
-            handler=margin_mode,
-            permission="trade",
-        ),
-        Route(
-            method="POST",
-            path="/v5/position/switch-mode",
-            kind="settings",
-            handler=position_mode,
-            permission="trade",
-        ),
-        Route(method="GET", path="/v5/account/info", kind="account", handler=info),
-        Route(method="GET", path="/v5/user/query-api", kind="account", handler=key),
-        Route(method="GET", path="/v5/asset/coin/query-info", kind="other", handler=lambda _: COINS),
+        Route(method=method, path=path, kind=kind, handler=handler, permission=permission)
+        for method, path, kind, handler, permission in found
     ]
 
 
 def position_page(exchange: Exchange, account: Account, parameters: dict[str, str]) -> object:
-    """Of one symbol, zero rows included; or of all with a settle coin, held ones only."""
+    """Return positions of one symbol, including flat ones; or the open ones of a settle coin."""
     symbol, coin = parameters.get("symbol"), parameters.get("settleCoin")
     if category(parameters) != "linear":
         return {"nextPageCursor": "", "category": category(parameters), "list": []}
@@ -137,12 +120,12 @@ def position_page(exchange: Exchange, account: Account, parameters: dict[str, st
 
 
 def row(exchange: Exchange, account: Account, symbol: str, side: PositionSide) -> dict[str, Any]:
-    """A position as look-ups give it, also where there never was one."""
+    """Return a position in the form of look-ups, even if there never was one."""
     return row_of(exchange, account, account.position(symbol, side) or _flat(exchange, account, symbol, side))
 
 
 def row_of(exchange: Exchange, account: Account, position: Position) -> dict[str, Any]:
-    """A position as it stood; of a flat one the prices and values are empty."""
+    """Return a snapshot of a position; the prices and values of a flat one are empty."""
     symbol, side = position.symbol, position.side
     mark = exchange.market.mark(symbol)
     size = abs(position.size)
@@ -199,7 +182,7 @@ def _flat(exchange: Exchange, account: Account, symbol: str, side: PositionSide)
 
 
 def set_leverage(exchange: Exchange, account: Account, body: dict[str, object]) -> None:
-    """In one-way mode both sides must be equal; the margin mode is the account's."""
+    """Set the leverage. In one-way mode both sides must be equal; the margin mode is the account's."""
     category(body)
     symbol = exchange.market.instrument(text(body, "symbol")).symbol
     buy = number(body.get("buyLeverage"), "buyLeverage")
@@ -221,7 +204,7 @@ def set_leverage(exchange: Exchange, account: Account, body: dict[str, object]) 
 
 
 def set_margin_mode(exchange: Exchange, account: Account, body: dict[str, object]) -> object:
-    """For the whole account; refused with reasons while positions or orders are open."""
+    """Set the margin mode of the whole account; refused with reasons while positions or orders are open."""
     mode = MARGIN_MODES.get(text(body, "setMarginMode"))
     if mode is None:
         raise errors.BadParameter("setMarginMode invalid")
@@ -246,7 +229,7 @@ def _margin_mode_failed(exchange: Exchange, refused: errors.DomainError) -> Repl
 
 
 def set_position_mode(exchange: Exchange, account: Account, body: dict[str, object]) -> None:
-    """For one symbol or all of a coin."""
+    """Set the position mode of one symbol or all of a coin."""
     category(body)
     mode = {Decimal(0): PositionMode.ONE_WAY, Decimal(3): PositionMode.HEDGE}.get(
         number(body.get("mode"), "mode")

@@ -7,7 +7,7 @@ import hmac
 
 
 def sign(secret: str, *, key: str, timestamp: str, window: str, payload: bytes) -> str:
-    """The X-BAPI-SIGN of a request."""
+    """Return the X-BAPI-SIGN of a request."""
     message = f"{timestamp}{key}{window}".encode() + payload
     return hmac.new(secret.encode(), message, hashlib.sha256).hexdigest()
 

@@ -38,7 +38,7 @@ class BybitStream(Stream):
         self.exchange = self.server.exchange
         self.conn_id = f"cejreaspqfm9se7usbrg-{id(self):x}"
         self.topics: dict[str, str] = {}
-        """Topics subscribed, as the client wrote them, by name without category."""
+        """Subscribed topics, as the client wrote them, by name without category."""
 
     async def on_text(self, text: str) -> None:
         """Handle a message of the client."""
@@ -59,14 +59,14 @@ class BybitStream(Stream):
                 await self.on_request(message)
 
     async def on_request(self, message: dict[str, Any]) -> None:
-        """Anything else."""
+        """Refuse any other operation."""
         self.reply(self._refusal(message, f"Unknown op: {message['op']}"))
 
     def on_event(self, event: Event) -> None:
         """Public and private connections push; the trade connection does not."""
 
     def pong(self, message: dict[str, Any]) -> dict[str, Any]:
-        """The answer of private and trade connections."""
+        """Return the pong of private and trade connections."""
         moment = str(self.exchange.clock.ms())
         answer = {"op": "pong", "args": [moment], "conn_id": self.conn_id}
         return {"req_id": message["req_id"], **answer} if "req_id" in message else answer
@@ -150,7 +150,7 @@ class BybitStream(Stream):
 
 
 class PublicStream(BybitStream):
-    """Tickers: a snapshot when subscribed, then what changed."""
+    """Tickers: a snapshot at subscription, then changes."""
 
     def __init__(self, *parts: Any) -> None:
         super().__init__(*parts)
@@ -172,7 +172,7 @@ class PublicStream(BybitStream):
         }
 
     def on_subscribed(self, topic: str) -> None:
-        """Push what a new subscription starts with."""
+        """Push the snapshot of a new subscription."""
         self._push(topic.partition(".")[2], "snapshot")
 
     def on_event(self, event: Event) -> None:
@@ -225,7 +225,7 @@ class PrivateStream(BybitStream):
 
 
 class TradeStream(BybitStream):
-    """Orders as requests; the answer is the acknowledgement that HTTP gives."""
+    """Orders as requests; the response is the same acknowledgement as over HTTP."""
 
     def knows(self, topic: str) -> bool:
         """Return whether this connection has such a topic."""

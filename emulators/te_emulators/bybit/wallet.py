@@ -1,4 +1,4 @@
-"""The wallet as the balance route and the wallet topic give it."""
+"""The wallet in the form of the balance route and the wallet topic."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Perpetuals that pay in USDC, listed next to those in USDT on request."""
+"""Perpetuals that settle in USDC, listed next to those in USDT on request."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ COIN = "USDC"
 
 
 def list_usdc(venue: str, exchange: Exchange) -> None:
-    """List a twin in USDC of every contract, at the same price and with the same rules.
+    """List a USDC twin of every contract, at the same price and with the same rules.
 
     Bybit calls it ``BTCPERP``; the others put the coin where USDT stands. No rows of them were recorded at BloFin and
-    MEXC, and what is not in the name is taken over.
+    MEXC; everything but the name is copied.
     """
     for instrument in list(exchange.market.instruments.values()):
         exchange.market.add(_twin(venue, instrument))

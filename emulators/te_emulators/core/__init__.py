@@ -1,1 +1,2 @@
-"""The exchange behind every wire layer: accounts, margin, matching, faults and limits; no wire knowledge."""
+"""The exchange behind every wire layer: accounts, margin, matching, faults and limits, independent of any wire
+format."""

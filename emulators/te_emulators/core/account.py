@@ -23,7 +23,7 @@ class Ledger:
     realised: Decimal = ZERO
     fees: Decimal = ZERO
     funding: Decimal = ZERO
-    """Received less paid."""
+    """Received minus paid."""
     insured: Decimal = ZERO
     """Paid by the insurance fund when a liquidation left the wallet below zero."""
 
@@ -35,7 +35,7 @@ class Ledger:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Payment:
-    """What came or went without an order: a deposit, or funding of a contract."""
+    """A payment without an order: a deposit, or funding of a contract."""
 
     number: int
     amount: Decimal
@@ -45,12 +45,12 @@ class Payment:
 
 @dataclass(kw_only=True)
 class Account:
-    """Settings are kept per contract where it was set so, else for the whole account."""
+    """Settings are stored per contract if set there, else for the whole account."""
 
     name: str
     uid: int
     coin: str = "USDT"
-    """What it holds, and can trade contracts of."""
+    """The coin that it holds, and whose contracts it can trade."""
     keys: list[ApiKey] = field(default_factory=list)
     ledger: Ledger = field(default_factory=Ledger)
     payments: list[Payment] = field(default_factory=list)
@@ -66,7 +66,7 @@ class Account:
     by_client_id: dict[str, Order] = field(default_factory=dict)
     open_orders: dict[str, Order] = field(default_factory=dict)
     stops: dict[str, Order] = field(default_factory=dict)
-    """Those that rest until their trigger is passed, by order id."""
+    """Resting stops, by order id."""
 
     def margin_mode(self, symbol: str) -> MarginMode:
         """The setting for a contract."""
@@ -97,13 +97,13 @@ class Account:
         return [p for p in self.positions.values() if p.size and symbol in {None, p.symbol}]
 
     def orders_open(self, symbol: str | None = None) -> list[Order]:
-        """Orders of which more may happen, of one contract or all."""
+        """Return unfinished orders, of one contract or all."""
         return [o for o in self.open_orders.values() if symbol in {None, o.request.symbol}]
 
     def take_position(
         self, instrument: Instrument, side: PositionSide, new_id: Callable[[], int]
     ) -> Position:
-        """The position, created flat with the settings in force if there is none."""
+        """Return the position, created flat with the current settings if there is none."""
         found = self.positions.get((instrument.symbol, side))
         if found is None:
             mode = self.margin_mode(instrument.symbol)

@@ -20,7 +20,7 @@ ZERO = Decimal(0)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Admitted:
-    """What of an order closes and what opens, in contracts; and under which settings."""
+    """The closing and the opening part of an order, in contracts; and its settings."""
 
     size: Decimal
     closing: Decimal
@@ -30,7 +30,7 @@ class Admitted:
 
 
 def admit(account: Account, market: Market, request: OrderRequest, rules: Rules) -> Admitted:
-    """Check an order against the contract and the account; raises the error of what is wrong."""
+    """Check an order against the contract and the account; raise the matching error."""
     instrument = market.instrument(request.symbol)
     if not instrument.tradable:
         raise errors.NotTradable(f"{request.symbol} takes no orders")
@@ -118,7 +118,7 @@ def _check_margin(
     position: Position | None,
     admitted: Admitted,
 ) -> None:
-    """Raise unless there is margin and the fee for what opens; what closes frees its own margin."""
+    """Raise unless margin and fee for the opening part are available; the closing part frees its own margin."""
     if not admitted.opening:
         return
     quote = market.quotes[request.symbol]

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 
 class ExchangeClock:
-    """Milliseconds since 1970 as the exchange believes them; ``skew_ms`` moves its wall time only."""
+    """Milliseconds since 1970 by the exchange's clock; ``skew_ms`` shifts its wall time only."""
 
     def __init__(
         self, wall: Callable[[], float] = time.time, monotonic: Callable[[], float] = time.monotonic

@@ -1,4 +1,4 @@
-"""What tests count."""
+"""Counters for tests."""
 
 from __future__ import annotations
 
@@ -8,17 +8,16 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Request:
-    """One request that arrived; ``kind`` as in ``Route``.
-
-    ``came``: when it was read off the wire, before any latency; ``at``: when it was counted. Monotonic seconds.
-    """
+    """One request that arrived; ``kind`` as in ``Route``."""
 
     kind: str
     method: str
     path: str
     key: str | None
     at: float
+    """When it was counted, in monotonic seconds."""
     came: float
+    """When it was read off the wire, before any latency, in monotonic seconds."""
 
 
 @dataclass(kw_only=True)
@@ -38,6 +37,11 @@ class Counts:
     """Faults that took effect, by kind."""
     messages: Counter[str] = field(default_factory=Counter)
     """Messages sent over streams, by topic."""
+
+    @property
+    def kinds(self) -> list[str]:
+        """Kinds of the requests in the log, oldest first."""
+        return [request.kind for request in self.log]
 
     @property
     def doubled(self) -> list[tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""What an exchange refuses. Every wire layer maps these to its own codes and texts."""
+"""Refusals of an exchange. Every wire layer maps these to its own codes and texts."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class DomainError(Exception):
 
 
 class AuthenticationRefused(DomainError):
-    """The request does not prove who sends it."""
+    """The request does not authenticate its sender."""
 
 
 class BadKey(AuthenticationRefused):
@@ -23,19 +23,19 @@ class BadKey(AuthenticationRefused):
 
 
 class ExpiredKey(AuthenticationRefused):
-    """The key was valid once."""
+    """The key has expired."""
 
 
 class BadPassphrase(AuthenticationRefused):
-    """The key's passphrase is another one."""
+    """The passphrase is wrong."""
 
 
 class BadSignature(AuthenticationRefused):
-    """The signature does not fit the bytes received."""
+    """The signature does not match the bytes received."""
 
 
 class BadTimestamp(AuthenticationRefused):
-    """The request's time lies outside the exchange's window."""
+    """The request's time is outside the exchange's window."""
 
 
 class RepeatedNonce(AuthenticationRefused):
@@ -58,7 +58,7 @@ class PermissionRefused(DomainError):
 
 
 class BadParameter(DomainError):
-    """A parameter is missing or makes no sense."""
+    """A parameter is missing or invalid."""
 
 
 class UnknownRoute(DomainError):
@@ -70,7 +70,7 @@ class UnknownSymbol(DomainError):
 
 
 class NotTradable(DomainError):
-    """The contract exists and takes no orders now (or not through the API)."""
+    """The contract exists but accepts no orders now (or not through the API)."""
 
 
 # --- orders --------------------------------------------------------------------------------------------------
@@ -121,11 +121,11 @@ class TriggerPassed(OrderRefused):
 
 
 class TooManyStops(OrderRefused):
-    """No more stop orders are taken."""
+    """No more stop orders are accepted."""
 
 
 class PositionModeMismatch(OrderRefused):
-    """The order's position side does not fit the account's position mode."""
+    """The order's position side does not match the account's position mode."""
 
 
 class MarginModeMismatch(OrderRefused):
@@ -133,7 +133,7 @@ class MarginModeMismatch(OrderRefused):
 
 
 class LeverageMismatch(OrderRefused):
-    """The order's leverage is not that of the open position, where the exchange wants it equal."""
+    """The order's leverage differs from that of the open position, and the exchange requires them to be equal."""
 
 
 class OrderNotFound(DomainError):
@@ -156,19 +156,19 @@ class LeverageTooLow(DomainError):
 
 
 class NotModified(DomainError):
-    """The setting has this value already. Wire layers of exchanges that do not mind answer success."""
+    """The setting has this value already. Wire layers of exchanges that accept this return success."""
 
 
 class LeverageNotModified(NotModified):
-    """The leverage is that already."""
+    """The leverage has this value already."""
 
 
 class MarginModeNotModified(NotModified):
-    """The margin mode is that already."""
+    """The margin mode is set already."""
 
 
 class PositionModeNotModified(NotModified):
-    """The position mode is that already."""
+    """The position mode is set already."""
 
 
 class PositionExists(DomainError):

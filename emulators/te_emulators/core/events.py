@@ -1,4 +1,4 @@
-"""What happens, for streams: snapshots in the order of happening."""
+"""Events for streams: snapshots in chronological order."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ ZERO = Decimal(0)
 
 
 class Exchange:
-    """All methods are synchronous: what one does happens at one moment. Events follow in order."""
+    """All methods are synchronous and atomic. Events follow in order."""
 
     def __init__(
         self,
@@ -60,7 +60,7 @@ class Exchange:
         self.stop_plan = FILL_ALL
         """How the next stop that is triggered is filled."""
         self.later: Callable[[float, Callable[[], None]], object] | None = None
-        """Calls back after seconds; the server gives its event loop's."""
+        """Calls back after seconds; the server sets its event loop's."""
 
     # --- accounts ---------------------------------------------------------------------------------------------
 
@@ -75,7 +75,7 @@ class Exchange:
         permissions: frozenset[str] = TRADING,
         coin: str = "USDT",
     ) -> Account:
-        """A funded account with one key, which holds one coin."""
+        """Open a funded account with one key, which holds one coin."""
         account = Account(
             name=name,
             uid=next(self._ids),
@@ -89,12 +89,12 @@ class Exchange:
         return account
 
     def add_key(self, account: Account, key: ApiKey) -> None:
-        """Another key of an account."""
+        """Add a key to an account."""
         account.keys.append(key)
         self.keys[key.key] = (key, account)
 
     def deposit(self, account: Account, amount: Decimal) -> None:
-        """Add to the wallet (or take away)."""
+        """Add to the wallet (or remove)."""
         self._note_payment(account, amount)
         account.ledger.deposits += amount
         self._wallet_event(account)
@@ -248,14 +248,14 @@ class Exchange:
     def find_order(
         self, account: Account, *, order_id: str | None = None, client_id: str | None = None
     ) -> Order:
-        """By either id; raises OrderNotFound."""
+        """Find an order by either id; raises OrderNotFound."""
         found = account.orders.get(order_id) if order_id else account.by_client_id.get(client_id or "")
         if found is None:
             raise errors.OrderNotFound(f"no order {order_id or client_id}")
         return found
 
     def request_passed(self) -> None:
-        """A request was handled: orders that wait for so many requests come nearer to their fill."""
+        """Count a handled request: orders that wait for a number of requests get closer to their fill."""
         for order_id, (account, order, left) in list(self._late.items()):
             if left > 0:
                 self._late[order_id] = (account, order, left - 1)
@@ -271,7 +271,7 @@ class Exchange:
         self.set_quote(flat_quote(symbol, price, sequence=old.sequence, spread=spread))
 
     def set_quote(self, quote: Quote) -> None:
-        """Replace a quote: resting orders are matched, positions whose margin is used up are liquidated."""
+        """Replace a quote: resting orders are matched, positions without margin left are liquidated."""
         fresh = replace(quote, sequence=quote.sequence + 1)
         self.market.quotes[quote.symbol] = fresh
         self._emit(Topic.TICKER, quote=fresh)
@@ -289,7 +289,7 @@ class Exchange:
         size: Decimal,
         position_side: PositionSide = PositionSide.NET,
     ) -> Order:
-        """Somebody else with access to the account buys (or, with a negative ``size``, sells) contracts."""
+        """Trade as somebody else with access to the account: buy contracts (sell if ``size`` is negative)."""
         side = Side.BUY if size > 0 else Side.SELL
         request = OrderRequest(symbol=symbol, side=side, size=abs(size), position_side=position_side)
         return self.place(account, request)
@@ -377,12 +377,12 @@ class Exchange:
         self._emit(Topic.ORDER, account=account, order=replace(order))
 
     def position_event(self, account: Account, position: Position) -> None:
-        """Send a position's present state to the listeners."""
+        """Send a position's current state to the listeners."""
         position.sequence = self._sequence + 1
         self._emit(Topic.POSITION, account=account, position=replace(position))
 
     def pay_funding(self, account: Account, symbol: str, rate: Decimal) -> None:
-        """A funding time passes: longs pay that share of their position's value."""
+        """Charge funding: longs pay that share of their position's value."""
         worth = self.market.instrument(symbol).notional(account.size(symbol), self.market.mark(symbol))
         account.ledger.funding -= worth * rate
         self._note_payment(account, -worth * rate, symbol)

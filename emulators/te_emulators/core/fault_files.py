@@ -1,4 +1,4 @@
-"""Faults from a JSON file, or invented from a seed."""
+"""Faults from a JSON file, or generated from a seed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ HAND_KINDS = {FaultKind.POSITION_CHANGED, FaultKind.LIQUIDATION}
 
 
 def fault_of(row: dict[str, Any]) -> Fault:
-    """A fault from names and values as in ``Fault``; raises ValueError naming what is unknown."""
+    """Return a fault from names and values as in ``Fault``; raises ValueError for an unknown one."""
     unknown = set(row) - {field.name for field in fields(Fault)}
     if unknown:
         raise ValueError(f"a fault has no {', '.join(sorted(unknown))}")

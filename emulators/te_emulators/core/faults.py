@@ -1,4 +1,4 @@
-"""Faults by script: what goes wrong, at which kind of request, when and how often."""
+"""Scripted faults: what fails, at which kind of request, when and how often."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from enum import StrEnum
 
 
 class FaultKind(StrEnum):
-    """What goes wrong. In brackets: the parts of ``Fault`` that matter."""
+    """Kinds of faults. In brackets: the fields of ``Fault`` that matter."""
 
     LATENCY = "latency"
     """Answered ``seconds`` later."""
@@ -24,7 +24,7 @@ class FaultKind(StrEnum):
     HTML = "html"
     """A page instead of JSON, with ``status`` (502) [accepted]."""
     TRUNCATED = "truncated"
-    """Half of the answer as if it were the whole [accepted: always]."""
+    """Half of the response as if it were complete [accepted: always]."""
     EMPTY = "empty"
     """A success without data [accepted: always]."""
     RATE_LIMITED = "rate limited"
@@ -40,7 +40,7 @@ class FaultKind(StrEnum):
     PARTIAL_FILL = "partial fill"
     """Only ``fraction`` of the order is filled, the rest is cancelled, or stays open with ``rest``."""
     LATE_FILL = "late fill"
-    """``fraction`` at once (0), the rest after ``requests`` more requests or ``seconds``, or by hand."""
+    """``fraction`` at once (0), the rest after ``requests`` more requests or ``seconds``, or manually."""
     REJECTED_LATER = "rejected later"
     """The order is accepted, then rejected for ``error``."""
     POSITION_CHANGED = "position changed"
@@ -50,7 +50,7 @@ class FaultKind(StrEnum):
     CLOCK_SKEW = "clock skew"
     """From now on the exchange's clock is ``seconds`` ahead (or behind)."""
     STREAM_GAP = "stream gap"
-    """The message is never sent; sequence numbers show it."""
+    """The message is never sent, which shows in the sequence numbers."""
     STREAM_REORDER = "stream reorder"
     """The message is sent after the next one."""
     STREAM_DUPLICATE = "stream duplicate"
@@ -109,7 +109,7 @@ class _Armed:
 
 
 class FaultScript:
-    """The faults still to come; more may be added while the emulator runs."""
+    """The remaining faults; more may be added while the emulator runs."""
 
     def __init__(self, faults: Iterable[Fault] = ()) -> None:
         self._armed: list[_Armed] = []
@@ -125,7 +125,7 @@ class FaultScript:
 
     @property
     def pending(self) -> list[Fault]:
-        """Faults that have not spent themselves."""
+        """Return the faults that are not used up."""
         return [armed.fault for armed in self._armed]
 
     def consume(self, route: str, *, key: str | None = None, topic: str | None = None) -> list[Fault]:

@@ -12,9 +12,7 @@ from typing import Literal
 class Window:
     """At most ``capacity`` units in ``seconds``, for requests of ``kinds`` (None: all).
 
-    ``weights`` is the cost of a request by route kind (default 1). ``ban_seconds``: going over it refuses
-    everything in the scope for so long. ``fixed``: the window starts with its first request and then ends as a
-    whole, instead of sliding.
+    ``weights`` is the cost of a request by route kind (default 1).
     """
 
     name: str
@@ -24,12 +22,14 @@ class Window:
     kinds: frozenset[str] | None = None
     weights: Mapping[str, int] = field(default_factory=dict)
     ban_seconds: float = 0
+    """Exceeding it refuses everything in the scope for that long."""
     fixed: bool = False
+    """The window starts with its first request and then ends as a whole, instead of sliding."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Standing:
-    """How a window stands after a request; ``reset_in`` seconds until it has room again."""
+    """The state of a window after a request; ``reset_in`` seconds until it has room again."""
 
     window: Window
     remaining: int
@@ -46,7 +46,7 @@ class RateLimits:
         self._banned: dict[tuple[str, str], float] = {}
 
     def admit(self, kind: str, *, key: str | None, ip: str, now: float) -> list[Standing]:
-        """Standings of the windows concerned, the tightest first; a refusal is the only one and ``refused``.
+        """Return the states of the affected windows, the tightest first; a refusal is the only one and ``refused``.
 
         Windows per key are skipped for requests without a key.
         """

@@ -1,4 +1,4 @@
-"""What an account is worth, what it has left and when it is liquidated."""
+"""An account's value, its free margin and its liquidation."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def equity(account: Account, market: Market) -> Decimal:
 
 
 def position_margin(account: Account, market: Market) -> Decimal:
-    """Bound by positions."""
+    """Margin bound by positions."""
     return sum((p.initial_margin(market.mark(p.symbol)) for p in account.held()), ZERO)
 
 
@@ -43,7 +43,7 @@ def maintenance_margin(account: Account, market: Market, mode: MarginMode | None
 
 
 def order_margin(account: Account) -> Decimal:
-    """Bound by open orders that may open or enlarge a position."""
+    """Margin bound by open orders that may open or increase a position."""
     return sum((_bound_by(order) for order in account.open_orders.values()), ZERO)
 
 
@@ -54,7 +54,7 @@ def _bound_by(order: Order) -> Decimal:
 
 
 def available(account: Account, market: Market) -> Decimal:
-    """Left for new positions; may be negative."""
+    """Margin left for new positions; may be negative."""
     return (
         account.ledger.wallet
         + unrealised(account, market, MarginMode.CROSS)
@@ -64,7 +64,7 @@ def available(account: Account, market: Market) -> Decimal:
 
 
 def isolated_due(account: Account, market: Market) -> list[Position]:
-    """Isolated positions whose margin is used up."""
+    """Isolated positions without margin left."""
     return [
         p
         for p in account.held()
@@ -74,7 +74,7 @@ def isolated_due(account: Account, market: Market) -> list[Position]:
 
 
 def cross_due(account: Account, market: Market) -> list[Position]:
-    """All cross positions, if what secures them is used up."""
+    """All cross positions, if their collateral is used up."""
     held = [p for p in account.held() if p.margin_mode is MarginMode.CROSS]
     isolated = sum((p.margin for p in account.held()), ZERO)
     secured = account.ledger.wallet - isolated + unrealised(account, market, MarginMode.CROSS)

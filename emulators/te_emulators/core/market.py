@@ -31,18 +31,16 @@ class Quote:
 
 @dataclass(kw_only=True, slots=True)
 class PublicFacts:
-    """What an exchange publishes of one contract besides prices. Times in milliseconds since 1970.
-
-    ``past_funding``: times and rates, oldest first. ``tiers``: largest value of each, its maintenance margin as a
-    share, and the highest leverage.
-    """
+    """What an exchange publishes about one contract besides prices. Times in milliseconds since 1970."""
 
     funding_rate: Decimal = Decimal("0.0001")
     next_funding: int = 1707926400000
     past_funding: list[tuple[int, Decimal]] = field(default_factory=list)
+    """Times and rates, oldest first."""
     tiers: list[tuple[Decimal, Decimal, Decimal]] = field(
         default_factory=lambda: [(Decimal(2_000_000), Decimal("0.005"), Decimal(100))]
     )
+    """Largest value of each, its maintenance margin as a share, and the highest leverage."""
 
 
 def flat_quote(symbol: str, price: Decimal, *, sequence: int = 0, spread: Decimal = Decimal(0)) -> Quote:
@@ -69,7 +67,7 @@ class Market:
         }
         self.facts: defaultdict[str, PublicFacts] = defaultdict(PublicFacts)
         self.unlisted: set[str] = set()
-        """Contracts that are left out of price lists, though they trade."""
+        """Contracts that are missing in price lists, although they trade."""
 
     def instrument(self, symbol: str) -> Instrument:
         """The contract with the exchange's own ``symbol``; raises UnknownSymbol."""
@@ -79,7 +77,7 @@ class Market:
             raise UnknownSymbol(f"no contract {symbol!r}") from None
 
     def by_base(self, base: str, quote: str = "USDT") -> Instrument:
-        """The contract of a coin, whatever the exchange calls it."""
+        """Return the contract of a coin, whatever the exchange calls it."""
         for instrument in self.instruments.values():
             if (instrument.base, instrument.quote) == (base, quote):
                 return instrument

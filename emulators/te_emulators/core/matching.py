@@ -25,9 +25,9 @@ def fill(
     now_ms: int,
     new_id: Callable[[], int],
 ) -> tuple[Execution, Position]:
-    """Fill ``size`` contracts of ``order`` at ``price``: first what closes, then what opens.
+    """Fill ``size`` contracts of ``order`` at ``price``: first the closing part, then the opening one.
 
-    A late fill of an order that may only reduce is cut to the position there is by then.
+    A late fill of a reduce-only order is cut to the position at that time.
     """
     request = order.request
     position = account.take_position(instrument, request.position_side, new_id)
@@ -69,7 +69,7 @@ def fill(
 def _open(
     account: Account, position: Position, order: Order, size: Decimal, price: Decimal, now_ms: int
 ) -> None:
-    """A late fill takes the leverage in force by then, unless the order named its own."""
+    """Open a position; a late fill uses the leverage set by then, unless the order has its own."""
     mode = position.margin_mode if position.size else order.margin_mode
     leverage = order.request.leverage or account.leverage(position.symbol, position.side, mode)
     account.leverages[(position.symbol, mode, position.side)] = leverage

@@ -1,4 +1,4 @@
-"""How positions are kept and secured."""
+"""Position modes and margin modes."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ from enum import StrEnum
 
 
 class PositionMode(StrEnum):
-    """One net position per contract, or a long and a short one side by side."""
+    """One net position per contract, or separate long and short ones."""
 
     ONE_WAY = "one-way"
     HEDGE = "hedge"
 
 
 class MarginMode(StrEnum):
-    """What secures a position: the whole wallet, or an amount set aside for it."""
+    """The collateral of a position: the whole wallet, or an amount reserved for it."""
 
     CROSS = "cross"
     ISOLATED = "isolated"
 
 
 class PositionSide(StrEnum):
-    """Which position of a contract is meant; NET in one-way mode."""
+    """The position of a contract; NET in one-way mode."""
 
     NET = "net"
     LONG = "long"

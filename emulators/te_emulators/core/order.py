@@ -1,4 +1,4 @@
-"""Orders, what is asked for and what became of it."""
+"""Orders: requests and their outcomes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ ZERO = Decimal(0)
 
 
 class OrderType(StrEnum):
-    """Market orders take the quote; limit orders rest unless they cross it."""
+    """Market orders fill at the quote; limit orders rest unless they cross it."""
 
     MARKET = "market"
     LIMIT = "limit"
@@ -28,13 +28,13 @@ class TimeInForce(StrEnum):
 
 
 class OrderStatus(StrEnum):
-    """Where an order stands."""
+    """The state of an order."""
 
     NEW = "new"
     PARTIALLY_FILLED = "partially filled"
     FILLED = "filled"
     CANCELLED = "cancelled"
-    """Perhaps after a partial fill: see ``Order.filled``."""
+    """Possibly after a partial fill: see ``Order.filled``."""
     REJECTED = "rejected"
     """Accepted first and rejected afterwards."""
 
@@ -46,7 +46,7 @@ class OrderStatus(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class OrderRequest:
-    """An order as the wire layer understood it; sizes in contracts, prices in quote coin."""
+    """An order as the wire layer parsed it; sizes in contracts, prices in quote coin."""
 
     symbol: str
     side: Side
@@ -65,9 +65,9 @@ class OrderRequest:
     close_all: bool = False
     """Close the whole position, whatever ``size`` says."""
     trigger: Decimal | None = None
-    """It rests until the price that triggers passes this."""
+    """It rests until the trigger price passes this."""
     rising: bool = False
-    """Whether that price passes the trigger by rising."""
+    """Whether the trigger is passed by a rising price."""
 
     def passed(self, price: Decimal) -> bool:
         """Return whether a price triggers it."""
@@ -132,11 +132,11 @@ class Order:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FillPlan:
-    """How an accepted order is filled; the faults choose one, the usual one fills everything at once.
+    """How an accepted order is filled; faults choose one, the default fills everything at once.
 
-    The ``immediate`` fraction (0..1) is filled at once. What is left is cancelled, unless ``rest`` is set:
-    then it stays open until ``Exchange.fill`` is called, or after so many further requests or seconds.
-    With ``rejected`` the order is accepted and then rejected with that reason.
+    The ``immediate`` fraction (0..1) is filled at once. The rest is cancelled, unless ``rest`` is set: then it stays
+    open until ``Exchange.fill`` is called, or for a number of further requests or seconds. With ``rejected`` the order
+    is accepted and then rejected with that reason.
     """
 
     immediate: Decimal = Decimal(1)

@@ -23,11 +23,11 @@ class Position:
     size: Decimal = ZERO
     entry_price: Decimal = ZERO
     margin: Decimal = ZERO
-    """Set aside in isolated mode; 0 in cross mode."""
+    """Reserved in isolated mode; 0 in cross mode."""
     realised: Decimal = ZERO
-    """Since the position was opened, fees deducted."""
+    """Since the position was opened, after fees."""
     realised_ever: Decimal = ZERO
-    """Since the account exists, fees deducted."""
+    """Over the life of the account, after fees."""
     opened_ms: int = 0
     updated_ms: int = 0
     sequence: int = 0
@@ -49,7 +49,7 @@ class Position:
         return self.instrument.notional(self.size, price)
 
     def unrealised(self, mark: Decimal) -> Decimal:
-        """Profit if closed at ``mark``, fees aside."""
+        """Return the profit if closed at ``mark``, before fees."""
         return self.size * self.instrument.contract_size * (mark - self.entry_price)
 
     def initial_margin(self, mark: Decimal) -> Decimal:
@@ -82,7 +82,7 @@ class Position:
         return profit
 
     def bankruptcy_price(self) -> Decimal:
-        """Isolated: where the margin set aside is used up."""
+        """Isolated: the price at which the reserved margin is used up."""
         return self.entry_price - self.margin / (self.size * self.instrument.contract_size)
 
     def liquidation_price(self) -> Decimal | None:

@@ -11,14 +11,14 @@ from te_emulators.core.modes import MarginMode
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Rules:
-    """Given by the wire layer."""
+    """Set by the wire layer."""
 
     unique_client_ids: bool = True
-    """A client order id that was used is refused; otherwise the order is executed again."""
+    """A used client order id is refused; otherwise the order is executed again."""
     splits_reducing: bool = False
     """A reduce-only market order above the maximum is split by the exchange; otherwise it is refused."""
     new_order_id: Callable[[int], str] = str
-    """Makes an order id of a running number."""
+    """Returns an order id for a running number."""
     last_triggers: bool = False
     """Stop orders wait for the last price; otherwise for the mark price."""
     default_leverage: Decimal = Decimal(10)

@@ -1,4 +1,4 @@
-"""Changes of leverage, margin mode and position mode, and what they are refused for."""
+"""Changes of leverage, margin mode and position mode, and the reasons to refuse them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def set_leverage(
     margin_mode: MarginMode | None = None,
     sides: tuple[PositionSide, ...] = ALL_SIDES,
 ) -> None:
-    """Set it for a contract; an open position takes it over.
+    """Set it for a contract; an open position adopts it.
 
     Raises UnknownSymbol, LeverageTooHigh, LeverageTooLow, LeverageNotModified, InsufficientMargin.
     """

@@ -44,7 +44,7 @@ class Answer:
 
 
 class Client:
-    """Key K of the account "main"; parts of the signature may be replaced to see them refused."""
+    """Key K of the account "main"; parts of the signature may be replaced so that they are refused."""
 
     def __init__(self, emulator: KucoinServer, session: aiohttp.ClientSession) -> None:
         self.emulator = emulator
@@ -96,7 +96,7 @@ class Client:
 
 @asynccontextmanager
 async def client(**options: Any) -> AsyncIterator[Client]:
-    """An emulator with a client of it."""
+    """Run an emulator with a client."""
     async with running("kucoin", **options) as emulator, aiohttp.ClientSession() as session:
         yield Client(cast("KucoinServer", emulator), session)
 
@@ -113,7 +113,7 @@ class Socket:
             return dict(await self.socket.receive_json())
 
     async def until(self, **parts: object) -> dict[str, Any]:
-        """The next message that has those parts."""
+        """Return the next message that contains those parts."""
         while True:
             message = await self.next()
             if all(message.get(name) == value for name, value in parts.items()):
@@ -131,7 +131,7 @@ class Socket:
 
 @asynccontextmanager
 async def stream(client: Client, kind: str = "private", token: str = "") -> AsyncIterator[Socket]:
-    """A stream, greeted already unless a ``token`` is given."""
+    """Open a stream and read its greeting, unless a ``token`` is given."""
     place = (await client.ask("POST", f"/api/v1/bullet-{kind}")).data
     url = f"{place['instanceServers'][0]['endpoint']}?token={token or place['token']}&connectId=me"
     async with client.session.ws_connect(url) as socket:

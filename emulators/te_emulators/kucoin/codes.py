@@ -16,11 +16,11 @@ class PriceTooLow(errors.PriceOutOfBand):
 
 
 class BadLeverage(errors.BadParameter):
-    """An order that opens an isolated position states none."""
+    """An order that opens an isolated position has no leverage."""
 
 
 class NotCancellable(errors.DomainError):
-    """The order is finished, or there is none."""
+    """The order is finished or unknown."""
 
 
 class AccountFrozen(errors.DomainError):
@@ -90,7 +90,7 @@ CODES: dict[type[errors.DomainError], Code] = {
 
 
 def code_of(error: errors.DomainError) -> Code:
-    """The nearest entry, with a text in any case; 400100 for what has no code."""
+    """Return the nearest entry, always with a text; 400100 for errors without a code."""
     for kind in type(error).__mro__:
         if kind in CODES:
             found = CODES[kind]

@@ -65,7 +65,8 @@ def routes(server: KucoinServer) -> list[Route]:
 
 
 def contract(instrument: Instrument, quote: Quote) -> dict[str, Any]:
-    """As recorded; only prices and status live. Without ``nextFundingRateTime`` ccxt takes it for a dated future."""
+    """Return the recorded row; only prices and status change. Without ``nextFundingRateTime`` ccxt treats it as a dated
+    future."""
     return {
         **instrument.row,
         "status": "Open" if instrument.tradable else "Paused",
@@ -77,7 +78,7 @@ def contract(instrument: Instrument, quote: Quote) -> dict[str, Any]:
 
 
 def ticker(quote: Quote, ns: int) -> dict[str, Any]:
-    """The last trade with the best bid and ask; sizes stand still."""
+    """Return the last trade with the best bid and ask; sizes are constant."""
     return {
         "sequence": 1748100434839 + quote.sequence,
         "symbol": quote.symbol,
@@ -113,7 +114,7 @@ def mark_price(market: Market, symbol: str, now_ms: int) -> dict[str, Any]:
 
 
 def funding_rate(market: Market, symbol: str) -> dict[str, Any]:
-    """The rate that is announced. Its symbol is that of the rate, not of the contract."""
+    """Return the announced rate. Its symbol is that of the rate, not of the contract."""
     found = market.instrument(symbol)
     facts = market.facts[found.symbol]
     return {

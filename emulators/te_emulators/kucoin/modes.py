@@ -1,4 +1,4 @@
-"""Settings of the account: margin mode, position mode, cross leverage, the key's rights."""
+"""Settings of the account: margin mode, position mode, cross leverage, the key's permissions."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def position_mode_routes() -> list[Route]:
 
 
 def leverage_routes(exchange: Exchange) -> list[Route]:
-    """Of cross positions, per contract; an isolated one has it from its orders."""
+    """The leverage of cross positions, per contract; an isolated one gets it from its orders."""
 
     def read(call: Call) -> object:
         symbol = exchange.market.instrument(text(dict(call.parameters), "symbol")).symbol
@@ -103,13 +103,13 @@ def _margin_mode(body: dict[str, object]) -> MarginMode:
 
 
 def _change_margin_mode(account: Account, mode: MarginMode, symbol: str) -> None:
-    """To what it is already is a success; refused while orders or a position exist."""
+    """Setting the current mode is a success; a change is refused while orders or a position exist."""
     if account.margin_mode(symbol) is not mode:
         settings.set_margin_mode(account, mode, symbol)
 
 
 def batch_margin_mode(exchange: Exchange, account: Account, mode: MarginMode, symbols: list[str]) -> Row:
-    """A success on the outside, with the modes as they are now and an error for each that was refused."""
+    """Nominally a success, with the current modes and an error for each refused one."""
     modes: dict[str, str] = {}
     refused = []
     for symbol in symbols:
@@ -127,7 +127,7 @@ def _cross_leverage(account: Account, symbol: str) -> Decimal:
 
 
 def change_cross_leverage(exchange: Exchange, account: Account, body: dict[str, object]) -> None:
-    """Of cross positions in a contract, present ones too."""
+    """Set the leverage of cross positions in a contract, including open ones."""
     symbol = exchange.market.instrument(text(body, "symbol")).symbol
     wanted = number(body.get("leverage"), "leverage")
     highest = exchange.market.instrument(symbol).max_leverage

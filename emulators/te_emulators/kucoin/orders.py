@@ -52,13 +52,6 @@ def routes(server: KucoinServer) -> list[Route]:
             exchange.cancel(call.account, order)
         return {"cancelledOrderIds": [order.order_id for order in found]}
 
-    def listed(call: Call) -> object:
-        return page([row(order) for order in chosen(call.account, call.parameters)], call.parameters)
-
-    def recent(call: Call) -> object:
-        done = {**call.parameters, "status": "done"}
-        return [row(order) for order in chosen(call.account, done)][:1000]
-
     found = [
         ("GET", "/api/v1/fills", "lookup", fills, "read"),
         ("POST", "/api/v1/orders", "order", create, "trade"),
@@ -78,6 +71,17 @@ def routes(server: KucoinServer) -> list[Route]:
     ]
 
 
+def listed(call: Call) -> object:
+    """A page of the orders that are asked for."""
+    return page([row(order) for order in chosen(call.account, call.parameters)], call.parameters)
+
+
+def recent(call: Call) -> object:
+    """Orders that are done, newest first."""
+    done = {**call.parameters, "status": "done"}
+    return [row(order) for order in chosen(call.account, done)][:1000]
+
+
 def stops(call: Call) -> object:
     """Untriggered stop orders, newest first."""
     symbol = call.parameters.get("symbol")
@@ -89,7 +93,7 @@ def stops(call: Call) -> object:
 
 
 def order_request(exchange: Exchange, account: Account, body: Body) -> OrderRequest:
-    """An order as sent; raises what is wrong with it before margin is looked at."""
+    """Parse an order; raise its errors before margin is checked."""
     client_id = text(body, "clientOid")
     if not CLIENT_OID.fullmatch(client_id):
         raise errors.BadClientOrderId
@@ -124,7 +128,7 @@ def order_request(exchange: Exchange, account: Account, body: Body) -> OrderRequ
 
 
 def _trigger(body: Body) -> tuple[Decimal | None, bool]:
-    """The price that a stop order waits for, and whether it is passed by rising; only mark prices trigger here."""
+    """Return a stop order's trigger price, and whether a rising price passes it; only mark prices trigger here."""
     if body.get("stop") is None:
         return None, False
     direction = _one_of(body, "stop", ("up", "down"))
@@ -171,7 +175,7 @@ def _margin_mode(account: Account, symbol: str, body: Body) -> MarginMode:
 
 
 def _leverage(body: Body, mode: MarginMode, *, needed: bool) -> Decimal | None:
-    """Of isolated positions; a cross position has the one that was set for its contract."""
+    """Return the leverage of isolated positions; a cross position uses that of its contract."""
     if mode is MarginMode.CROSS or not needed:
         return None
     if body.get("leverage") is None:
@@ -212,7 +216,7 @@ def _check_band(exchange: Exchange, instrument: Instrument, side: Side, price: D
 def cancelled(
     exchange: Exchange, account: Account, *, order_id: str | None = None, client_id: str | None = None
 ) -> Order:
-    """Cancel it; raises NotCancellable, whether it is finished or never was."""
+    """Cancel it; raises NotCancellable if it is finished or unknown."""
     try:
         order = exchange.find_order(account, order_id=order_id, client_id=client_id)
         exchange.cancel(account, order)
@@ -255,7 +259,7 @@ def page(rows: list[Body], parameters: dict[str, str]) -> Body:
 
 
 def row(order: Order) -> Body:
-    """An order as look-ups and lists give it."""
+    """Return an order in the form of look-ups and lists."""
     request = order.request
     done = not order.status.open
     at = request.price or order.average or Decimal(0)
@@ -307,7 +311,7 @@ def row(order: Order) -> Body:
 
 
 def fills(call: Call) -> object:
-    """By order, newest first; what an order filled is shown as one fill."""
+    """Return fills, newest first; an order's fills are shown as one."""
     wanted = call.parameters.get("orderId")
     filled = [order for order in chosen(call.account, call.parameters) if order.filled]
     rows = [fill_row(order) for order in filled if wanted in {None, order.order_id}]

@@ -1,4 +1,4 @@
-"""The ledger, as far as it has transfers, and the fundings of one contract."""
+"""The transfers of the ledger, and the fundings of one contract."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from te_emulators.wire.figures import number
 
 
 def routes(exchange: Exchange) -> list[Route]:
-    """Both lists, newest first; ``offset`` goes on after the row that has it."""
+    """Both lists are newest first; ``offset`` continues after the row that has it."""
 
     def ledger(call: Call) -> object:
         coin = call.parameters.get("currency", "XBT")
@@ -46,7 +46,7 @@ def _transfer(account: Account, paid: Payment) -> dict[str, Any]:
 
 
 def _pending(exchange: Exchange, account: Account) -> list[dict[str, Any]]:
-    """Return what is realised in the present funding period, while anything is held."""
+    """Return the realised profit of the current funding period, while anything is held."""
     now, zero = exchange.clock.ms(), Decimal(0)
     return (
         [_entry(account, "RealisedPNL", zero, at=now, offset=-1, status="Pending")] if account.held() else []

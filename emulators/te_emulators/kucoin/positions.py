@@ -55,7 +55,7 @@ def _flat(exchange: Exchange, account: Account, symbol: str) -> Position:
 
 
 def row(exchange: Exchange, position: Position) -> Row:
-    """A position as look-ups and pushes give it; rows of cross positions lack some fields.
+    """Return a position in the form of look-ups and pushes; rows of cross positions lack some fields.
 
     The leverage of an isolated one is what is effective now: value by margin and profit, so it drifts.
     """

@@ -1,4 +1,4 @@
-"""What clients ask before they trade contracts: account mode, coins, spot margin symbols."""
+"""Requests that clients make before they trade contracts: account mode, coins, spot margin symbols."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from te_emulators.wire.call import Call, Route
 
 
 def routes() -> list[Route]:
-    """Just enough to say: a classic account without spot margin."""
+    """Just enough for a classic account without spot margin."""
 
     def account_mode(call: Call) -> object:
         return {"selfAccountMode": "CLASSIC", "subAccountMode": []}

@@ -52,7 +52,7 @@ SUCCESS = "200000"
 class KucoinServer(WireServer):
     """Paths, signatures, envelope and codes of KuCoin Futures' classic account.
 
-    What is not established of the exchange can be switched: ``topics_by_symbol``: whether pushes of the topics of
+    Unknown behaviour of the exchange can be switched: ``topics_by_symbol``: whether pushes of the topics of
     all orders and of all positions name the symbol; ``announces_open``: whether a market order's first push says
     "open"; ``unknown_order_is_null``: whether a look-up of an order that does not exist answers ``data: null``;
     ``always_ok``: whether refusals come with HTTP 200.
@@ -83,7 +83,7 @@ class KucoinServer(WireServer):
         self.tokens: dict[str, str | None] = {}
         """Of streams, with the key that asked for it."""
         self.announced: set[str] = set()
-        """Orders of which a stream has said something."""
+        """Orders that a stream has reported."""
 
     def routes(self) -> Sequence[Route]:
         """All HTTP routes."""
@@ -103,7 +103,7 @@ class KucoinServer(WireServer):
         ]
 
     def streams(self) -> Mapping[str, type[Stream]]:
-        """Where tokens lead to."""
+        """The stream's address in tokens."""
         return {"/endpoint": KucoinStream}
 
     def token(self, key_name: str | None) -> dict[str, object]:

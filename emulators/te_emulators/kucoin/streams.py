@@ -32,7 +32,7 @@ class KucoinStream(Stream):
     server: KucoinServer
 
     async def on_open(self) -> None:
-        """Greet, or say that the token is wrong and hang up."""
+        """Send the greeting, or refuse a wrong token and disconnect."""
         self.topics: set[str] = set()
         token = self.query.get("token", "")
         if token not in self.server.tokens:
@@ -79,7 +79,7 @@ class KucoinStream(Stream):
         if answered:
             self.reply({"id": answer_id, "type": "ack"})
         if change == "subscribe" and name in PUBLIC:
-            for symbol in wanted:  # the real market never stands still for long
+            for symbol in wanted:  # the real market never pauses for long
                 self._on_quote(self.server.exchange.market.quotes[symbol])
 
     def _refuse(self, answer_id: str, code: int, text: str) -> None:
@@ -156,7 +156,7 @@ class KucoinStream(Stream):
 
 
 def order_message(order: Order, execution: Execution | None) -> str | None:
-    """The message's type; a fill that leaves something open has no other message than its match."""
+    """Return the message's type; a partial fill has no message besides its match."""
     if execution is not None:
         return "match"
     return {

@@ -1,4 +1,4 @@
-"""The account overview as its route and the wallet topic give it."""
+"""The account overview in the form of its route and the wallet topic."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ class Answer:
 
 
 class Client:
-    """Key K of the account "main"; parts of the signature may be replaced to see them refused."""
+    """Key K of the account "main"; parts of the signature may be replaced so that they are refused."""
 
     def __init__(self, emulator: MexcServer, session: aiohttp.ClientSession) -> None:
         self.emulator = emulator
@@ -96,7 +96,7 @@ class Client:
 
 @asynccontextmanager
 async def client(**options: Any) -> AsyncIterator[Client]:
-    """An emulator with a client of it."""
+    """Run an emulator with a client."""
     async with running("mexc", **options) as emulator, aiohttp.ClientSession() as session:
         yield Client(cast("MexcServer", emulator), session)
 

@@ -6,7 +6,7 @@ from te_emulators.core import errors
 
 
 class Refusal(errors.DomainError):
-    """An error by its code, for what only MEXC has."""
+    """An error that only MEXC has, by its code."""
 
     def __init__(self, code: int, text: str) -> None:
         super().__init__(text)
@@ -60,7 +60,7 @@ ASYNCHRONOUS = {
 
 
 def code_of(error: errors.DomainError) -> tuple[int, str]:
-    """Code and message; 600 for what MEXC has no code for."""
+    """Return code and message; 600 for errors without a code at MEXC."""
     if isinstance(error, Refusal):
         return error.code, error.text
     code, text = CODES.get(type(error), CODES[errors.BadParameter])

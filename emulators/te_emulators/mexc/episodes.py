@@ -31,7 +31,7 @@ class Episode:
 
 
 class Episodes:
-    """Follows the exchange's events; must receive them before anyone who asks."""
+    """Follows the exchange's events; must receive them before its users query it."""
 
     def __init__(self) -> None:
         self._numbers = count(1394650)
@@ -39,7 +39,7 @@ class Episodes:
         self._orders: dict[str, int] = {}
 
     def on_event(self, event: Event) -> None:
-        """Learn of fills and closed positions."""
+        """Record fills and closed positions."""
         if event.topic is Topic.EXECUTION and event.account and event.order and event.execution:
             request = event.order.request
             key = (event.account.name, request.symbol, request.position_side.value)
@@ -60,7 +60,7 @@ class Episodes:
         return episode
 
     def of(self, account: str, position: Position) -> Episode:
-        """The newest episode of a position that is or was open."""
+        """Return the newest episode of a current or former position."""
         key = (account, position.symbol, position.side.value)
         if key not in self._newest:
             self._newest[key] = Episode(number=next(self._numbers), entry=position.entry_price)

@@ -11,14 +11,14 @@ from te_emulators.core.instrument import Instrument
 
 RECORDED = ("contract detail BTC/ETH/SOL/XRP", "contract detail, current rows")
 LISTED_ONLY = frozenset({"BTC_USD", "BULLCOIN_USDT"})
-"""Recorded too: an inverse contract, and one that takes no orders through the API."""
+"""Also recorded: an inverse contract, and one that accepts no orders through the API."""
 
 
 def recorded() -> dict[str, dict[str, Any]]:
     """Rows by symbol, the newer recording over the older.
 
-    The older rows of ETH and SOL say that no contract takes orders through the API, which has changed since; no newer
-    rows of them were recorded.
+    The older rows of ETH and SOL state that no contract accepts orders through the API, which has changed since; no
+    newer rows of them were recorded.
     """
     rows: dict[str, dict[str, Any]] = {}
     for name in RECORDED:

@@ -25,7 +25,7 @@ def routes(server: MexcServer) -> list[Route]:
         return [*(detail_row(i) for i in market.instruments.values()), *listed_only()]
 
     def tickers(call: Call) -> object:
-        """One object when a symbol is named, else a list."""
+        """Return one object for a symbol, else a list."""
         now = server.exchange.clock.ms()
         if symbol := call.parameters.get("symbol"):
             return ticker(market.instrument(symbol), market.quotes[symbol], now)
@@ -62,7 +62,7 @@ def routes(server: MexcServer) -> list[Route]:
 
 
 def ticker(instrument: Instrument, quote: Quote, now_ms: int) -> dict[str, Any]:
-    """Only the prices live; volumes and funding stand still."""
+    """Return a ticker: only prices change; volumes and funding are constant."""
     change = quote.last - instrument.price
     return {
         "symbol": quote.symbol,

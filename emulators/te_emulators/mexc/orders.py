@@ -24,7 +24,7 @@ SIDES = {
     3: (Side.SELL, PositionSide.SHORT),
     4: (Side.SELL, PositionSide.LONG),
 }
-"""Direction, and the position that is meant in hedge mode: open long, close short, open short, close long."""
+"""Direction, and the affected position in hedge mode: open long, close short, open short, close long."""
 CLOSING = frozenset({2, 4})
 TIMES = {kind: time for time, kind in KINDS.items()}
 
@@ -74,12 +74,12 @@ class Orders:
     # --- changing -------------------------------------------------------------------------------------------------
 
     def create(self, call: Call) -> object:
-        """The id of the order accepted; how it ended shows a look-up."""
+        """Return the id of the accepted order; a look-up shows its outcome."""
         order = self._place(call)
         return {"orderId": order.order_id, "ts": self._exchange.clock.ms()}
 
     def submit(self, call: Call) -> object:
-        """The path of older clients: the bare id."""
+        """The path of older clients: returns the bare id."""
         return int(self._place(call).order_id)
 
     def _place(self, call: Call) -> Order:
@@ -166,7 +166,7 @@ class Orders:
             raise errors.LeverageMismatch
 
     def cancel(self, call: Call) -> object:
-        """Each order on its own: failures stand in the items."""
+        """Each order is independent: failures are in the items."""
         ids = call.content
         if not isinstance(ids, list) or not ids or len(ids) > 50:
             raise errors.BadParameter("a list of at most 50 order ids")
@@ -248,7 +248,7 @@ class Orders:
         return _page(rows[::-1], call.parameters)
 
     def history(self, call: Call) -> object:
-        """Newest first, by contract and states; every order, open ones too."""
+        """Return orders by contract and states, newest first, including open ones."""
         symbol = call.parameters.get("symbol")
         wanted = set(filter(None, call.parameters.get("states", "").split(",")))
         rows = [
@@ -259,7 +259,7 @@ class Orders:
         return _page(rows, call.parameters)
 
     def batch(self, call: Call) -> object:
-        """Those of at most 50 order ids that are known."""
+        """Return the known ones of at most 50 order ids."""
         ids = call.parameters.get("order_ids", "").replace("%2C", ",").split(",")
         orders = (call.account.orders.get(order_id) for order_id in ids[:50])
         return [self.row(order) for order in orders if order is not None]

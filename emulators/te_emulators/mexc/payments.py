@@ -32,7 +32,7 @@ def fundings(call: Call) -> object:
 
 
 def transfers(call: Call) -> object:
-    """Of one coin or all, in one state or all; a transfer that failed moved nothing."""
+    """Return transfers of one coin or all, in one state or all; a failed transfer moved nothing."""
     asked = call.parameters
     rows: list[dict[str, Any]] = []
     for paid in reversed(call.account.payments):

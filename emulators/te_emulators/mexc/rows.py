@@ -1,4 +1,4 @@
-"""Assets, positions, orders and fills as reads and pushes give them."""
+"""Assets, positions, orders and fills in the form of reads and pushes."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def order_type(request: OrderRequest) -> int:
 
 
 def order_row(order: Order, position_id: int) -> dict[str, Any]:
-    """An order as look-ups and the history give it."""
+    """Return an order in the form of look-ups and the history."""
     request = order.request
     return {
         "orderId": order.order_id,

@@ -43,7 +43,7 @@ WINDOWS = (
     ),
     Window(name="instruments", scope="ip", capacity=1, seconds=5, kinds=frozenset({"instruments"})),
 )
-"""The documented limits stand at each endpoint: 20 in 2 s, and one list of contracts in 5 s."""
+"""The documented limits of each endpoint: 20 in 2 s, and one list of contracts in 5 s."""
 TOLERANCE = 10
 LONGEST_TOLERANCE = 60
 
@@ -58,7 +58,7 @@ class MexcServer(WireServer):
 
     name = "mexc"
     NOTHING = object()
-    """The data of answers that have none."""
+    """The data of responses without content."""
 
     def __init__(
         self,
@@ -75,7 +75,7 @@ class MexcServer(WireServer):
         self.forbidden: set[str] = set()
         """Accounts that may not trade."""
         self.refusals: dict[str, tuple[int, str]] = {}
-        """Code and text that the next request of a kind is answered with."""
+        """Code and text of the response to the next request of a kind."""
         self.listed_only = LISTED_ONLY
         self.episodes = Episodes()
         exchange.listeners.append(self.episodes.on_event)
@@ -128,7 +128,7 @@ class MexcServer(WireServer):
         return "read" if call.method == "GET" else "trade"
 
     def rate_limited(self, call: Call, standing: Standing | None) -> Reply:
-        """510 from the exchange itself, 429 from what stands before it."""
+        """510 from the exchange itself, 429 from its front end."""
         if standing is None:
             return self._refusal(429, "Too Many Requests")
         return self._refusal(*code_of(errors.RateLimited()))

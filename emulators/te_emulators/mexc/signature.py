@@ -7,7 +7,7 @@ import hmac
 
 
 def sign(secret: str, *, key: str, timestamp: str, payload: bytes = b"") -> str:
-    """The Signature header of a request; without a payload that of a stream's login."""
+    """Return the Signature header of a request; without a payload, that of a stream's login."""
     return hmac.new(secret.encode(), f"{key}{timestamp}".encode() + payload, hashlib.sha256).hexdigest()
 
 

@@ -1,4 +1,4 @@
-"""MEXC's WebSocket: public tickers, and after a login everything of the account without asking."""
+"""MEXC's WebSocket: public tickers, and after a login everything about the account without a subscription."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:  # the server creates connections
     from te_emulators.mexc.server import MexcServer
 
 TICKERS = "tickers"
-"""Subscription of all contracts, next to those of single symbols."""
+"""Subscription to all contracts, next to those to single symbols."""
 TICK = 1.0
 """Seconds between two pushes of subscribed tickers."""
 LONGEST_SILENCE = 60.0
@@ -39,7 +39,7 @@ class MexcStream(Stream):
         self._pinged = 0.0
 
     async def on_open(self) -> None:
-        """Start what recurs."""
+        """Start the recurring pushes."""
         self._pinged = asyncio.get_running_loop().time()
         self._start(self._recur())
 
@@ -108,7 +108,7 @@ class MexcStream(Stream):
         self._answer("rs.login", "success")
 
     def on_event(self, event: Event) -> None:
-        """Push what is subscribed, and everything of the account after its login."""
+        """Push subscribed data, and everything about the account after its login."""
         if event.quote is not None:
             if event.quote.symbol in self._subscribed:
                 self._push_ticker(event.quote.symbol)

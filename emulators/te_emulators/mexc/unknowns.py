@@ -1,4 +1,4 @@
-"""What nobody has established about MEXC: both forms of each, to be tested with either."""
+"""Unknown behaviour of MEXC: both forms of each, to be tested with either."""
 
 from __future__ import annotations
 
@@ -7,30 +7,28 @@ from enum import StrEnum
 
 
 class Duplicates(StrEnum):
-    """What becomes of a second order with one externalOid."""
+    """The treatment of a second order with the same externalOid."""
 
     SAME = "same"
     """The first order's id is returned and nothing executed; documented for batches, unknown for single orders."""
     REFUSED = "refused"
-    """As "Repeated requests" (603)."""
+    """Refused as "Repeated requests" (603)."""
     EXECUTED = "executed"
-    """Once more."""
+    """Executed again."""
 
 
 @dataclass(kw_only=True)
 class Unknowns:
-    """May be changed while the emulator runs.
-
-    ``missing_order_is_null``: an unknown order is a success without data, not error 2040.
-    ``close_needs_position_id``: one-way accounts refuse sides 2 and 4 without positionId.
-    ``market_types``: order types that are taken for market orders; others of 5 and 6 are refused.
-    ``cross_leverage_changes``: an open cross position's leverage may change.
-    ``http_status_follows_code``: refusals of the service come with HTTP 401, 403, 429 or 5xx instead of 200.
-    """
+    """May be changed while the emulator runs."""
 
     duplicates: Duplicates = Duplicates.SAME
     missing_order_is_null: bool = False
+    """An unknown order is a success without data, not error 2040."""
     close_needs_position_id: bool = False
+    """One-way accounts refuse sides 2 and 4 without positionId."""
     market_types: frozenset[int] = frozenset({5, 6})
+    """Order types that count as market orders; others of 5 and 6 are refused."""
     cross_leverage_changes: bool = True
+    """An open cross position's leverage may change."""
     http_status_follows_code: bool = False
+    """Refusals of the service come with HTTP 401, 403, 429 or 5xx instead of 200."""

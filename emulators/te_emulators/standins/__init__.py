@@ -1,1 +1,1 @@
-"""Small stand-ins of exchanges that are reached through the plugin of any exchange: HTTP only, no streams."""
+"""Small stand-ins for exchanges that are used through the generic ccxt plugin: HTTP only, no streams."""

@@ -27,7 +27,7 @@ STATES = ("NEW", "PARTIALLY_FILLED", "FILLED", "EXPIRED")
 
 
 class BinanceServer(StandIn):
-    """What the plugin asks for."""
+    """The routes that the plugin uses."""
 
     name = "binance"
     unknown = ("-1102", 400)
@@ -155,7 +155,7 @@ class BinanceServer(StandIn):
         }
 
     def ticker_row(self, found: Instrument) -> dict[str, object]:
-        """A price of the last 24 hours."""
+        """A 24-hour ticker."""
         quote = self.exchange.market.quotes[found.symbol]
         return {"symbol": found.symbol, "lastPrice": plain(quote.last), "closeTime": self.exchange.clock.ms()}
 
@@ -209,7 +209,7 @@ class BinanceServer(StandIn):
         }
 
     def order_row(self, order: Order) -> dict[str, object]:
-        """An order; a market order whose rest found nobody has EXPIRED."""
+        """An order; a market order with an unfilled rest has EXPIRED."""
         return {
             "symbol": order.request.symbol,
             "orderId": int(order.order_id),
@@ -243,25 +243,25 @@ class BinanceServer(StandIn):
         return {"assets": [row], "positions": []}
 
     def leverage(self, call: Call) -> dict[str, object]:
-        """Of a contract, in whatever margin mode."""
+        """Of a contract, in any margin mode."""
         asked = self.asked(call, {"symbol", "leverage"})
         symbol = self.exchange.market.instrument(asked.get("symbol", "")).symbol
         lever = number(asked.get("leverage"), "leverage")
         try:
             settings.set_leverage(self.exchange, call.account, symbol, lever)
         except errors.LeverageNotModified:
-            return {"symbol": symbol, "leverage": int(lever)}  # it says the same of what it was already
+            return {"symbol": symbol, "leverage": int(lever)}  # the response is the same if nothing changes
         return {"symbol": symbol, "leverage": int(lever)}
 
     def margin_type(self, call: Call) -> dict[str, object]:
-        """Refused where nothing would change, or while a position is open."""
+        """Refused if nothing would change, or while a position is open."""
         asked = self.asked(call, {"symbol", "marginType"})
         mode = {"CROSSED": MarginMode.CROSS, "ISOLATED": MarginMode.ISOLATED}[asked.get("marginType", "")]
         settings.set_margin_mode(call.account, mode, self.exchange.market.instrument(asked["symbol"]).symbol)
         return {"code": 200, "msg": "success"}
 
     def order(self, call: Call) -> dict[str, object]:
-        """A market order, answered when it is done."""
+        """A market order, answered once it is finished."""
         asked = self.asked(call, ORDER)
         client_id = asked.get("newClientOrderId")
         if asked.get("type") != "MARKET":

@@ -27,7 +27,7 @@ STATES = ("live", "partially_filled", "filled", "canceled")
 
 
 class BitgetServer(StandIn):
-    """What the plugin asks for."""
+    """The routes that the plugin uses."""
 
     name = "bitget"
     unknown = ("40034", 400)
@@ -111,7 +111,7 @@ class BitgetServer(StandIn):
     # --- rows ------------------------------------------------------------------------------------------------------
 
     def listed_contracts(self, call: Call) -> list[dict[str, object]]:
-        """Of one kind; only those that pay in USDT are here."""
+        """Of one kind; only those that settle in USDT are here."""
         return self.instruments(call) if call.parameters.get("productType") == "USDT-FUTURES" else []
 
     def contract_row(self, found: Instrument) -> dict[str, object]:
@@ -193,13 +193,16 @@ class BitgetServer(StandIn):
     # --- requests --------------------------------------------------------------------------------------------------
 
     def balance(self, call: Call) -> list[dict[str, object]]:
-        """Equity with unrealised profit."""
+        """Equity with unrealised profit, which is empty in the documentation's examples without positions.
+
+        https://www.bitget.com/api-doc/contract/account/Get-Account-List
+        """
         if call.parameters.get("productType") != "USDT-FUTURES":
             raise errors.BadParameter("Parameter productType error")
         market = self.exchange.market
         free = plain(max(margin.available(call.account, market), Decimal(0)), 8)
         equity = plain(margin.equity(call.account, market), 8)
-        profit = plain(margin.unrealised(call.account, market), 8)
+        profit = plain(margin.unrealised(call.account, market), 8) if self.positions(call) else ""
         row = {"marginCoin": "USDT", "available": free, "maxTransferOut": free}
         return [{**row, "accountEquity": equity, "unrealizedPL": profit}]
 
@@ -233,7 +236,7 @@ class BitgetServer(StandIn):
         return {"symbol": symbol, "marginMode": asked.get("marginMode")}
 
     def order(self, call: Call) -> dict[str, object]:
-        """States its margin mode; one that does not fit the contract's setting is refused."""
+        """The order states its margin mode; one that differs from the contract's setting is refused."""
         asked = call.json
         client_id = asked.get("clientOid")
         if asked.get("orderType") != "market" or asked.get("productType") != "USDT-FUTURES":

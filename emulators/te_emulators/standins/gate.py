@@ -29,7 +29,7 @@ USER_ID = 1000001
 
 
 class GateServer(StandIn):
-    """What the plugin asks for."""
+    """The routes that the plugin uses."""
 
     name = "gate"
     unknown = ("INVALID_PARAM_VALUE", 400)
@@ -140,7 +140,7 @@ class GateServer(StandIn):
         }
 
     def positions(self, call: Call) -> list[dict[str, object]]:
-        """One of every contract, flat ones included: that is where the position mode shows."""
+        """One for every contract, including flat ones: they show the position mode."""
         account, market = call.account, self.exchange.market
         return [
             self._row(account, found, account.position(found.symbol)) for found in market.instruments.values()
@@ -184,7 +184,7 @@ class GateServer(StandIn):
         }
 
     def order_row(self, order: Order) -> dict[str, object]:
-        """``finish_as`` says how a finished one ended: a market order's rest is cancelled as ``ioc``."""
+        """``finish_as`` states how a finished one ended: a market order's rest is cancelled as ``ioc``."""
         sign = order.request.side.sign
         ends = {OrderStatus.FILLED: "filled", OrderStatus.CANCELLED: "ioc", OrderStatus.REJECTED: "ioc"}
         ended = {} if order.status.open else {"finish_as": ends[order.status]}

@@ -19,7 +19,7 @@ PRIVATE = {"futures.positions", "futures.orders", "futures.balances"}
 
 
 class GateStream(Stream):
-    """Private channels need the user's id in front of what they are asked for."""
+    """Private channels need the user's id before the subscription's payload."""
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
@@ -51,7 +51,7 @@ class GateStream(Stream):
                 self._ticker(symbol)
 
     def _owner(self, message: dict[str, Any]) -> Account | None:
-        """Whose signature it is: HMAC-SHA512 over channel, event and time."""
+        """Return whose signature it is: HMAC-SHA512 over channel, event and time."""
         auth = message.get("auth") or {}
         key, owner = self.gate.exchange.keys.get(auth.get("KEY", ""), (None, None))
         if key is None:

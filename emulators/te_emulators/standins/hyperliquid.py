@@ -49,13 +49,13 @@ KINDS = {
     "order": "order",
     "updateLeverage": "leverage",
 }
-"""Kinds of request by the type of what is asked, or of the action. Equity and positions come in one response."""
+"""Kinds of request by the type of the query or the action. Equity and positions come in one response."""
 NONCES = 2 * 86_400_000
-"""Milliseconds that a nonce may lie in the past."""
+"""Milliseconds by which a nonce may be in the past."""
 
 
 class HyperliquidServer(StandIn):
-    """What the plugin asks for."""
+    """The requests that the plugin makes."""
 
     name = "hyperliquid"
     unknown = ("Order has invalid size.", 200)
@@ -95,7 +95,7 @@ class HyperliquidServer(StandIn):
         ]
 
     def routes(self) -> Sequence[Route]:
-        """Two; the body says what is meant."""
+        """Two routes; the body states the request."""
         info = get("/info", "other", self.info, private=False)
         return [
             Route(method="POST", path=info.path, kind=info.kind, handler=info.handler, private=False),
@@ -110,7 +110,7 @@ class HyperliquidServer(StandIn):
         return call
 
     def key_name(self, headers: Mapping[str, str]) -> str | None:
-        """There are no keys: a signature tells whose it is."""
+        """There are no keys: a signature identifies its owner."""
         return self.exchange.accounts["main"].keys[0].key
 
     def authenticate(self, call: Call) -> None:
@@ -133,7 +133,7 @@ class HyperliquidServer(StandIn):
         return json_reply({"status": "err", "response": code}, status=status)
 
     def failure(self, call: Call, error: errors.DomainError) -> Reply:
-        """What concerns one order stands in its place among the statuses; everything else refuses the request."""
+        """An error of one order is at its position among the statuses; any other error refuses the request."""
         if isinstance(error, errors.OrderNotFound):
             return json_reply({"status": "unknownOid"})
         if isinstance(error, errors.AuthenticationRefused | errors.RateLimited) or call.kind != "order":
@@ -145,12 +145,12 @@ class HyperliquidServer(StandIn):
     # --- rows ------------------------------------------------------------------------------------------------------
 
     def contract_row(self, found: Instrument) -> dict[str, object]:
-        """A contract; its place in the list is its number."""
+        """A contract; its position in the list is its number."""
         row = {"name": found.symbol, "szDecimals": -int(found.size_step.as_tuple().exponent)}
         return {**row, "maxLeverage": int(found.max_leverage), "isDelisted": False}
 
     def ticker_row(self, found: Instrument) -> dict[str, object]:
-        """Prices; one that is hidden has none, since places must not move."""
+        """Prices; a hidden contract has none, because positions in the list must not change."""
         quote = self.exchange.market.quotes[found.symbol]
         if found.symbol in self.exchange.market.unlisted:
             return {"markPx": None, "midPx": None, "impactPxs": None}
@@ -222,7 +222,7 @@ class HyperliquidServer(StandIn):
         return reader(call)
 
     def role(self, call: Call) -> dict[str, object]:
-        """Whose API wallet an address is."""
+        """Return the owner of an API wallet's address."""
         if str(call.json.get("user")).lower() != SIGNER or not self.exchange.keys:
             return {"role": "missing"}
         return {"role": "agent", "data": {"user": WALLET}}

@@ -1,4 +1,4 @@
-"""OKX's API (v5): orders state their margin mode, and go out in batches of one."""
+"""OKX's API (v5): orders state their margin mode, and are sent in batches of one."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ STATES = ("live", "partially_filled", "filled", "canceled")
 
 
 class OkxServer(StandIn):
-    """What the plugin asks for."""
+    """The routes that the plugin uses."""
 
     name = "okx"
     unknown = ("51000", 200)
@@ -109,7 +109,7 @@ class OkxServer(StandIn):
         return json_reply({"code": "0", "msg": "", "data": data})
 
     def failure(self, call: Call, error: errors.DomainError) -> Reply:
-        """An order's refusal stands in its item of the batch."""
+        """An order's refusal is in its item of the batch."""
         if call.kind == "order" and not isinstance(error, errors.AuthenticationRefused):
             code = next((self.codes[kind][0] for kind in type(error).__mro__ if kind in self.codes), "51000")
             item = {"ordId": "", "clOrdId": "", "tag": "", "sCode": code}
@@ -205,7 +205,7 @@ class OkxServer(StandIn):
     # --- requests --------------------------------------------------------------------------------------------------
 
     def config(self, call: Call) -> list[dict[str, str]]:
-        """Who the account is, and its position mode."""
+        """The account's identity and position mode."""
         mode = "long_short_mode" if hedged(call.account) else "net_mode"
         return [{"uid": str(call.account.uid), "acctLv": "2", "posMode": mode}]
 

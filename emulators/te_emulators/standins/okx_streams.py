@@ -22,7 +22,7 @@ PRIVATE = {"positions", "orders", "account"}
 
 
 class OkxStream(Stream):
-    """Both connections: subscriptions are kept as they were asked for, and pushed with."""
+    """Both connections: subscriptions are stored as requested, and repeated in pushes."""
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
@@ -68,7 +68,7 @@ class OkxStream(Stream):
         self._first_push(argument)
 
     def _first_push(self, argument: dict[str, str]) -> None:
-        """Positions, account and tickers as they stand; orders only when they change."""
+        """Initial pushes: positions, account and tickers; orders only when they change."""
         channel = argument["channel"]
         if channel == "tickers" and argument.get("instId") in self.okx.exchange.market.instruments:
             self._ticker(argument["instId"])

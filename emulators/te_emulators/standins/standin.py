@@ -1,4 +1,4 @@
-"""What the small stand-ins share: contracts, errors by code, and reading what an order asks for."""
+"""Common parts of the small stand-ins: contracts, errors by code, and parsing of orders."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ CONTRACTS = {
     "SOL": ("150", "1", "3000", "0.01", "50"),
     "DOGE": ("0.12", "10", "200000", "0.00001", "50"),
 }
-"""A smaller set than at the real exchanges, so that orders have to be cut into chunks."""
+"""Smaller limits than at the real exchanges, so that orders must be split into chunks."""
 
 
 def contracts(name: Callable[[str], str], size: Mapping[str, str]) -> list[Instrument]:
@@ -56,12 +56,13 @@ def contracts(name: Callable[[str], str], size: Mapping[str, str]) -> list[Instr
 
 
 class StandIn(WireServer):
-    """One exchange's protocol. ``codes``: its code and HTTP status for each error that the plugin may meet."""
+    """One exchange's protocol."""
 
     codes: ClassVar[Mapping[type[errors.DomainError], tuple[str, int]]]
+    """Its code and HTTP status for each error that the plugin may see."""
     unknown: ClassVar[tuple[str, int]]
     texts: ClassVar[Mapping[str, str]] = {}
-    """What the exchange says with a code, where that matters."""
+    """The exchange's text for a code, if that matters."""
 
     def __init__(
         self,
@@ -80,7 +81,7 @@ class StandIn(WireServer):
 
     @abstractmethod
     def refusal(self, code: str, text: str, status: int) -> Reply:
-        """An answer that refuses."""
+        """Return a refusal."""
 
     @abstractmethod
     def contract_row(self, found: Instrument) -> dict[str, object]:
@@ -99,7 +100,7 @@ class StandIn(WireServer):
         """One row of a list of orders."""
 
     def failure(self, call: Call, error: errors.DomainError) -> Reply:
-        """The code that the nearest kind of error has."""
+        """Return the code of the nearest kind of error."""
         for kind in type(error).__mro__:
             if kind in self.codes:
                 code, status = self.codes[kind]
@@ -158,12 +159,12 @@ class StandIn(WireServer):
 
 
 def get(path: str, kind: str, handler: Callable[[Call], object], *, private: bool = True) -> Route:
-    """A route that reads."""
+    """A reading route."""
     return Route(method="GET", path=path, kind=kind, handler=handler, private=private)
 
 
 def post(path: str, kind: str, handler: Callable[[Call], object]) -> Route:
-    """A route that changes something."""
+    """A changing route."""
     return Route(method="POST", path=path, kind=kind, handler=handler, permission="trade")
 
 

@@ -1,6 +1,6 @@
 """The Bot API on loopback, as https://core.telegram.org/bots/api describes it: forms in, ``{"ok": …}`` out.
 
-Updates are given out once their offset was confirmed; who polls while another one does ends the other's request.
+Updates are dropped once their offset was confirmed; a second poll ends the first one's request.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ BOT = {"id": 123456789, "is_bot": True, "first_name": "Engine", "username": "eng
 
 @dataclass(frozen=True, kw_only=True)
 class Person:
-    """Somebody with an account."""
+    """A user."""
 
     id: int
     first_name: str
@@ -30,14 +30,14 @@ class Person:
 
     @property
     def shown(self) -> dict[str, Any]:
-        """As updates have it."""
+        """Return the user as in updates."""
         last = {"last_name": self.last_name} if self.last_name else {}
         return {"id": self.id, "is_bot": self.is_bot, "first_name": self.first_name, **last}
 
 
 @dataclass(kw_only=True)
 class Message:
-    """What the bot sent, as it reads by now."""
+    """A message of the bot with its current text."""
 
     id: int
     chat: int
@@ -47,7 +47,7 @@ class Message:
 
 
 class Refused(Exception):
-    """The API does not do it. ``more``: parameters of the answer."""
+    """A refusal of the API. ``more``: parameters of the response."""
 
     def __init__(self, status: int, description: str, **more: Any) -> None:
         self.status, self.description, self.more = status, description, more
@@ -55,20 +55,20 @@ class Refused(Exception):
 
 
 class BotApi:
-    """One bot, and everybody who writes to it. ``blocked``: chats that do not take its messages."""
+    """One bot, and everybody who writes to it. ``blocked``: chats that refuse its messages."""
 
     def __init__(self) -> None:
         self.messages: list[Message] = []
         self.toasts: list[str] = []
-        """What was shown to whoever pressed a button."""
+        """What was shown to users who pressed a button."""
         self.blocked: set[int] = set()
         self.menus: dict[int, list[str]] = {}
-        """The commands that somebody is shown."""
+        """The commands that users see."""
         self.faults: dict[str, list[Refused]] = {}
-        """What the next calls of a method are answered."""
+        """Responses to the next calls of a method."""
         self.calls: list[str] = []
         self.gone = False
-        """Nobody answers."""
+        """Do not respond at all."""
         self.url = ""
         self._updates: list[dict[str, Any]] = []
         self._presses: set[str] = set()
@@ -88,6 +88,11 @@ class BotApi:
         place = {"id": -1001234567890, "type": "channel", "title": channel[1:], "username": channel[1:]}
         post = {"message_id": self._next(), "sender_chat": place, "chat": place, "date": date, "text": text}
         self._update("channel_post", post)
+
+    def repeat(self) -> None:
+        """Deliver the newest message again under another number, as after a confirmation that was lost."""
+        kind, content = self._newest
+        self._update(kind, content)
 
     def press(self, who: Person, label: str, *, message: Message | None = None) -> None:
         """Press a button of a message as a user, by default of the newest one with buttons."""
@@ -111,6 +116,7 @@ class BotApi:
         return {"message_id": self._next(), "from": who.shown, "chat": place, "date": date, "text": text}
 
     def _update(self, kind: str, content: Mapping[str, Any]) -> None:
+        self._newest = kind, content
         self._updates.append({"update_id": self._next(), kind: content})
         self._news.set()
 

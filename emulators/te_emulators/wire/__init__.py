@@ -1,1 +1,1 @@
-"""What all wire layers share: HTTP and WebSocket servers that apply faults, latency and limits."""
+"""The common part of all wire layers: HTTP and WebSocket servers that apply faults, latency and limits."""

@@ -39,7 +39,7 @@ class Call:
     limited: bool = True
     """Whether rate limits count it."""
     plan: FillPlan = FILL_ALL
-    """How an order is to be filled; handed on to ``Exchange.place``."""
+    """How to fill an order; passed to ``Exchange.place``."""
 
     @property
     def account(self) -> Account:
@@ -63,7 +63,7 @@ class Call:
 
     @property
     def content(self) -> object:
-        """The decoded body, whatever JSON it is."""
+        """The decoded body, any JSON value."""
         try:
             return json.loads(self.body or b"{}", parse_float=Decimal, parse_int=Decimal)
         except ValueError:
@@ -102,21 +102,23 @@ Handler = Callable[[Call], object]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Route:
-    """``kind``: "order", "cancel", "lookup", "positions", "balance", "leverage", "settings", "tickers",
-    "instruments", "time" or "other". ``permission`` is what a private route's key must have.
-    """
+    """An HTTP route."""
 
     method: str
     path: str
     kind: str
+    """One of "order", "cancel", "lookup", "positions", "balance", "leverage", "settings", "tickers", "instruments",
+    "time" and "other".
+    """
     handler: Handler
     private: bool = True
     permission: str = "read"
+    """The permission that a private route requires of the key."""
 
 
 @dataclass(kw_only=True, slots=True)
 class Outcome:
-    """What became of a request, and how its answer is to fail."""
+    """The result of a request, and how its response must fail."""
 
     data: object = None
     error: DomainError | None = None

@@ -31,7 +31,7 @@ def number(value: object, name: str) -> Decimal:
 
 
 def text(arguments: dict[str, object], name: str) -> str:
-    """A text that must be there; raises BadParameter naming it."""
+    """Return a required text; raises BadParameter naming it."""
     value = arguments.get(name)
     if not isinstance(value, str) or not value:
         raise BadParameter(f"{name} is missing")

@@ -1,4 +1,4 @@
-"""The way of a request through faults, limits, authentication and its handler; HTTP and streams share it."""
+"""The path of a request through faults, limits, authentication and its handler; shared by HTTP and streams."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ FAILURES = frozenset(
         FaultKind.MAINTENANCE,
     }
 )
-"""Faults of the answer; the first one of a request wins."""
+"""Faults of the response; the first one of a request wins."""
 
 
 class Processing(ABC):
-    """Owned by a wire server; knows nothing of how answers look."""
+    """Owned by a wire server; independent of the form of responses."""
 
     def __init__(
         self,
@@ -54,7 +54,7 @@ class Processing(ABC):
         """Verify signature, time and key; set ``call.key`` and ``call.owner`` (see ``known_key``)."""
 
     def known_key(self, call: Call, name: str | None) -> ApiKey:
-        """The key of that name, set on the call; raises MissingCredentials, BadKey, ExpiredKey, IpRefused."""
+        """Set the key of that name on the call; raises MissingCredentials, BadKey, ExpiredKey, IpRefused."""
         if not name:
             raise errors.MissingCredentials("no API key")
         if name not in self.exchange.keys:
@@ -68,7 +68,7 @@ class Processing(ABC):
         return key
 
     def counted_as(self, call: Call) -> str | None:
-        """Whom windows per key count: the user, whichever of his keys asks."""
+        """Return whom windows per key count: the user, whichever key is used."""
         known = self.exchange.keys.get(call.key_name or "")
         return str(known[1].uid) if known else call.key_name
 
@@ -115,7 +115,7 @@ class Processing(ABC):
         )
 
     def _happen(self, call: Call, faults: list[Fault]) -> None:
-        """Apply what others do to the account before the request is handled."""
+        """Apply what others do to the account, before the request is handled."""
         for fault in faults:
             if fault.kind is FaultKind.CLOCK_SKEW:
                 self.exchange.clock.skew_ms = int(fault.seconds * 1000)
@@ -176,7 +176,7 @@ NAMES = ("symbol", "instId", "contract")
 
 
 def without_hidden(data: object, unlisted: set[str]) -> object:
-    """Rows of prices without those of contracts that are left out."""
+    """Return rows of prices without hidden contracts."""
     if not unlisted:
         return data
     if isinstance(data, list):

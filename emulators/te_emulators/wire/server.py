@@ -20,12 +20,12 @@ from te_emulators.wire.stream import Stream
 
 HOST = "127.0.0.1"
 ACCEPTING = 4
-"""Turns of the event loop after which a connection that it has just accepted is known to the server."""
+"""Turns of the event loop after which the server knows a connection that was just accepted."""
 PAGE = b"<!DOCTYPE html><html><head><title>Attention</title></head><body><h1>%d</h1></body></html>"
 
 
 class WireServer(Processing):
-    """One exchange's protocol. A subclass defines routes, streams, authentication and the form of answers."""
+    """One exchange's protocol. A subclass defines routes, streams, authentication and the form of responses."""
 
     name: ClassVar[str]
 
@@ -53,7 +53,7 @@ class WireServer(Processing):
 
     @abstractmethod
     def rate_limited(self, call: Call, standing: Standing | None) -> Reply:
-        """The refusal of too many requests; ``standing`` is None when a fault makes it up."""
+        """Return the refusal of too many requests; ``standing`` is None if a fault causes it."""
 
     @abstractmethod
     def maintenance(self, call: Call) -> Reply:
@@ -82,8 +82,8 @@ class WireServer(Processing):
         return f"ws://{HOST}:{self.port}"
 
     async def start(self, port: int = 0) -> None:
-        """Listen; port 0 takes a free one."""
-        # Bound as long as the emulator runs: while it refuses connections, its port must not become somebody else's.
+        """Listen; port 0 chooses a free one."""
+        # Bound as long as the emulator runs: while it refuses connections, nobody else must get its port.
         self._held = socket.socket()
         self._held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self._held.bind((HOST, port))
@@ -126,12 +126,12 @@ class WireServer(Processing):
         """Break all connections and refuse new ones until ``listen``."""
         site, self._site = self._site, None
         if site is not None:
-            # asyncio forgets what it is just accepting when the server closes: first accept nothing more.
+            # asyncio drops connections that it is just accepting when the server closes, so stop accepting first.
             asyncio.get_running_loop().remove_reader(self._listening)
             for _ in range(ACCEPTING):
                 await asyncio.sleep(0)
             await site.stop()
-        await asyncio.sleep(0)  # whoever was let in just now is known after that
+        await asyncio.sleep(0)  # connections that were just accepted are known after that
         self.abort_connections()
 
     def abort_connections(self) -> None:
@@ -222,7 +222,7 @@ class WireServer(Processing):
         return _response(reply)
 
     def rendered(self, call: Call, outcome: Outcome) -> Reply:
-        """Return the answer, apart from faults."""
+        """Return the response without faults."""
         if isinstance(outcome.error, errors.RateLimited):
             return self.rate_limited(call, next((s for s in outcome.standings if s.refused), None))
         if isinstance(outcome.error, errors.Maintenance):
@@ -237,7 +237,7 @@ class WireServer(Processing):
         return Reply(body=reply.body, status=reply.status, content_type=reply.content_type, headers=headers)
 
     async def _broken(self, request: web.Request, call: Call, fault: Fault, reply: Reply) -> Reply | None:
-        """Return the answer as a fault changes it; None to break the connection."""
+        """Return the response as a fault changes it; None to break the connection."""
         match fault.kind:
             case FaultKind.REFUSED:
                 await self.refuse()

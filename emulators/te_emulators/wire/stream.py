@@ -25,7 +25,7 @@ UNANSWERED = frozenset({FaultKind.REFUSED, FaultKind.DROPPED, FaultKind.TIMED_OU
 
 
 class End(StrEnum):
-    """What is queued to end a connection."""
+    """Queued to end a connection."""
 
     CLOSE = "\0close"
     BREAK = "\0break"
@@ -54,7 +54,7 @@ class Stream(ABC):
     # --- what a subclass gives ----------------------------------------------------------------------------------
 
     async def on_open(self) -> None:
-        """The connection stands."""
+        """Called once the connection is open."""
 
     @abstractmethod
     async def on_text(self, text: str) -> None:
@@ -62,7 +62,7 @@ class Stream(ABC):
 
     @abstractmethod
     def on_event(self, event: Event) -> None:
-        """Something happened at the exchange; push it if it is subscribed."""
+        """Push an event of the exchange if it is subscribed."""
 
     # --- sending -------------------------------------------------------------------------------------------------
 
@@ -148,16 +148,17 @@ class Stream(ABC):
         task.add_done_callback(self._tasks.discard)
 
     def disconnect(self) -> None:
-        """Close in good order after everything that is to be sent."""
+        """Close cleanly after everything in the queue."""
         self._queue.put_nowait((self._due(), End.CLOSE))
 
     def abort(self) -> None:
-        """Break the connection without a word."""
+        """Break the connection without a closing handshake."""
         if self._transport is not None:
             self._transport.abort()
 
     def unanswered(self, outcome: Outcome) -> bool:
-        """Return whether a fault withholds the answer of a request over this stream (and perhaps ends the stream)."""
+        """Return whether a fault withholds the response to a request over this stream (and possibly ends the
+        stream)."""
         fault = outcome.fault
         if fault is None or fault.kind not in UNANSWERED:
             return False

@@ -79,10 +79,16 @@ class BitgetAdapter(ExchangeAdapter):
             self.refuse_hedge_mode()
 
     async def fetch_equity(self) -> Equity:
-        """Read the settle coin's row; its equity includes unrealised profit."""
+        """Read the settle coin's row; its equity includes unrealised profit, by the mark price.
+
+        The profit is empty in Bitget's example without a position; while one is open, empty means unknown.
+        https://www.bitget.com/api-doc/contract/account/Get-Account-List
+        """
         answer = await self.exchange.private_mix_get_v2_mix_account_accounts(self._contracts())
         rows = self.unwrap(answer, list)
         coin: Row = next((row for row in rows if row.get("marginCoin") == self.options.settle), {})
+        if coin.get("unrealizedPL") == "" and not await self.fetch_positions():
+            coin = {**coin, "unrealizedPL": "0"}
         return self.account_value(coin, total="accountEquity", profit="unrealizedPL", free="maxTransferOut")
 
     async def fetch_positions(self) -> Sequence[Row]:

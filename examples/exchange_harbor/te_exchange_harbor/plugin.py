@@ -41,12 +41,14 @@ CAPABILITIES = Capabilities(
 
 
 class HarborOptions(BaseModel):
-    """``url``: of the API. ``api_key``: with permission to trade."""
+    """Settings of an account."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     url: str = "https://api.harbor.example"
+    """Address of the API."""
     api_key: SecretStr
+    """Key with permission to trade."""
 
 
 class HarborAccount(ExchangeAccount):

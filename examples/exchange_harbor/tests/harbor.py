@@ -15,12 +15,13 @@ KEY = "K"
 
 @dataclass
 class Harbor:
-    """What the exchange knows of its only account. ``orders``: by client order id, oldest first."""
+    """What the exchange knows of its only account."""
 
     prices: dict[str, Decimal]
     wallet: Decimal = Decimal(100_000)
     held: dict[str, Decimal] = field(default_factory=dict)
     orders: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """By client order id, oldest first."""
 
     def application(self) -> web.Application:
         """Return the routes."""

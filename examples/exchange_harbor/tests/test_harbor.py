@@ -70,7 +70,7 @@ class TestHarbor(ExchangeConformance):
         return HarborExchange(folder)
 
 
-async def test_a_page_instead_of_json_is_no_position(tmp_path: Path) -> None:
+async def test_a_page_instead_of_json_is_not_a_position(tmp_path: Path) -> None:
     exchange = HarborExchange(tmp_path)
     account = exchange.connect()
     try:

@@ -45,7 +45,7 @@ class ClientMixin(MixinBase):  # type: ignore[misc]  # what it is mixed into is 
     """Overrides two of ccxt's methods."""
 
     async def initialize_client(self) -> bool:
-        """Sign nothing unasked: ccxt would approve a fee for itself, which later orders pay, and name a referrer."""
+        """Sign nothing extra: ccxt would approve a fee for itself, which later orders pay, and name a referrer."""
         return True
 
     async def fetch(self, *args: Any, **named: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Hyperliquid at a stand-in that checks signatures and nonces, and refuses what nobody asked to be signed."""
+"""Hyperliquid at a stand-in that checks signatures and nonces, and refuses signed actions that were not requested."""
 
 from __future__ import annotations
 

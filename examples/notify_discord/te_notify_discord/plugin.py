@@ -1,6 +1,8 @@
 """Posts events to a Discord channel through one of its webhooks, in the words of a template.
 
-Limits and status codes: https://discord.com/developers/docs/resources/webhook#execute-webhook
+https://discord.com/developers/docs/resources/webhook#execute-webhook has the length of ``content`` and ``wait``:
+without it a message that is not saved returns no error. ``Retry-After``, in seconds, and that a webhook with status 404
+must not be used again at once: https://discord.com/developers/docs/topics/rate-limits
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ from te_core.api import (
 )
 
 LONGEST = 2000
-"""Characters of a message."""
+"""Characters of ``content``."""
 FIELDS = {"headline", "text", "kind", "account", "source", "symbol", "at"}
 
 
@@ -75,7 +77,7 @@ class DiscordNotifier(Notifier):
         timeout = aiohttp.ClientTimeout(total=options.timeout.total_seconds())
         try:
             async with self._context.http().post(
-                options.url.get_secret_value(), json=body, timeout=timeout
+                options.url.get_secret_value(), params={"wait": "true"}, json=body, timeout=timeout
             ) as response:
                 status, wait = response.status, response.headers.get("Retry-After", "")
         except (aiohttp.ClientError, TimeoutError, OSError) as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,8 +15,10 @@ from loguru import logger
 from pydantic import ValidationError
 
 from te_core.api import AuthError, Event, NoticeRefused, NotifierContext, NotReady
+from te_core.testing.notifier_conformance import NotifierConformance
+from te_core.testing.notifier_harness import HttpNotifierHarness, NotifierHarness
 from te_core.testing.real_clock import SystemClock
-from te_notify_discord.plugin import DiscordNotifier, DiscordOptions, message
+from te_notify_discord.plugin import DiscordNotifier, DiscordOptions, message, te_notifiers
 
 EVENT = Event(
     at=datetime(2026, 1, 1, tzinfo=UTC), kind="drift", text="holds 1, wanted 2", account="main", symbol="BTC"
@@ -24,13 +26,14 @@ EVENT = Event(
 
 
 class Webhook:
-    """Responds as told, and records what was posted."""
+    """Responds as configured, and records what was posted."""
 
-    def __init__(self, status: int = 204, headers: Mapping[str, str] | None = None) -> None:
+    def __init__(self, status: int = 200, headers: Mapping[str, str] | None = None) -> None:
         self.status, self.headers = status, headers or {}
         self.posted: list[Any] = []
 
     async def take(self, request: web.Request) -> web.Response:
+        assert request.query == {"wait": "true"}, "otherwise a message that is not saved returns no error"
         self.posted.append(await request.json())
         return web.Response(status=self.status, headers=self.headers)
 
@@ -87,3 +90,33 @@ def test_a_long_text_is_cut() -> None:
 def test_wrong_settings_are_refused(wrong: dict[str, str]) -> None:
     with pytest.raises(ValidationError):
         DiscordOptions.model_validate({"url": "https://discord.com/api/webhooks/1/x", **wrong})
+
+
+class ChannelHarness(HttpNotifierHarness):
+    """A channel, as its webhook's address shows it."""
+
+    (spec,) = te_notifiers()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.webhook = Webhook()
+
+    def application(self) -> web.Application:
+        made = web.Application()
+        made.router.add_post("/api/webhooks/1/t0ken-0123456789", self.webhook.take)
+        return made
+
+    def options(self) -> Mapping[str, Any]:
+        return {"url": f"{self.url}/api/webhooks/1/t0ken-0123456789"}
+
+    def secrets(self) -> Sequence[str]:
+        return ("t0ken-0123456789",)
+
+    async def received(self) -> Sequence[str]:
+        return [body["content"] for body in self.webhook.posted]
+
+
+@pytest.mark.wired_clock
+class TestDiscord(NotifierConformance):
+    def make_receiver(self, folder: Path) -> NotifierHarness:
+        return ChannelHarness()

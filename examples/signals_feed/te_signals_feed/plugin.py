@@ -58,8 +58,9 @@ class FeedSource(SignalSource):
         while True:
             found = parse(await self._fetch())
             self._reads += 1
+            said_at = min(found.at, self._context.clock.now())  # a clock that is ahead must not win for hours
             for spelling, depth in found.depths.items():
-                await self._publish(spelling, depth, found.at)
+                await self._publish(spelling, depth, said_at)
             await asyncio.sleep(self._context.options.every.total_seconds())
 
     def status(self) -> Mapping[str, Any]:
@@ -103,7 +104,7 @@ def parse(content: bytes) -> Depths:
     """Parse a response; numbers go from text to ``Decimal``. Raises ``NotReady``."""
     try:
         return Depths.model_validate(json.loads(content, parse_float=Decimal, parse_int=Decimal))
-    except (ValidationError, ValueError) as error:
+    except (ValidationError, ValueError, RecursionError) as error:
         raise NotReady(f"cannot parse the response ({type(error).__name__})") from error
 
 

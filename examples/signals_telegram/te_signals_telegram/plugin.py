@@ -5,13 +5,23 @@ The bot has to be an administrator of the channel; others are sent no posts (htt
 
 from __future__ import annotations
 
+import asyncio
 import re
-from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterable
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, HttpUrl, SecretStr, field_validator
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    HttpUrl,
+    SecretStr,
+    ValidationError,
+    field_validator,
+)
 
 from te_core.api import (
     AuthError,
@@ -26,8 +36,10 @@ from te_core.api import (
 
 POLL = 50
 """Seconds that Telegram holds a request while nothing is posted."""
+PAUSE = 0.2
+"""Seconds between two requests, however soon they are answered."""
 REPEATS = timedelta(minutes=10)
-PATTERN = r"(?P<side>LONG|SHORT|FLAT)\s+#?(?P<symbol>\w+)(?:\s+(?P<percent>\d{1,3})\s*%)?"
+PATTERN = r"(?P<side>LONG|SHORT|FLAT)\s+#?(?P<symbol>\w+)(?:\s+(?P<percent>\d{1,3}(?:\.\d+)?)\s*%)?"
 SIDES = {"long": 1, "short": -1, "flat": 0}
 
 
@@ -53,6 +65,39 @@ class ChannelOptions(BaseModel):
         return pattern
 
 
+class Chat(BaseModel):
+    """Where something was posted."""
+
+    id: int
+    username: str = ""
+
+
+class Post(BaseModel):
+    """A post, as far as it is used."""
+
+    chat: Chat
+    message_id: int
+    date: AwareDatetime
+    text: str = ""
+
+
+class Update(BaseModel):
+    """One update that a bot receives."""
+
+    update_id: int
+    channel_post: Post | None = None
+
+
+class Answer(BaseModel):
+    """A response. All of it is valid, or none of it is used."""
+
+    ok: bool
+    result: list[Update] | None = None
+    description: str = ""
+    error_code: int = 0
+    parameters: dict[str, float] = {}
+
+
 class ChannelSource(SignalSource):
     """Publishes what a post says. A post is confirmed to Telegram once its signal is durable, so none is lost."""
 
@@ -63,69 +108,76 @@ class ChannelSource(SignalSource):
 
     async def run(self) -> None:
         """Poll until cancelled."""
+        channel = self._context.options.channel.lower()
         while True:
             for update in await self._updates():
-                post = update.get("channel_post") or {}
-                if (
-                    f"@{post.get('chat', {}).get('username', '')}".lower()
-                    == self._context.options.channel.lower()
-                ):
+                post = update.channel_post
+                if post is not None and f"@{post.chat.username}".lower() == channel:
                     await self._read(post)
-                self._offset = update["update_id"] + 1
+                self._offset = update.update_id + 1
+            await asyncio.sleep(PAUSE)
 
-    async def _updates(self) -> list[Mapping[str, Any]]:
+    async def _updates(self) -> list[Update]:
         import aiohttp  # late: settings are checked without it
 
         options = self._context.options
         url = f"{str(options.api).rstrip('/')}/bot{options.token.get_secret_value()}/getUpdates"
         asked = {"offset": self._offset, "timeout": POLL, "allowed_updates": '["channel_post"]'}
+        timeout = aiohttp.ClientTimeout(total=POLL + 10)
         try:
-            async with self._context.http().post(
-                url, data=asked, timeout=aiohttp.ClientTimeout(total=POLL + 10)
-            ) as response:
-                answer: Mapping[str, Any] = await response.json()
-        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-            raise NotReady(
-                f"Telegram cannot be read: {type(error).__name__}"
-            ) from None  # its text has the token
-        if not answer.get("ok"):
-            self._refused(answer)
-        found: list[Mapping[str, Any]] = answer["result"]
-        return found
-
-    def _refused(self, answer: Mapping[str, Any]) -> None:
-        said = f"Telegram refused to list posts: {answer.get('description')}"
-        if answer.get("error_code") in {401, 404}:
+            async with self._context.http().post(url, data=asked, timeout=timeout) as response:
+                answer = Answer.model_validate_json(await response.read())
+        except (aiohttp.ClientError, TimeoutError, OSError, ValidationError) as error:
+            # Without its text and cause: they have the token.
+            raise NotReady(f"Telegram cannot be read: {type(error).__name__}") from None
+        if answer.ok and answer.result is not None:
+            return answer.result
+        said = f"Telegram refused to list posts: {answer.description}"
+        if answer.error_code in {401, 404}:
             raise AuthError(f"{said}: check token of this source in .secrets.toml")
-        raise NotReady(said, retry_after=answer.get("parameters", {}).get("retry_after"))
+        raise NotReady(said, retry_after=answer.parameters.get("retry_after"))
 
-    async def _read(self, post: Mapping[str, Any]) -> None:
-        context, text = self._context, str(post.get("text", ""))
-        now = context.clock.now()
-        found = self._pattern.search(text)
+    async def _read(self, post: Post) -> None:
+        context, now = self._context, self._context.clock.now()
+        found = self._pattern.search(post.text)
         if found is None:
             return  # talk
-        groups = found.groupdict()
-        side, percent = SIDES.get(groups["side"].lower()), int(groups.get("percent") or 100)
-        symbol = context.symbols.get(groups["symbol"].upper())
+        symbol = context.symbols.get(found["symbol"].upper())
         if symbol is None:
             return
-        if side is None or percent > 100:
+        depth = stated_depth(found)
+        if depth is None:
             reason = f"{found[0]!r} does not name a side and at most 100 %"
             refused = QuarantinedInput(
-                source=context.name, received_at=now, field="text", reason=reason, body=text
+                source=context.name, received_at=now, field="text", reason=reason, body=post.text
             )
             context.quarantine(refused)
             return
+        latest = context.latest(symbol)
         signal = Signal(
             source=context.name,
             symbol=symbol,
-            depth=side * Decimal(percent) / 100,
-            time=datetime.fromtimestamp(post["date"], UTC),
+            depth=depth,
+            time=min(post.date, now),  # a clock that is ahead must not win for hours
             received_at=now,
-            delivery_id=f"{post['chat']['id']}/{post['message_id']}",
+            delivery_id=f"{post.chat.id}/{post.message_id}",
+            current=latest is None or post.date >= latest.time,
         )
         await context.publish(signal, dedupe_for=REPEATS)
+
+
+def stated_depth(found: re.Match[str]) -> Decimal | None:
+    """Return the depth that a post states; None if it states none that is valid.
+
+    A number after the symbol that is not read as a percentage (``12,5 %``) must not become a full position.
+    """
+    groups = found.groupdict()
+    side = SIDES.get(groups["side"].lower())
+    percent = groups.get("percent")
+    if side is None or (percent is None and re.match(r"\s*\d", found.string[found.end() :])):
+        return None
+    depth = side * Decimal(percent or 100) / 100
+    return depth if abs(depth) <= 1 else None
 
 
 @hookimpl

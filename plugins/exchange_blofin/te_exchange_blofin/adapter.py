@@ -199,14 +199,14 @@ class BlofinAdapter(TpslAdapter):
         return {**super().order_params(order, market), **own}
 
     async def find_order(self, client_order_id: str, market: Row) -> Row | None:
-        """Look it up; an unknown order counts as lost only once BloFin would no longer accept it."""
+        """Find an order; an unknown one counts as lost only once BloFin would no longer accept it."""
         found = await self.query_order(client_order_id, market)
         if found is None:
             self.require_expired()
         return found
 
     async def query_order(self, client_order_id: str, market: Row) -> Row | None:
-        """Look up by client order id; if that is rejected, search open and finished orders."""
+        """Query an order by client order id; if that is rejected, search open and finished orders."""
         which = {"instId": market["id"], "clientOrderId": client_order_id}
         try:
             answer = await self.exchange.private_get_trade_order_detail(which)

@@ -77,7 +77,7 @@ class TpslAdapter(ExchangeAdapter):
         return [self.stop_row(row.get("clientOrderId"), row.get("instId")) for row in rows]
 
     async def find_stop(self, client_order_id: str, market: Row) -> Row | None:
-        """Look it up, and once it is triggered the order that it became, which has what was filled."""
+        """Find a stop and, once it is triggered, the order that it became, which has the filled quantity."""
         row = await self._tpsl(client_order_id, market)
         if row is None:
             self.require_expired()

@@ -39,13 +39,13 @@ class Harness:
 
     @asynccontextmanager
     async def account(self, **options: Any) -> AsyncIterator[ExchangeAccount]:
-        """An open account that knows its instruments; options as in its settings."""
+        """Open an account with loaded instruments; options as in its settings."""
         async with connected(BLOFIN, self.emulator, self._folder, **options) as account:
             await account.instruments(["BTCUSDT"])
             yield account
 
     def at(self, symbol: str) -> Decimal:
-        """What is truly held, in contracts."""
+        """Return the true position, in contracts."""
         return self.owner.size(symbol)
 
 

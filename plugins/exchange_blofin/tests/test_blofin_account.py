@@ -1,4 +1,4 @@
-"""What a BloFin account asks over HTTP, and how it stands with either form of what nobody has established."""
+"""The requests of a BloFin account over HTTP, with both forms of unknown behaviour."""
 
 from __future__ import annotations
 
@@ -166,7 +166,7 @@ class TestKey:
                 async with harness.account():
                     pass
 
-    async def test_what_the_doctor_is_told(self, at_blofin: Any) -> None:
+    async def test_what_the_doctor_receives(self, at_blofin: Any) -> None:
         async with at_blofin() as harness, harness.account() as account:
             told = {found.text: found.severity for found in await account.diagnose()}
             assert told["futures, cross margin, one-way, orders with broker id ''"] is Severity.OK
@@ -193,7 +193,7 @@ class TestClock:
                 assert (await account.equity()).value.wallet < 10_000
 
     async def test_orders_are_dated_back_and_expire_early(self, at_blofin: Any) -> None:
-        """45 s back of the 60 s for which they are taken: 16 s late is too late, 14 s is not."""
+        """Back-dated by 45 s of the 60 s for which orders are accepted: 16 s late is too late, 14 s is not."""
         async with at_blofin() as harness, harness.account() as account:
             harness.exchange.clock.skew_ms = 14_000
             await account.place_order(order("0.001"))
@@ -202,7 +202,7 @@ class TestClock:
                 await account.place_order(order("0.001", number=2))
             assert len(harness.owner.orders) == 1
 
-    async def test_where_that_is_not_taken_unknown_orders_stay_open_longer(self, at_blofin: Any) -> None:
+    async def test_without_back_dating_unknown_orders_stay_open_longer(self, at_blofin: Any) -> None:
         async with at_blofin() as harness, harness.account() as account:
             assert await account.find_order("BTCUSDT", "7e99") is None
             harness.exchange.clock.skew_ms = 16_000
@@ -253,7 +253,7 @@ class TestSettings:
                 "BTCUSDT": MarginMode.ISOLATED,
             }
 
-    async def test_reducing_says_the_positions_own_margin_mode(self, at_blofin: Any) -> None:
+    async def test_a_reduction_states_the_positions_own_margin_mode(self, at_blofin: Any) -> None:
         async with at_blofin() as harness, harness.account() as account:
             await account.place_order(replace(order("0.001"), margin_mode=MarginMode.CROSS))
             await account.positions()

@@ -34,7 +34,7 @@ GRANTED = {"rate_limits": {"trading": 300}}
 
 
 def grant(server: WireServer) -> None:
-    """Allow a key ten times the trading requests: with the ordinary 30 in 10 s, cases of stops wait for them."""
+    """Allow a key ten times the trading requests: with the usual 30 in 10 s, cases about stops would wait."""
     windows = [replace(one, capacity=300) if one.name == "trading" else one for one in WINDOWS]
     server.limits = RateLimits(windows)
 
@@ -69,7 +69,7 @@ class TestBlofinWithStreams(TestBlofin):
 
 
 class CopyTradingHarness(EmulatedHarness):
-    """Its books name what closes, which the requests cannot: whose it was is known on the account's side alone."""
+    """Its books give closing orders an id, which the requests cannot: only the account knows whose they are."""
 
     def __init__(self, folder: Path, unknowns: Unknowns) -> None:
         super().__init__(
@@ -101,7 +101,7 @@ class CopyTradingHarness(EmulatedHarness):
 
 
 class TestBlofinCopyTrading(TestBlofin):
-    """A lead trader's account, with routes of its own."""
+    """A lead trader's account, with separate routes."""
 
     capabilities = near(
         capabilities_by(BlofinOptions.model_validate({**KEYS, "account_type": "copy_trading"}))
@@ -117,13 +117,13 @@ class TestBlofinCopyTradingAsDocumented(TestBlofinCopyTrading):
 
     unknowns = Unknowns()
 
-    @pytest.mark.parametrize("executed", [False], ids=["never sent"])  # else test_blofin_copy_trading.py
+    @pytest.mark.parametrize("executed", [False], ids=["never sent"])  # otherwise test_blofin_copy_trading.py
     async def test_e16_restart_with_an_open_intent(self, harness: WorkerHarness, executed: bool) -> None:
         await super().test_e16_restart_with_an_open_intent(harness, executed)
 
 
 class TestBlofinAsItMayBe(TestBlofin):
-    """What nobody has recorded, each time in the other form than above."""
+    """Unrecorded behaviour, each in the other form than above."""
 
     capabilities = near(CAPABILITIES, streams=True)
 

@@ -1,4 +1,4 @@
-"""A lead trader's copy-trading account: routes of its own, and orders that have no ids of ours."""
+"""A lead trader's copy-trading account: separate routes, and orders without our ids."""
 
 from __future__ import annotations
 

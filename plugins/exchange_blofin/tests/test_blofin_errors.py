@@ -1,4 +1,4 @@
-"""Every code of BloFin, wherever it stands, through ccxt over HTTP: the core's error, and the operator's remedy."""
+"""Every code of BloFin, at any position, through ccxt over HTTP: the core's error, and the operator's remedy."""
 
 from __future__ import annotations
 
@@ -67,12 +67,12 @@ UNLISTED = {
     "109999": (OrderRejected, "refused it"),
     "987654": (OrderRejected, "refused it"),
 }
-"""ccxt knows the first three; nobody knows the others."""
+"""ccxt knows the first three, and not the others."""
 
 
 @pytest.fixture
 def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing is held back: these tests refuse more than an account may ask."""
+    """No request waits: these tests cause more refusals than an account may."""
     monkeypatch.setattr(BlofinAdapter, "request_cost", lambda *_: {})
     for place in ("client.error_classification", "client.connection"):
         monkeypatch.setattr(f"te_exchange_ccxt.{place}.pause_seconds", lambda *_: 0.001)
@@ -102,7 +102,7 @@ async def test_what_each_code_means_for_an_order(at_blofin: Any, form: Any) -> N
 
 @pytest.mark.usefixtures("unhurried")
 async def test_what_refusals_mean_for_a_read(at_blofin: Any) -> None:
-    """Whatever is wrong, a read gives no fact; only credentials and rights stop the account."""
+    """Whatever fails, a read returns no fact; only credentials and permissions stop the account."""
     async with at_blofin(limits=RateLimits(())) as harness, harness.account() as account:
         for code, (expected, _) in TABLE.items():
             harness.emulator.refusals["positions"] = CodedError(code, "in other words")
@@ -110,7 +110,7 @@ async def test_what_refusals_mean_for_a_read(at_blofin: Any) -> None:
                 await account.positions()
 
 
-async def test_a_refused_size_is_told_by_its_text(at_blofin: Any) -> None:
+async def test_a_refused_size_is_recognised_by_its_text(at_blofin: Any) -> None:
     async with at_blofin() as harness, harness.account() as account:
         harness.emulator.refusals["order"] = CodedError("152002", "Parameter size error.")
         with pytest.raises(OrderRejected, match="rule of the exchange"):
@@ -128,8 +128,8 @@ async def test_refused_leverage_is_final(at_blofin: Any) -> None:
             assert caught.value.code == code
 
 
-async def test_maintenance_is_told_from_an_internal_error(at_blofin: Any) -> None:
-    """After the one the order's fate is known, after the other it is not."""
+async def test_maintenance_is_told_apart_from_an_internal_error(at_blofin: Any) -> None:
+    """After one the order's outcome is known, after the other it is not."""
     async with at_blofin() as harness, harness.account() as account:
         harness.emulator.faults.add(Fault(kind=FaultKind.MAINTENANCE, route="order"))
         with pytest.raises(NotReady, match="under maintenance: trading resumes by itself"):
@@ -176,7 +176,7 @@ async def test_a_ban_holds_everyone_back(at_blofin: Any, page: bool) -> None:
 @pytest.mark.parametrize(
     "answer", [{"code": "0", "data": None}, {"code": "0", "data": {}}, {"msg": "?"}, {}, []]
 )
-async def test_an_answer_without_content_is_no_empty_account(
+async def test_an_answer_without_content_is_not_an_empty_account(
     at_blofin: Any, monkeypatch: Any, answer: Any
 ) -> None:
     async with at_blofin() as harness, harness.account() as account:
@@ -189,7 +189,7 @@ async def test_an_answer_without_content_is_no_empty_account(
             await account.place_order(order("0.01"))
 
 
-async def test_no_secret_stands_in_an_error(at_blofin: Any) -> None:
+async def test_no_error_contains_a_secret(at_blofin: Any) -> None:
     async with at_blofin() as harness:
         for wrong, remedy in (
             ({"secret": "very-secret"}, "secret"),

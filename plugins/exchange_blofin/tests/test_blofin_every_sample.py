@@ -1,4 +1,4 @@
-"""Each recorded answer of BloFin is checked or has a reason why not; here are those that no other test takes up."""
+"""Each recorded response of BloFin is checked or has a reason why not; here are those that no other test covers."""
 
 from __future__ import annotations
 

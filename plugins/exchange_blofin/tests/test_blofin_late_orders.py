@@ -1,4 +1,4 @@
-"""How long an order that nobody knows may still be taken."""
+"""How long an unknown order may still be accepted."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MARKET = {"id": "BTC-USDT", "symbol": "BTC/USDT:USDT"}
 
 
 class Turn:
-    """A budget that lets an order leave 14 s after it was asked for."""
+    """A budget that sends an order 14 s after it was requested."""
 
     async def __aenter__(self) -> None:
         await asyncio.sleep(14)
@@ -38,7 +38,7 @@ class Unlimited:
 
 
 def losing_orders() -> BlofinAdapter:
-    """BloFin, where orders that are not dated back get lost on the way, and nobody knows them."""
+    """A BloFin where orders that are not back-dated get lost, and are unknown."""
     made = BlofinAdapter(BlofinOptions.model_validate({"api_key": "K", "secret": "S", "passphrase": "P"}))
     client = made.exchange = offline_client(made, ccxt().blofin)
     client.age, client.budget_share, client.request_cost = 0, Unlimited(), made.request_cost
@@ -55,7 +55,7 @@ def losing_orders() -> BlofinAdapter:
     return made
 
 
-async def test_an_order_that_left_late_may_be_taken_late() -> None:
+async def test_an_order_that_was_sent_late_may_be_accepted_late() -> None:
     adapter = losing_orders()
     with pytest.raises(TimeoutError):
         await adapter.create_order(order("0.001"), Decimal(1), MARKET)
@@ -67,8 +67,8 @@ async def test_an_order_that_left_late_may_be_taken_late() -> None:
     assert await adapter.find_order("7e1", MARKET) is None
 
 
-def test_an_order_refused_for_its_date_is_dated_back_less_and_less() -> None:
-    """Before, BloFin may not take such dates at all; afterwards it was late for another reason."""
+def test_an_order_refused_for_its_date_is_dated_back_less() -> None:
+    """Before, BloFin may not accept such dates at all; afterwards it was late for another reason."""
     client = losing_orders().exchange
     client.age = 45_000
 

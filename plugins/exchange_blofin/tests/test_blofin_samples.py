@@ -28,7 +28,7 @@ D = Decimal
 
 @asynccontextmanager
 async def answering(*names: str, kind: type[BlofinAdapter] = BlofinAdapter) -> AsyncIterator[BlofinAdapter]:
-    """A adapter to which BloFin answers the samples of those names, one after the other; the contracts are known."""
+    """Yield an adapter that receives the samples of those names, one after the other, and knows the contracts."""
     # Read first: it skips where the samples are absent, and nothing is open yet.
     answers = [response("blofin", name) for name in ("instruments (BTC", *names)]
     adapter = kind(BlofinOptions.model_validate({"api_key": "K", "secret": "S", "passphrase": "P"}))
@@ -222,7 +222,7 @@ async def test_answers_of_streams_push_nothing(name: str) -> None:
         assert adapter.parse_message(response("blofin", name)) == ()
 
 
-def test_no_recorded_success_is_taken_for_a_refusal() -> None:
+def test_no_recorded_success_counts_as_a_refusal() -> None:
     for entry in entries("blofin"):
         found = find_refused_item(entry["response"], BlofinAdapter.item_code)
         if entry["name"].startswith("order rejected"):

@@ -1,4 +1,4 @@
-"""A BloFin account passes on what its streams bring, and opens them again whatever ends them."""
+"""A BloFin account passes on its streams' messages, and reopens them whatever ends them."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ async def until(done: Callable[[], bool], what: str) -> None:
             while not done():
                 await asyncio.sleep(0.02)
     except TimeoutError:
-        pytest.fail(f"waited in vain for {what}")
+        pytest.fail(f"waited too long for {what}")
 
 
 @asynccontextmanager
 async def followed(
     at_blofin: Any, unknowns: Unknowns | None = None
 ) -> AsyncIterator[tuple[Any, Any, StreamRecorder]]:
-    """An account of which everything is pushed."""
+    """An account with all pushes."""
     async with at_blofin() as harness:
         harness.emulator.unknowns = unknowns or Unknowns()
         async with harness.account(streams=True) as account, watching(account) as seen:
@@ -79,7 +79,7 @@ async def test_changes_by_hand_are_passed_on(at_blofin: Any, form: str) -> None:
 
 
 async def test_a_refused_login_is_an_outage_and_tried_again(at_blofin: Any) -> None:
-    """ccxt would wait for ever, and never ask again on this connection."""
+    """ccxt would wait for ever, and never subscribe again on this connection."""
     async with at_blofin() as harness, harness.account(streams=True) as account:
         refused = Fault(kind=FaultKind.REJECTED, route="login", error="BadSignature", times=None)
         harness.emulator.faults.add(refused)
@@ -120,8 +120,8 @@ async def test_accounts_open_their_connections_one_after_the_other(at_blofin: An
         assert harness.counts.refusals == {}
 
 
-async def test_the_next_connection_waits_until_the_one_before_was_taken(at_blofin: Any) -> None:
-    """BloFin counts when it takes a connection, which may be long after it was asked for."""
+async def test_the_next_connection_waits_until_the_last_was_accepted(at_blofin: Any) -> None:
+    """BloFin counts a connection when it accepts it, which may be long after the request."""
     async with at_blofin() as harness:
         harness.emulator.faults.add(Fault(kind=FaultKind.LATENCY, route="connect", seconds=1.2))
         async with harness.account(streams=True) as account, watching(account):

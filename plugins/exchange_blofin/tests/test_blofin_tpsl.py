@@ -1,4 +1,4 @@
-"""Stops at BloFin: TP/SL orders, which become other orders; the two are one to the engine."""
+"""Stops at BloFin: TP/SL orders, which become other orders; the engine treats both as one."""
 
 from __future__ import annotations
 
@@ -109,13 +109,13 @@ async def test_the_last_price_triggers(at_blofin: Any) -> None:
 
 
 async def found(account: Any, wanted: StopRequest) -> tuple[OrderStatus, Decimal | None]:
-    """What a look-up says of a stop."""
+    """Return the look-up of a stop."""
     report: OrderReport = await account.find_stop(wanted.symbol, wanted.client_order_id)
     return report.status, report.filled
 
 
 async def test_how_a_stop_may_end(at_blofin: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Cancelled, in part, without anything to reduce, unknown; and triggered while nobody is shown what it became."""
+    """Cancelled, partly filled, with nothing to reduce, unknown; and triggered without a visible order."""
     monkeypatch.setattr(tpsl, "CHILD_LOOKUP_DELAYS", (0.0, 0.01))
     async with at_blofin() as harness, harness.account() as account:
         price = harness.exchange.market.quotes[BTC].last // 1
@@ -123,7 +123,7 @@ async def test_how_a_stop_may_end(at_blofin: Any, monkeypatch: pytest.MonkeyPatc
         below = [stop(price - 1000, number=number) for number in (11, 12, 13, 14)]
         for one in below:
             await account.place_stop(one)
-        for _ in range(2):  # the second time there is nothing to cancel, which is as good
+        for _ in range(2):  # the second time there is nothing to cancel, which is fine, too
             await account.cancel_stop("BTCUSDT", below[0].client_order_id)
         assert await found(account, below[0]) == (OrderStatus.CANCELLED, D(0))
         harness.exchange.stop_plan = FillPlan(immediate=D("0.5"))
@@ -161,8 +161,8 @@ async def test_resting_stops_are_read_page_by_page(at_blofin: Any, monkeypatch: 
         assert {one.client_order_id for one in await account.stops()} == names
 
 
-async def test_a_stop_that_may_still_be_taken_is_not_lost(at_blofin: Any) -> None:
-    """As orders: where BloFin takes none that are dated back, one that nobody knows may come for a minute."""
+async def test_a_stop_that_may_still_be_accepted_is_not_lost(at_blofin: Any) -> None:
+    """Like orders: if BloFin accepts no back-dated ones, an unknown one may arrive for up to a minute."""
     async with at_blofin() as harness, harness.account() as account:
         await account.place_order(replace(order("0.002"), margin_mode=MarginMode.CROSS))
         account._connection.exchange.age = 0

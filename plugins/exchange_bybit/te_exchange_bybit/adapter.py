@@ -254,7 +254,7 @@ class BybitAdapter(ExchangeAdapter):
             raise
 
     async def find_order(self, client_order_id: str, market: Row) -> Row | None:
-        """Look up open and recently finished orders (500 are kept there), then the history, by ``orderLinkId``."""
+        """Search open and recently finished orders (Bybit keeps 500), then the history, by ``orderLinkId``."""
         which = {"category": "linear", "symbol": market["id"], "orderLinkId": client_order_id}
         for route in (
             self.exchange.private_get_v5_order_realtime,

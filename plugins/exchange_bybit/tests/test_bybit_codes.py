@@ -1,4 +1,4 @@
-"""Each of Bybit's codes, as ccxt raises it, becomes the error that the engine needs."""
+"""Each of Bybit's codes, as raised by ccxt, becomes the right error for the engine."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from te_exchange_ccxt.lazy_ccxt import exchange_class
 
 pytestmark = pytest.mark.real_clock
 
-# code, text, what an order gives, what a read gives, a word of the remedy
+# code, text, the error of an order, the error of a read, a word of the remedy
 CASES = [
     ("10003", "API key is invalid.", AuthError, AuthError, "api_key"),
     ("33004", "Your api key has expired.", AuthError, AuthError, "api_key"),

@@ -24,7 +24,7 @@ class TestBybit(ExchangeConformance):
 
 
 class TestBybitInUsdc(TestBybit):
-    """Contracts that pay in USDC, which Bybit calls BTCPERP and so on; with streams, so that those are followed."""
+    """Contracts that settle in USDC, which Bybit calls BTCPERP and so on; with streams."""
 
     capabilities = near(CAPABILITIES, streams=True)
 

@@ -1,4 +1,4 @@
-"""At Bybit each symbol has a position mode of its own: one in hedge mode stops only itself, by name."""
+"""At Bybit each symbol has a position mode of its own: one in hedge mode stops only itself."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ async def test_an_order_shows_a_mode_that_changed(bybit: Callable[..., Any]) -> 
 
 
 async def test_only_the_symbol_in_hedge_mode_is_held(tmp_path: Path) -> None:
-    """A foreign one stays foreign, a configured one waits for its operator, and the others trade."""
+    """A foreign position stays foreign, a configured symbol waits for the operator, and the others trade."""
     symbols = {f"{base}USDT": {"weights": {"said": 1}} for base in ("BTC", "ETH")}
     async with running("bybit") as server:
         hedge(server, "SOLUSDT", "3", "-1")

@@ -1,4 +1,4 @@
-"""Recorded answers of Bybit give the values that they should."""
+"""Recorded responses of Bybit are parsed into the right values."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ async def test_instruments() -> None:
 )
 async def test_other_forms_of_the_instruments(name: str, btc: tuple[Decimal, ...]) -> None:
     async with answered() as (adapter, _):
-        row = sample(name)["result"]["list"][0] | {"deliveryTime": "0"}  # one fixture says it is dated
+        row = sample(name)["result"]["list"][0] | {"deliveryTime": "0"}  # one fixture is a dated one
         adapter.exchange.fetch = _answers(
             adapter, {"retCode": 0, "result": {"category": "linear", "list": [row]}}
         )
@@ -153,7 +153,7 @@ async def test_a_long_position() -> None:
         assert not adapter.hedged(row)
 
 
-async def test_a_flat_row_still_tells_the_leverage() -> None:
+async def test_a_flat_row_still_states_the_leverage() -> None:
     async with answered("position LTC flat", "account info") as (adapter, symbols):
         (row,) = await adapter.fetch_positions()
         position = adapter.position("LTCUSDT", row, symbols.market("LTCUSDT") or {})
@@ -198,7 +198,7 @@ async def test_an_order_that_was_filled_in_part_and_then_rejected() -> None:
         assert report.reason == "INSUFFICIENT_MARGIN"
 
 
-async def test_an_acknowledgement_says_nothing_of_the_fill() -> None:
+async def test_an_acknowledgement_does_not_state_the_fill() -> None:
     async with answered("order ack") as (adapter, symbols):
         market = symbols.market("BTCUSDT") or {}
         row = await adapter.exchange.create_order("BTC/USDT:USDT", "market", "buy", "0.01")
@@ -220,7 +220,7 @@ async def test_a_pushed_short_position() -> None:
         assert position.entry_price == D("3641.075")
 
 
-async def test_a_pushed_hedge_position_is_seen_as_such() -> None:
+async def test_a_pushed_hedge_position_is_recognised() -> None:
     async with answered() as (adapter, _):
         ((_, (row,)),) = adapter.parse_message(sample("ws position push (closed"))
         assert adapter.hedged(row)
@@ -234,7 +234,7 @@ async def test_a_pushed_order() -> None:
         assert (report.status, report.filled) == (OrderStatus.FILLED, D("0.1"))
 
 
-async def test_a_pushed_short_position_and_pushed_orders_that_are_not_ours() -> None:
+async def test_pushed_short_positions_and_foreign_orders_are_parsed() -> None:
     async with answered() as (adapter, symbols):
         ((_, (row,)),) = adapter.parse_message(sample("ws position push short"))
         position = adapter.position("ETHUSDT", row, symbols.market("ETHUSDT") or {})
@@ -255,10 +255,10 @@ async def test_a_pushed_ticker_and_a_pushed_balance() -> None:
         ((kind, (ticker,)),) = adapter.parse_message(sample("ws ticker push"))
         assert (kind, ticker["symbol"], adapter.price(ticker)) == ("tickers", "BTC/USDT:USDT", D("17217.33"))
         ((kind, balance),) = adapter.parse_message(sample("ws wallet push"))
-        assert (kind, adapter.pushed_equity(balance)) == ("balance", None), "it tells of another coin"
+        assert (kind, adapter.pushed_equity(balance)) == ("balance", None), "it is about another coin"
 
 
-async def test_acknowledgements_of_the_stream_are_no_pushes() -> None:
+async def test_acknowledgements_of_the_stream_are_not_pushes() -> None:
     async with answered() as (adapter, _):
         for name in (
             *("ws auth success", "ws auth failure", "ws subscribe ack", "ws subscribe failure"),

@@ -1,4 +1,4 @@
-"""A Bybit account passes on what its streams bring, as facts, and every read asks the exchange."""
+"""A Bybit account passes on its streams' messages as facts, and every read queries the exchange."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ async def until(done: Callable[[], Any], what: str, seconds: float = 20) -> None
 
 @asynccontextmanager
 async def followed(bybit: Bybit, *prepare: Any) -> AsyncIterator[tuple[WireServer, Any, StreamRecorder]]:
-    """An account of which everything is pushed."""
+    """An account with all pushes."""
     async with bybit(*prepare, streams=True) as (server, account), watching(account) as seen:
         await account.prices(WANTED)
         await until(lambda: seen.live == ALL, "everything to be followed")
@@ -48,7 +48,7 @@ def reads(server: WireServer) -> list[str]:
 
 
 async def test_every_read_asks_the_exchange(bybit: Bybit) -> None:
-    """Whether what was pushed may stand for a read is the engine's to judge."""
+    """Whether a push may replace a read is for the engine to judge."""
     async with followed(bybit) as (server, account, _):
         for _ in range(2):
             server.exchange.counts.clear()
@@ -58,13 +58,13 @@ async def test_every_read_asks_the_exchange(bybit: Bybit) -> None:
             assert all(known.as_of >= now for known in found)
 
 
-async def test_nothing_is_read_that_nobody_asked_for(bybit: Bybit) -> None:
+async def test_nothing_is_read_without_a_request(bybit: Bybit) -> None:
     async with followed(bybit) as (server, account, seen):
         server.exchange.counts.clear()
         await account.place_order(order("0.01"))
         await until(lambda: "BTCUSDT" in seen.positions, "the position to be pushed")
         await asyncio.sleep(1.5)
-        assert [request.kind for request in server.exchange.counts.log] == ["order"]
+        assert server.exchange.counts.kinds == ["order"]
 
 
 async def test_own_orders_are_passed_on_like_any_other(bybit: Bybit) -> None:
@@ -91,8 +91,8 @@ async def test_changes_by_hand_and_their_end_are_passed_on(bybit: Bybit) -> None
             assert seen.orders == [("", "BTCUSDT")], "it has no client order id"
 
 
-async def test_a_push_says_nothing_of_the_margin_mode(bybit: Bybit) -> None:
-    """It is the account's, and its rows do not have it; what a read said may have been changed since."""
+async def test_a_push_does_not_state_the_margin_mode(bybit: Bybit) -> None:
+    """It belongs to the account and is missing in the rows; the value of a read may have changed since."""
     async with followed(bybit) as (server, account, seen):
         server.exchange.trade_by_hand(server.exchange.accounts["main"], "BTCUSDT", D("0.5"))
         await until(lambda: seen.positions, "the position")
@@ -181,7 +181,7 @@ async def test_closing_ends_every_connection(bybit: Bybit) -> None:
 
 
 async def test_a_push_of_hedge_mode_asks_for_a_read(bybit: Bybit) -> None:
-    """Passed on as a position it would be one that could be reduced."""
+    """Passed on as a position, it would seem reducible."""
     async with followed(bybit) as (server, account, seen):
         owner = server.exchange.accounts["main"]
         owner.default_position_mode = PositionMode.HEDGE
@@ -194,7 +194,7 @@ async def test_a_push_of_hedge_mode_asks_for_a_read(bybit: Bybit) -> None:
 
 @pytest.mark.parametrize("numbers", [(1, 2, 2, 3), ("", "", "")])
 async def test_the_stream_counts_once_each_topic_is_confirmed(bybit: Bybit, numbers: Any) -> None:
-    """Until then a change would not be pushed, though something is heard. Some examples give no number back."""
+    """Until then a change would not be pushed, although messages arrive. Some examples return no number."""
     private = "wss://stream.bybit.com/v5/private"
     async with bybit() as (_, account):
         adapter = account._adapter

@@ -1,4 +1,4 @@
-"""Bybit's answers to an account in USDC, as they were met: the contract of BTC is BTCPERP, and BTCUSDC is none."""
+"""Bybit's real responses to a USDC account: the contract of BTC is BTCPERP, and BTCUSDC does not exist."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ CASES = Path(os.environ.get("TE_CASES", Path(__file__).parents[4] / "shared" / "
 
 @asynccontextmanager
 async def as_met(folder: Path, *, coin: str) -> AsyncIterator[Any]:
-    """An account at an emulated Bybit that gives the answers of the case wherever it has one."""
+    """Run an account at an emulated Bybit that returns the responses of the case if it has one."""
     file = CASES / "01-bybit-usdc-rules.json"
     if not file.exists():
         pytest.skip(f"the answers are not here: {file.name} in shared/cases or in TE_CASES")
@@ -63,7 +63,7 @@ async def test_an_account_in_usdc_opens_and_trades(tmp_path: Path) -> None:
         assert (report.status, report.filled) == (OrderStatus.FILLED, Decimal("0.01"))
 
 
-async def test_the_dated_future_beside_it_is_no_perpetual(tmp_path: Path) -> None:
+async def test_a_dated_future_is_not_a_perpetual(tmp_path: Path) -> None:
     async with as_met(tmp_path, coin="USDT") as account:
         offered = await account.instruments(["BTCUSDT", "LTCUSDT", "BTCUSDC"])
         assert sorted(offered) == ["BTCUSDT", "LTCUSDT"]

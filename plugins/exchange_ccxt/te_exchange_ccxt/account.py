@@ -321,7 +321,7 @@ class CcxtAccount(ExchangeAccount):
             )
 
     async def find_stop(self, symbol: str, client_order_id: str) -> OrderReport | None:
-        """Look up a stop order by its client order id."""
+        """Find a stop order by its client order id."""
         market = await self._market(symbol)
         with priority(Priority.PROTECT):
             row = await self._connection.call(
@@ -359,7 +359,7 @@ class CcxtAccount(ExchangeAccount):
         return contracts
 
     async def find_order(self, symbol: str, client_order_id: str) -> OrderReport | None:
-        """Look up an order by its client order id."""
+        """Find an order by its client order id."""
         market = await self._market(symbol)
         with priority(Priority.INCREASE):
             row = await self._connection.call(

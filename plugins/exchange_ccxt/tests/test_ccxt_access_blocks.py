@@ -77,7 +77,9 @@ def test_a_wall_is_recognised(status: int, headers: Mapping[str, str], text: str
 
 
 @pytest.mark.parametrize(("status", "headers", "text"), NO_WALLS)
-def test_what_an_exchange_says_itself_is_no_wall(status: int, headers: Mapping[str, str], text: str) -> None:
+def test_an_exchanges_own_response_is_not_an_access_block(
+    status: int, headers: Mapping[str, str], text: str
+) -> None:
     assert classify_block(status, headers, text) is None
 
 

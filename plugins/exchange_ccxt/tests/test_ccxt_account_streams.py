@@ -1,4 +1,4 @@
-"""What streams bring is passed on as facts: when they are up, heard and down, and what was pushed."""
+"""Streams are passed on as facts: when they are up, alive and down, and what was pushed."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from te_exchange_ccxt.symbols import Symbols
 
 HOUR = 3600.0
 ATTEMPTS = HOUR / LAST_PAUSE + 6
-"""Of one stream in an hour: pauses of 1, 2, 4, 8 and 16 s come before the longest."""
+"""Attempts of one stream in an hour: pauses of 1, 2, 4, 8 and 16 s come before the longest."""
 PRIVATE = "wss://x/private"
 PUBLIC = "wss://x/public"
 MARKET = {
@@ -44,7 +44,7 @@ TICKER = {"symbol": "BTC/USDT:USDT", "markPrice": "50000"}
 
 
 class Adapter(GenericAdapter):
-    """Follows ``kinds``; each connection lasts ``lasts`` seconds and takes ``dialled`` to make."""
+    """Streams ``kinds``; each connection lasts ``lasts`` seconds and takes ``dialled`` to open."""
 
     def __init__(
         self, *kinds: str, lasts: float = 10 * HOUR, dialled: float = 0, confirms: bool = False
@@ -87,7 +87,7 @@ class Adapter(GenericAdapter):
 
 
 class Following:
-    """The streams of one account, heard every second unless ``silent``."""
+    """The streams of one account, with a message every second unless ``silent``."""
 
     def __init__(self, adapter: Adapter) -> None:
         self.clock = VirtualClock()
@@ -111,7 +111,7 @@ class Following:
             self.streams.message(url, "pong")
 
     async def go(self, seconds: float) -> None:
-        """Let time pass."""
+        """Advance the time."""
         for _ in range(int(seconds)):
             await asyncio.sleep(1)
             if not self.silent:
@@ -146,7 +146,7 @@ def told() -> Iterator[list[str]]:
     logger.remove(sink)
 
 
-async def test_a_feed_is_up_once_something_was_heard_and_no_refusal_came() -> None:
+async def test_a_feed_is_up_once_it_was_heard_and_not_refused() -> None:
     async with following(Adapter("orders")) as found:
         found.silent = True
         await found.go(REFUSAL_GRACE + 2)
@@ -166,8 +166,8 @@ async def test_a_message_shows_that_the_feeds_of_its_connection_live() -> None:
         assert found.seen.calls[-1] == ("alive", Feed.PRICES)
 
 
-async def test_positions_are_up_after_a_push_where_nothing_confirms_them() -> None:
-    """That something was heard shows that the connection lives, not the subscription: ccxt waits for ever for some."""
+async def test_without_confirmation_positions_are_up_after_a_push() -> None:
+    """A message proves that the connection is alive, not the subscription: ccxt waits for ever for some."""
     async with following(Adapter("positions")) as found:
         await found.go(REFUSAL_GRACE + 60)
         assert not found.seen.live
@@ -178,7 +178,7 @@ async def test_positions_are_up_after_a_push_where_nothing_confirms_them() -> No
         assert not found.seen.live, "what was pushed on another connection shows nothing"
 
 
-async def test_positions_are_up_at_once_where_the_subscription_is_confirmed() -> None:
+async def test_with_confirmation_positions_are_up_at_once() -> None:
     async with following(Adapter("positions", confirms=True)) as found:
         await found.go(REFUSAL_GRACE + 2)
         assert found.seen.live == {Feed.POSITIONS}
@@ -238,7 +238,7 @@ async def test_a_position_in_an_unknown_market_causes_a_read() -> None:
 
 
 async def test_a_pushed_side_of_hedge_mode_is_not_a_position() -> None:
-    """The read that it asks for raises what is wrong."""
+    """The read that it triggers raises the error."""
     async with following(Adapter("positions", confirms=True)) as found:
         found.push("positions", POSITION, hedged=True)
         assert (found.seen.changes, found.seen.positions) == (1, {})
@@ -260,7 +260,7 @@ async def test_prices_are_followed_once_one_was_asked_for() -> None:
         assert found.seen.live == {Feed.PRICES}, "another symbol interrupts nobody"
 
 
-async def test_a_stream_that_waits_for_its_turn_to_connect_is_not_silent() -> None:
+async def test_a_stream_waiting_to_connect_is_not_silent() -> None:
     """An address may open one connection a second at some exchanges: the last of ten accounts waits."""
     adapter = Adapter("orders", dialled=40)
     async with following(adapter) as found:
@@ -270,7 +270,7 @@ async def test_a_stream_that_waits_for_its_turn_to_connect_is_not_silent() -> No
         assert not found.events
 
 
-async def test_a_silent_stream_is_hung_up_reported_once_and_tried_again() -> None:
+async def test_a_silent_stream_is_closed_reported_once_and_retried() -> None:
     adapter = Adapter("orders")
     async with following(adapter) as found:
         await found.go(5)
@@ -282,7 +282,7 @@ async def test_a_silent_stream_is_hung_up_reported_once_and_tried_again() -> Non
 
 
 @pytest.mark.parametrize("lasts", [0.0, 0.3, 5.0])
-async def test_streams_closed_repeatedly_are_reopened_less_and_less_often(lasts: float) -> None:
+async def test_streams_closed_repeatedly_are_reopened_less_often(lasts: float) -> None:
     adapter = Adapter("orders", "positions", lasts=lasts, confirms=True)
     async with following(adapter) as found:
         await found.go(HOUR)
@@ -300,7 +300,7 @@ async def test_streams_closed_repeatedly_are_reopened_less_and_less_often(lasts:
 
 
 async def test_a_short_break_is_over_as_soon_as_the_stream_is_up_again() -> None:
-    """It is worth no report: it connects again as a matter of course."""
+    """It is not reported: reconnecting is routine."""
     adapter = Adapter("orders", lasts=60)
     async with following(adapter) as found:
         await found.go(600)
@@ -309,7 +309,7 @@ async def test_a_short_break_is_over_as_soon_as_the_stream_is_up_again() -> None
 
 
 async def test_one_that_ccxt_cancels_is_followed_again() -> None:
-    """It cancels whoever waits for a push when it closes a connection."""
+    """It cancels tasks that wait for a push when it closes a connection."""
     adapter = Adapter("orders", lasts=5)
     adapter.defect = asyncio.CancelledError()  # type: ignore[assignment]  # as ccxt raises it
     async with following(adapter) as found:

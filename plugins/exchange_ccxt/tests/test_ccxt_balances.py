@@ -25,7 +25,7 @@ def adapter() -> ExchangeAdapter:
     return ExchangeAdapter(CcxtOptions.model_validate({"api_key": "K", "secret": "S"}))
 
 
-def test_what_is_told_is_taken(adapter: ExchangeAdapter) -> None:
+def test_reported_balances_are_used(adapter: ExchangeAdapter) -> None:
     told = {"USDT": {"total": "12.50", "free": "3"}}
     expected = Equity(wallet=Decimal("12.50"), total=Decimal("12.50"), free=Decimal(3))
     assert adapter.equity(told) == adapter.pushed_equity(told) == expected
@@ -36,7 +36,7 @@ def test_nothing_is_an_amount_too(adapter: ExchangeAdapter) -> None:
 
 
 @pytest.mark.parametrize("balance", UNTOLD)
-def test_a_read_without_it_gives_no_fact(adapter: ExchangeAdapter, balance: Any) -> None:
+def test_a_read_without_it_is_not_a_fact(adapter: ExchangeAdapter, balance: Any) -> None:
     with pytest.raises(NotReady, match="no USDT balance; equity is unknown"):
         adapter.equity(balance)
 

@@ -1,4 +1,4 @@
-"""ccxt makes no positions of an answer that holds nothing; what was held is not forgotten for that."""
+"""ccxt parses no positions from an empty response; that does not make held positions flat."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ BARE = '{"code":0,"data":null}'
 
 
 class Acme:
-    """Stands for ccxt's client: gives those rows, made of that text."""
+    """Stands in for ccxt's client: returns those rows, parsed from that text."""
 
     rows: list[Any]
     text: str
@@ -39,7 +39,7 @@ async def read(adapter: GenericAdapter, rows: list[Any], text: str) -> Any:
     return await adapter.fetch_positions()
 
 
-async def test_an_account_that_held_nothing_may_be_told_so_in_any_way(adapter: GenericAdapter) -> None:
+async def test_an_empty_account_may_be_reported_in_any_form(adapter: GenericAdapter) -> None:
     assert await read(adapter, [], BARE) == []
     assert await read(adapter, [{"symbol": "BTC/USDT:USDT", "contracts": "0"}], FLAT) != []
     assert await read(adapter, [], BARE) == []
@@ -63,7 +63,7 @@ async def test_no_list_at_all_is_none_for_a_minute(adapter: GenericAdapter) -> N
     assert await read(adapter, [], BARE) == []
 
 
-async def test_the_minute_begins_anew_after_an_answer_that_makes_sense(adapter: GenericAdapter) -> None:
+async def test_a_valid_answer_restarts_the_minute(adapter: GenericAdapter) -> None:
     for _ in range(3):
         await read(adapter, HELD, "[1]")
         with pytest.raises(ValueError, match="no list"):

@@ -1,4 +1,4 @@
-"""The request budget: no window is ever overdrawn, orders never wait behind reads, pauses hold for everyone."""
+"""The request budget: no window is ever exceeded, orders never wait behind reads, pauses apply to all."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ WINDOWS = (ORDERS, READS, ADDRESS)
 
 requests = st.lists(
     st.tuples(
-        st.floats(0, 8),  # when it is asked for
+        st.floats(0, 8),  # when it is requested
         st.sampled_from(list(Priority)),
         st.sampled_from(["a", "b"]),  # whose key
         st.dictionaries(st.sampled_from([window.name for window in WINDOWS]), st.integers(1, 4), min_size=1),
@@ -34,7 +34,7 @@ requests = st.lists(
 
 
 async def take(share: BudgetShare, costs: dict[str, int]) -> None:
-    """Make a request that is answered at once."""
+    """Send a request that is answered at once."""
     async with share.turn(costs):
         pass
 
@@ -45,7 +45,7 @@ def budget() -> tuple[Budget, list[str]]:
 
 
 @given(requests)
-def test_no_window_is_ever_overdrawn_and_nobody_is_forgotten(asked: list[tuple]) -> None:  # type: ignore[type-arg]
+def test_no_window_is_ever_exceeded_and_no_request_is_forgotten(asked: list[tuple]) -> None:  # type: ignore[type-arg]
     left: list[tuple[float, str, dict[str, int]]] = []
 
     async def main() -> None:
@@ -56,7 +56,7 @@ def test_no_window_is_ever_overdrawn_and_nobody_is_forgotten(asked: list[tuple])
             await asyncio.sleep(at)
             with priority(level):
                 async with shares[owner].turn(costs):
-                    await asyncio.sleep(lag)  # some time on its way the exchange takes it
+                    await asyncio.sleep(lag)  # the exchange counts it at some time on the way
                     left.append((asyncio.get_running_loop().time(), owner, costs))
                     await asyncio.sleep(0.3 - lag)
 
@@ -109,7 +109,7 @@ async def test_a_reduction_goes_first_then_an_increase_then_reads() -> None:
         max_size=60,
     )
 )
-def test_a_waiter_for_a_window_is_not_overtaken_by_lower_priorities(
+def test_a_waiter_is_not_overtaken_by_lower_priorities(
     asked: list[tuple[float, Priority, str, int]],
 ) -> None:
     went: list[tuple[float, float, Priority, str]] = []
@@ -136,10 +136,8 @@ def test_a_waiter_for_a_window_is_not_overtaken_by_lower_priorities(
 
 
 @pytest.mark.parametrize(("capacity", "period"), [(10, 1.0), (20, 2.0), (30, 10.0)])
-async def test_a_burst_uses_a_window_in_full_and_the_exchange_refuses_none(
-    capacity: int, period: float
-) -> None:
-    """The first of them at once, the others one window after their answers: the exchange counted them in between."""
+async def test_a_burst_fills_a_window_and_the_exchange_refuses_none(capacity: int, period: float) -> None:
+    """The first ones at once, the others one window after their responses: the exchange counted them in between."""
     latency = 0.08
     limits = RateLimits([Limit(name="order", scope="key", capacity=capacity, seconds=period)])
     shared, _ = budget()
@@ -175,7 +173,7 @@ async def test_an_order_does_not_wait_behind_reads() -> None:
 
 @pytest.mark.parametrize(("what", "closing"), [(Priority.RECORD, 20), (Priority.PROTECT, 12)])
 async def test_orders_do_not_wait_behind_costs_and_stops(what: Priority, closing: int) -> None:
-    """BloFin counts all in one window of 30 in 10 s: asked at once, 20 costs left no room to close 20 positions."""
+    """BloFin counts all in one window of 30 in 10 s: 20 cost requests at once left no room to close 20 positions."""
     shared, _ = budget()
     share = shared.share((Window("trading", 30, 10.0),), "a")
     with priority(what):
@@ -189,7 +187,7 @@ async def test_orders_do_not_wait_behind_costs_and_stops(what: Priority, closing
     await asyncio.gather(*others)
 
 
-async def test_the_books_get_their_share_beside_an_endless_row_of_reads() -> None:
+async def test_bookkeeping_gets_its_share_next_to_endless_reads() -> None:
     shared, _ = budget()
     share = shared.share((Window("reads", 20, 1.0),), "a")
 
@@ -219,7 +217,7 @@ async def test_a_full_window_holds_up_only_those_who_need_it() -> None:
     await asyncio.gather(*blocked)
 
 
-async def test_keys_have_their_own_windows_and_share_those_of_the_address() -> None:
+async def test_keys_have_own_windows_and_share_those_of_the_address() -> None:
     shared, _ = budget()
     one, other = (shared.share((ORDERS, ADDRESS), owner) for owner in "ab")
     loop = asyncio.get_running_loop()
@@ -266,7 +264,7 @@ async def test_a_request_larger_than_a_window_goes_alone() -> None:
     assert asyncio.get_running_loop().time() == pytest.approx(1)
 
 
-async def test_everyone_backs_off_and_it_is_told_once() -> None:
+async def test_every_account_backs_off_and_it_is_logged_once() -> None:
     shared, told = budget()
     shares = [shared.share((ORDERS,), owner) for owner in "ab"]
     for share in shares:
@@ -291,7 +289,7 @@ async def test_during_a_long_ban_requests_come_back_at_once() -> None:
     assert asyncio.get_running_loop().time() == 0
 
 
-async def test_the_remaining_budget_counts_others_and_is_zero_in_a_pause() -> None:
+async def test_the_remaining_budget_counts_others_and_ends_in_a_pause() -> None:
     shared, _ = budget()
     windows = (Window("orders", 10, 100.0), Window("address", 40, 100.0, per_address=True))
     mine, other = (shared.share(windows, owner) for owner in "ab")

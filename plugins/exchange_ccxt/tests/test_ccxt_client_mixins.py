@@ -58,8 +58,8 @@ class Listener:
         self.lost.append(url)
 
 
-def test_a_push_that_cannot_be_parsed_is_a_gap_and_does_not_deafen() -> None:
-    """After an error in a handler ccxt never listens to that connection again, but still answers its pings."""
+def test_a_push_that_cannot_be_parsed_is_a_gap_and_ends_nothing() -> None:
+    """After an error in a handler ccxt never reads that connection again, but still answers its pings."""
     client = transport_class(Puzzled)()
     client.listener = Listener()
     rejected: list[Exception] = []

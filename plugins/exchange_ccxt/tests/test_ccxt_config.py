@@ -1,4 +1,4 @@
-"""``config`` of any exchange cannot lead requests, keys or signatures to another machine unless that is allowed."""
+"""``config`` cannot direct requests, keys or signatures to another machine unless that is allowed, at any exchange."""
 
 from __future__ import annotations
 

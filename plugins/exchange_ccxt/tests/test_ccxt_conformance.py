@@ -1,4 +1,4 @@
-"""Any exchange, by ccxt's unified calls: at emulated Bybit, and at small stand-ins of four other exchanges."""
+"""The generic adapter with ccxt's unified calls: at emulated Bybit, and at small stand-ins for four other exchanges."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ class TestGenericWithStreams(TestGeneric):
 
 
 def declared(exchange: str, *, streams: bool = False) -> Capabilities:
-    """What the plugin declares of one exchange."""
+    """What the plugin declares for one exchange."""
     return near(CCXT.capabilities_of(GenericOptions.model_validate({"exchange": exchange})), streams=streams)
 
 
 class StandIn(ExchangeConformance):
-    """At a small stand-in of one exchange."""
+    """At a small stand-in for one exchange."""
 
     engine = NEAR
     exchange: ClassVar[str]

@@ -1,4 +1,4 @@
-"""ccxt's exceptions and broken answers become the errors that the engine acts on."""
+"""ccxt's exceptions and malformed responses become the errors that the engine acts on."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_every_class_of_ccxt_becomes_something(adapter: ExchangeAdapter) -> None
 @pytest.mark.parametrize(
     "error", [TypeError("string indices"), KeyError("result"), ValueError("x"), TimeoutError()]
 )
-def test_nonsense_is_in_doubt_for_an_order_and_no_fact_for_a_read(
+def test_nonsense_leaves_an_order_in_doubt_and_a_read_unknown(
     adapter: ExchangeAdapter, error: Exception
 ) -> None:
     assert isinstance(translate_error(error, adapter, what="x", sending=True), OutcomeUnknown)
@@ -125,7 +125,7 @@ def test_only_without_a_connection_an_order_counts_as_not_sent(adapter: Exchange
         assert isinstance(doubtful, OutcomeUnknown), cause
 
 
-def test_what_a_proxy_or_a_redirect_did_says_so(adapter: ExchangeAdapter) -> None:
+def test_errors_of_proxies_and_redirects_are_named(adapter: ExchangeAdapter) -> None:
     key: Any = ConnectionKey("127.0.0.1", 1, False, True, None, None, None)
     nobody: Any = None
     refusing = aiohttp.ClientHttpProxyError(nobody, (), status=407, message="no")
@@ -165,7 +165,7 @@ def test_the_exchanges_own_time_to_wait_is_passed_on(adapter: ExchangeAdapter) -
     assert found.retry_after == 7
 
 
-def test_the_text_names_exchange_request_and_remedy_but_no_signature(adapter: ExchangeAdapter) -> None:
+def test_the_text_names_request_and_remedy_but_no_signature(adapter: ExchangeAdapter) -> None:
     error = ccxt_error(
         "NetworkError", "acme GET https://acme.example/v1/x?apiKey=SECRET&signature=SECRET 502"
     )

@@ -1,6 +1,6 @@
-"""Hyperliquid through the plugin for any exchange: what was recorded of it is parsed, and nothing is signed unasked.
+"""Hyperliquid through the generic plugin: its recorded responses are parsed, and nothing extra is signed.
 
-Every entry of the recorded answers is checked here or has a reason why it is not.
+Every recorded response is checked here or has a reason why not.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ CONTRACTS = "metaAndAssetCtxs (four"
 UNUSED = "outside: the plugin never asks for it, since "
 ACCOUNT = {
     "metaAndAssetCtxs (four coins; index in universe = asset id on the exchange, here re-packed)": (
-        "value: test_contracts_are_in_base_units_with_a_minimum_of_ten_dollars"
+        "value: test_contracts_are_in_base_units_worth_ten_dollars_at_least"
     ),
     "meta (one coin, newer fields)": UNUSED + "the answer with prices has the same rows",
     "meta sample": UNUSED + "the answer with prices has the same rows",
@@ -112,7 +112,7 @@ def test_every_sample_is_checked_or_has_a_reason() -> None:
     assert complaints("hyperliquid", ACCOUNT, plugin="ccxt") == []
 
 
-async def test_contracts_are_in_base_units_with_a_minimum_of_ten_dollars() -> None:
+async def test_contracts_are_in_base_units_worth_ten_dollars_at_least() -> None:
     async with hyperliquid() as exchange:
         coins = ("BTC", "ETH", "SOL", "ADA")
         found = [exchange.adapter.instrument(f"{coin}USDC", exchange.market(coin)) for coin in coins]
@@ -246,7 +246,7 @@ async def test_an_order_that_there_is_not() -> None:
 
 
 async def test_an_account_opens_and_trades(tmp_path: Path) -> None:
-    """ccxt copies tables that its read of the contracts makes; the plugin reads them with another client."""
+    """ccxt copies tables that it builds when it reads the contracts; the plugin reads them with another client."""
     keys = {"wallet_address": WALLET, "private_key": PRIVATE_KEY}
     options = {"exchange": "hyperliquid", "settle": "USDC", "config": SWAPS, **keys}
     async with (

@@ -1,4 +1,4 @@
-"""The largest market order, where only the exchange's own row contains it."""
+"""The largest market order, if only the exchange's own row contains it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""ccxt is loaded by the first account that needs it, in a thread, and by nobody else."""
+"""ccxt is loaded by the first account that needs it, in a thread, and by nothing else."""
 
 from __future__ import annotations
 
@@ -39,16 +39,16 @@ async def tick():
         await asyncio.sleep(0.005)
         ticks += 1
 async def main():
-    beside = asyncio.create_task(tick())
+    ticking = asyncio.create_task(tick())
     await asyncio.gather(*(exchange_class("bybit") for _ in range(5)))
-    beside.cancel()
+    ticking.cancel()
     print(seen, ticks > 0)
 asyncio.run(main())
 """
 
 
 @pytest.mark.real_clock
-async def test_it_is_imported_once_in_a_thread_while_the_engine_goes_on() -> None:
+async def test_a_thread_imports_it_once_while_the_engine_goes_on() -> None:
     found = subprocess.run([sys.executable, "-c", LAZY], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[False] True"
 

@@ -1,4 +1,4 @@
-"""Markets are read in a thread, by requests that are made like all others."""
+"""Markets are read in a thread, with requests that are sent like all others."""
 
 from __future__ import annotations
 
@@ -99,9 +99,7 @@ def link(tmp_path: Path, network: Exchange) -> Connection:
     return Connection(context, Adapter(options))
 
 
-async def test_structures_are_built_in_a_thread_and_requests_on_the_loop(
-    link: Connection, network: Exchange
-) -> None:
+async def test_structures_are_built_off_the_loop_requests_on_it(link: Connection, network: Exchange) -> None:
     await link.open()
     assert len(link.listed) == 1
     (url, asked_in), (made_in,) = network.asked[0], Adapter.threads
@@ -111,7 +109,7 @@ async def test_structures_are_built_in_a_thread_and_requests_on_the_loop(
     await link.close()
 
 
-async def test_a_refusal_says_there_what_it_says_everywhere(link: Connection, network: Exchange) -> None:
+async def test_a_refusal_is_classified_there_as_everywhere(link: Connection, network: Exchange) -> None:
     network.failure = (429, "too many visits")
     with pytest.raises(RateLimited) as caught:
         await link.open()
@@ -122,7 +120,7 @@ async def test_a_refusal_says_there_what_it_says_everywhere(link: Connection, ne
 async def test_a_list_without_an_end_is_not_read_for_ever(
     link: Connection, network: Exchange, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As from a proxy that gives the same page whatever is asked for."""
+    """As from a proxy that returns the same page for any request."""
 
     async def fetch_markets(adapter: Adapter) -> list[dict[str, Any]]:
         while True:
@@ -135,7 +133,7 @@ async def test_a_list_without_an_end_is_not_read_for_ever(
     await link.close()
 
 
-async def test_who_gives_up_leaves_no_thread_waiting(link: Connection, network: Exchange) -> None:
+async def test_a_cancelled_read_leaves_no_thread_waiting(link: Connection, network: Exchange) -> None:
     network.gate.clear()
     opening = asyncio.create_task(link.open())
     while not network.asked:
@@ -148,10 +146,10 @@ async def test_who_gives_up_leaves_no_thread_waiting(link: Connection, network: 
     await link.close()
 
 
-async def test_host_names_resolve_while_all_threads_of_the_loop_are_busy(
+async def test_host_names_resolve_while_all_threads_are_busy(
     link: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Threads that wait for requests must not be those that the requests wait for."""
+    """Threads that wait for requests must not be the ones that the requests wait for."""
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(max_workers=1))
     pro, _ = _modules()
     below = pro.bybit.fetch

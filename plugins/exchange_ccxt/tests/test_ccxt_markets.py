@@ -1,4 +1,4 @@
-"""MarketCache are read once for all accounts, kept on disk, and read again when they are old or wrong."""
+"""Markets are read once for all accounts, cached on disk, and read again if they are old or wrong."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Hand:
 
 
 class Exchange:
-    """Counts reads; ``gate`` holds them up."""
+    """Counts reads; ``gate`` blocks them."""
 
     def __init__(self) -> None:
         self.reads = 0
@@ -59,7 +59,7 @@ class Exchange:
 
 
 async def refreshed(markets: MarketCache) -> None:
-    """Wait until nothing is read in the background any more."""
+    """Wait until no background read is running."""
     await asyncio.gather(*markets._background)
 
 
@@ -84,7 +84,7 @@ async def test_a_new_start_reads_the_file(tmp_path: Path) -> None:
     assert second.reads == 0
 
 
-async def test_after_an_hour_they_are_read_again_without_anyone_waiting(tmp_path: Path) -> None:
+async def test_after_an_hour_they_are_read_again_and_nobody_waits(tmp_path: Path) -> None:
     clock, exchange = Hand(), Exchange()
     markets = MarketCache("x", clock, logger)
     await markets.get(exchange.fetch, tmp_path / "m.json")
@@ -98,7 +98,7 @@ async def test_after_an_hour_they_are_read_again_without_anyone_waiting(tmp_path
     assert markets.age == timedelta(0)
 
 
-async def test_a_failing_refresh_leaves_the_old_ones_and_is_tried_again(tmp_path: Path) -> None:
+async def test_a_failing_refresh_keeps_the_old_ones_and_is_retried(tmp_path: Path) -> None:
     clock, exchange = Hand(), Exchange()
     markets = MarketCache("x", clock, logger)
     await markets.get(exchange.fetch, tmp_path / "m.json")
@@ -114,9 +114,9 @@ async def test_a_failing_refresh_leaves_the_old_ones_and_is_tried_again(tmp_path
 async def test_an_unreadable_list_is_retried_rarely_and_reported_once(
     tmp_path: Path,
 ) -> None:
-    """Every read of positions or prices asks for the list.
+    """Every read of positions or prices needs the list.
 
-    One every 3 s or more, where accounts also poll next to streams.
+    That is one every 3 s or more, if accounts also poll next to streams.
     """
     lines: list[str] = []
     sink = logger.add(lambda line: lines.append(str(line)), level="INFO", format="{message}")
@@ -161,7 +161,7 @@ async def test_outdated_ones_are_reread_at_most_every_five_minutes(
     await refreshed(markets)
     assert exchange.reads == 2
     markets.renew(exchange.fetch)
-    for _ in range(10):  # the wish is remembered
+    for _ in range(10):  # the request is remembered
         clock.time += RETRY_AFTER / 6
         await markets.get(exchange.fetch, tmp_path / "m.json")
         await refreshed(markets)
@@ -205,7 +205,7 @@ async def test_a_damaged_or_foreign_file_counts_as_absent(tmp_path: Path, conten
     assert json.loads(file.read_bytes().splitlines()[0])["identity"] == "x"
 
 
-async def test_another_hosts_file_is_not_taken(tmp_path: Path) -> None:
+async def test_the_file_of_another_host_is_not_used(tmp_path: Path) -> None:
     await MarketCache("real", Hand(), logger).get(Exchange().fetch, tmp_path / "m.json")
     testnet = Exchange()
     await MarketCache("testnet", Hand(), logger).get(testnet.fetch, tmp_path / "m.json")
@@ -225,7 +225,7 @@ async def test_one_caller_giving_up_does_not_end_the_read_for_others(tmp_path: P
 
 
 async def test_the_file_is_written_and_read_market_by_market(tmp_path: Path) -> None:
-    """One text for all of them would hold the interpreter for 50 ms while it is made."""
+    """Building one text for all of them would block the interpreter for 50 ms."""
     file = tmp_path / "m.json"
     await MarketCache("x", Hand(), logger).get(Exchange().fetch, file)
     head, *lines = file.read_bytes().splitlines()

@@ -1,4 +1,4 @@
-"""Numbers come from the wire as they stand there: no float in between."""
+"""Numbers are taken from the wire as they are: without a float in between."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Bybit(ExchangeAdapter):
 async def answering(
     body: str, kind: Callable[[CcxtOptions], ExchangeAdapter] = Bybit
 ) -> AsyncIterator[ExchangeAdapter]:
-    """A client of a server that always gives the same answer."""
+    """A client of a server that always returns the same response."""
 
     async def answer(request: web.Request) -> web.Response:
         del request

@@ -1,4 +1,4 @@
-"""Why a market takes no orders."""
+"""Why a market accepts no orders."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Whimsical(ExchangeAdapter):
         ({"active": True, "sunday": True}, "not on Sundays"),
     ],
 )
-def test_a_market_is_tradable_unless_something_stands_against_it(market: Row, why: str) -> None:
+def test_a_market_is_tradable_unless_it_has_an_obstacle(market: Row, why: str) -> None:
     adapter = Whimsical(CcxtOptions.model_validate({"api_key": "K", "secret": "S"}))
     assert adapter.obstacle(market) == why
     assert adapter.tradable(market) == (not why)

@@ -58,7 +58,7 @@ def test_a_test_host_that_does_not_exist_is_refused() -> None:
 
 
 @pytest.mark.parametrize("address", ["http://127.0.0.1:9001", "http://localhost:9001", "http://[::1]:9001/"])
-def test_another_server_on_this_machine_is_taken(address: str) -> None:
+def test_another_server_on_this_machine_is_allowed(address: str) -> None:
     options = Strict.model_validate({**KEYS, "passphrase": "p", "url": address})
     assert options.url == address.rstrip("/")
 

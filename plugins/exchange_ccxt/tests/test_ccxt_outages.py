@@ -1,4 +1,4 @@
-"""Hours of failure: how often an exchange is asked, what is logged, and how soon everything has recovered."""
+"""Hours of failure: how often requests are sent, what is logged, and how soon everything has recovered."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def told() -> Iterator[list[str]]:
 
 
 async def test_one_that_waits_before_it_dials_again_holds_up_no_other() -> None:
-    """Where connections are counted, ten accounts would come back one after the other, half a minute each."""
+    """If connections are limited, ten accounts would recover one after the other, half a minute each."""
     clock = VirtualClock()
     wiring: Any = object.__new__(HttpTransport)
     wiring.connect_cost = {"connections": 1}
@@ -63,7 +63,7 @@ async def test_one_that_waits_before_it_dials_again_holds_up_no_other() -> None:
     assert made == [0.0, 1.0, 30.0, 31.0]
 
 
-async def test_a_stream_reconnects_within_minutes_whatever_retry_after_says() -> None:
+async def test_a_stream_reconnects_whatever_retry_after_says() -> None:
     class Refused:
         def ws_dial_delay(self, url: str) -> float:
             del url
@@ -73,7 +73,7 @@ async def test_a_stream_reconnects_within_minutes_whatever_retry_after_says() ->
     assert client.ws_dial_delay("wss://x") == MAX_CONNECT_DELAY
 
 
-async def test_a_clock_that_is_refused_for_hours_is_told_once(told: list[str]) -> None:
+async def test_a_clock_that_is_refused_for_hours_is_logged_once(told: list[str]) -> None:
     adapter = Adapter()
     adapter.skew = 5000.0
     context: Any = SimpleNamespace(clock=VirtualClock(), log=logger)

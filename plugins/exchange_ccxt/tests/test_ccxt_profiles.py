@@ -1,4 +1,4 @@
-"""What is sent to single exchanges through the plugin for any exchange, and who is refused before anything is sent."""
+"""What the generic plugin sends to single exchanges, and which ones are refused before anything is sent."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ async def test_an_order_carries_its_id_in_the_exchanges_form(exchange: str, fiel
     ],
 )
 async def test_an_order_states_its_margin_mode(exchange: str, expected: dict[str, str]) -> None:
-    """Without it ccxt sends "cross", whatever the account is set to."""
+    """Without it ccxt sends "cross", whatever the account's setting."""
     async with at(exchange) as it:
         sent = await sent_order(it, exchange)
         assert {name: sent.get(name) for name in expected} == expected
@@ -176,7 +176,7 @@ async def test_no_mode_is_set_by_itself_where_the_leverage_brings_it(exchange: s
         assert it.asked == []
 
 
-async def test_ids_are_read_without_what_stands_before_them() -> None:
+async def test_ids_are_read_without_their_prefix() -> None:
     async with at("gate") as it:
         assert it.adapter.client_order_id({"clientOrderId": "t-7eAbc"}) == "7eAbc"
         assert it.adapter.client_order_id({"clientOrderId": "web"}) == "web"
@@ -219,7 +219,7 @@ class Connection:
 
 
 async def test_what_an_address_carries_is_what_ccxt_waits_for() -> None:
-    """Gate, Hyperliquid and others have one address for all, Binance one per key: no name tells which is private."""
+    """Gate, Hyperliquid and others have one address for all, Binance one per key: no name shows which is private."""
     async with at("gate") as it:
         adapter, one, other = it.adapter, "wss://fx.example/v4/ws/usdt", "wss://fx.example/ws/listen-key"
         adapter.exchange.clients = {one: Connection("swap:positions", "ticker:BTC_USDT"), other: Connection()}

@@ -1,4 +1,4 @@
-"""The example of the README is a plugin that works: it is offered, typed, and knows its codes."""
+"""The example of the README is a working plugin: discoverable, typed, with a table of codes."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_it_needs_nothing_but_the_public_api(file: Path) -> None:
 
 
 def test_it_is_typed_strictly(file: Path) -> None:
-    root = README.parents[2]  # whose cache knows the core already
+    root = README.parents[2]  # whose cache already contains the core
     command = [sys.executable, "-m", "mypy", "--strict", str(file)]
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout

@@ -1,4 +1,4 @@
-"""Two requests at once end together, whatever happens to one of them or to the caller."""
+"""Two concurrent requests end together, whatever happens to one of them or to the caller."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ async def test_the_response_of_the_request_that_failed_is_the_last_one() -> None
     assert last_response.get() == Response(503, {}, "down")
 
 
-async def test_requests_that_are_cancelled_before_they_start_are_closed() -> None:
+async def test_requests_cancelled_before_they_start_are_closed() -> None:
     async def request() -> None:
         raise AssertionError("it must not start")
 

@@ -1,4 +1,4 @@
-"""What streams bring leaves no more behind after ten thousand orders than after a few hundred."""
+"""Streams use no more memory after ten thousand orders than after a few hundred."""
 
 from __future__ import annotations
 

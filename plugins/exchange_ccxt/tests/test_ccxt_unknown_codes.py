@@ -1,4 +1,4 @@
-"""A code that no table knows: what the server answered it with decides what becomes of an order."""
+"""A code that no table contains: the HTTP status of the response decides an order's outcome."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Connections are kept warm whatever becomes of a ping."""
+"""Connections are kept warm even if a ping fails."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ async def test_a_busy_connection_is_left_alone() -> None:
 
 
 @pytest.mark.parametrize("failure", [RuntimeError("a defect"), asyncio.CancelledError(), AssertionError()])
-async def test_an_unexpected_ping_failure_is_reported_and_pings_continue(
+async def test_an_unexpected_ping_failure_is_reported_and_ends_nothing(
     failure: BaseException, told: list[str]
 ) -> None:
     assert len(await pinged(Pinged([failure, type(failure)("again")]))) == 4
@@ -81,7 +81,7 @@ async def test_a_ping_that_fails_as_reads_do_is_the_next_reads_news(told: list[s
 
 
 async def test_a_ping_that_is_not_even_sent_is_tried_no_more_often(told: list[str]) -> None:
-    """A loop that never waits would hold up everything."""
+    """A loop without a wait would block everything."""
     assert await pinged(Pinged([]), connected=False) == []
     assert told == []
 

@@ -189,7 +189,7 @@ class KucoinAdapter(ExchangeAdapter):
         return placed
 
     async def find_order(self, client_order_id: str, market: Row) -> Row | None:
-        """Look it up by ``clientOid``.
+        """Find an order by ``clientOid``.
 
         For an unknown id KuCoin returns 100001, or possibly a success without data.
         """

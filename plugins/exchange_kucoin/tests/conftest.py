@@ -1,4 +1,4 @@
-"""A KuCoin account on an emulated exchange, for tests of what is special about it."""
+"""A KuCoin account on an emulated exchange, for tests of its peculiarities."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PUSHED = {Feed.ORDERS, Feed.EQUITY, Feed.PRICES}
 
 @dataclass
 class Harness:
-    """``account`` is open; ``kucoin`` is the exchange that it talks to."""
+    """``account`` is open; ``kucoin`` is its exchange."""
 
     exchange: EmulatedHarness
     account: ExchangeAccount
@@ -42,13 +42,13 @@ class Harness:
 
     @asynccontextmanager
     async def following(self) -> AsyncIterator[StreamRecorder]:
-        """Watch, once everything is followed that KuCoin pushes."""
+        """Watch once all of KuCoin's feeds are up."""
         async with watching(self.account) as seen:
             await self.live(seen)
             yield seen
 
     async def live(self, seen: StreamRecorder) -> None:
-        """Wait until everything is followed: real sockets, so that it is looked at now and then."""
+        """Wait until every feed is up, by polling, because the sockets are real."""
         await self.account.prices(["BTCUSDT", "ETHUSDT"])
         async with asyncio.timeout(20):
             while seen.live != PUSHED:

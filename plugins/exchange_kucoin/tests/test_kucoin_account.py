@@ -1,4 +1,4 @@
-"""What is special about KuCoin accounts, through ccxt and over HTTP."""
+"""Peculiarities of KuCoin accounts, through ccxt and over HTTP."""
 
 from __future__ import annotations
 
@@ -144,7 +144,7 @@ async def test_prices_come_in_one_request_whether_one_or_many(open_harness: Any)
 # --- orders, leverage, margin mode ------------------------------------------------------------------------------
 
 
-async def test_an_isolated_order_carries_leverage_and_mode_in_one_request(
+async def test_an_isolated_order_carries_its_leverage_and_mode(
     open_harness: Any,
 ) -> None:
     async with open_harness() as harness:
@@ -183,7 +183,7 @@ async def test_a_cross_order_has_its_leverage_set_before(open_harness: Any) -> N
         assert (shown.margin_mode, shown.leverage) == (MarginMode.CROSS, 7)
 
 
-async def test_a_contract_in_the_other_mode_is_switched_by_its_first_order(
+async def test_a_contract_in_the_other_mode_is_switched_by_an_order(
     open_harness: Any,
 ) -> None:
     async with open_harness() as harness:
@@ -207,7 +207,7 @@ async def test_a_known_mode_is_switched_before_the_order(open_harness: Any) -> N
         assert harness.requests == {"settings": 1, "order": 1}
 
 
-async def test_a_reduction_states_the_mode_of_the_position_that_it_meets(open_harness: Any) -> None:
+async def test_a_reduction_states_the_mode_of_its_position(open_harness: Any) -> None:
     async with open_harness() as harness:
         harness.kucoin.exchange.trade_by_hand(harness.exchange.owner, BTC, Decimal(5))
         await harness.account.positions()
@@ -275,7 +275,7 @@ async def test_an_order_that_is_cut_short_is_found_cancelled(open_harness: Any) 
 
 
 def serve(server: KucoinServer, recorded: Mapping[str, str]) -> None:
-    """Answer paths with recorded answers, by their names in the samples."""
+    """Answer paths with recorded responses, by their names in the samples."""
     answers = {path: _recorded(name) for path, name in recorded.items()}
     success = server.success
 
@@ -379,7 +379,7 @@ READS = {
 
 
 @pytest.mark.parametrize("path", READS)
-async def test_an_answer_without_its_data_is_no_fact(open_harness: Any, path: str) -> None:
+async def test_an_answer_without_its_data_is_not_a_fact(open_harness: Any, path: str) -> None:
     async with open_harness() as harness:
         success = harness.kucoin.success
         harness.kucoin.success = lambda call, data: (
@@ -416,7 +416,7 @@ async def test_the_doctor_looks_at_account_and_key(open_harness: Any) -> None:
     ("mode", "severity", "text"),
     [("UNIFIED", Severity.ERROR, "unified, one-way"), (None, Severity.WARNING, "of unknown type, one-way")],
 )
-async def test_the_doctor_tells_accounts_that_are_not_classic(
+async def test_the_doctor_reports_accounts_that_are_not_classic(
     open_harness: Any, mode: str | None, severity: Severity, text: str
 ) -> None:
     async with open_harness() as harness:

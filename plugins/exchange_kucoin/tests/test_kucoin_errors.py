@@ -1,4 +1,4 @@
-"""Every known code of KuCoin becomes the error that shows the engine, and the operator, what to do."""
+"""Every known code of KuCoin becomes the right error for the engine, with a remedy for the operator."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ READS = {AuthError: AuthError, RateLimited: RateLimited}
 
 
 def answering(server: KucoinServer, known: Known, *, always_ok: bool) -> None:
-    """Let every request but those for the time be refused so."""
+    """Refuse every request except those for the time."""
     status = 200 if always_ok else known.status
     reply = json_reply({"code": known.code, "msg": known.text}, status=status)
     success = server.success
@@ -94,7 +94,7 @@ def answering(server: KucoinServer, known: Known, *, always_ok: bool) -> None:
 
 
 PROXY = {"1015", "503000"}
-"""Codes of what stands before KuCoin, with its own status in any case."""
+"""Codes of KuCoin's front end, always with its own status."""
 FORMS = [(known, ok) for known in CODES for ok in (False, True) if not (ok and known.code in PROXY)]
 
 

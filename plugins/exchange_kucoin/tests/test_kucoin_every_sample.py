@@ -1,4 +1,4 @@
-"""Each recorded answer of KuCoin is checked or has a reason why not; here are those that no other test takes up."""
+"""Each recorded response of KuCoin is checked or has a reason why not; here are those that no other test covers."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.real_clock
 D = Decimal
 BTC = "XBTUSDTM"
 FORMS = "shape: test_answers_have_the_recorded_fields"
-CHANGES = "shape: test_emulated_settings_and_cancellations_have_the_recorded_form"
+CHANGES = "shape: test_settings_and_cancellations_have_the_recorded_form"
 NO_FILLS = (
     "outside: single fills are never asked for: an order tells size, average price and fee of all of its own"
 )
@@ -60,8 +60,8 @@ ACCOUNT = {
     "api key info": "value: test_the_doctor_reads_the_recorded_key",
     "filled market reduceOnly order": "value: test_recorded_orders",
     "fill of a market order": NO_FILLS,
-    "missing auth headers": "error: test_what_is_said_of_missing_headers_is_an_error_of_the_key",
-    "ws order push": "push: test_a_pushed_order_is_passed_on_once_something_of_it_is_filled",
+    "missing auth headers": "error: test_a_message_about_missing_headers_is_an_error_of_the_key",
+    "ws order push": "push: test_a_pushed_order_is_passed_on_once_partly_filled",
     "ws position push": "shape: test_pushes_have_the_recorded_fields",
     "ws wallet push": "push: test_a_pushed_wallet",
     "ws margin mode push": "push: test_pushed_settings_change_nothing",
@@ -69,7 +69,7 @@ ACCOUNT = {
     "ws tickerV2 push": "shape: test_pushes_have_the_recorded_fields",
     "ws ticker push": "push: test_a_pushed_price",
     "ws mark/index price push": "shape: test_pushes_have_the_recorded_fields",
-    "ws order match push": "push: test_a_pushed_order_is_passed_on_once_something_of_it_is_filled",
+    "ws order match push": "push: test_a_pushed_order_is_passed_on_once_partly_filled",
 }
 
 
@@ -150,7 +150,7 @@ async def test_the_doctor_reads_the_recorded_key(tmp_path: Path) -> None:
         assert {line.severity for line in lines} == {Severity.OK}, "it trades, is bound and cannot withdraw"
 
 
-async def test_what_is_said_of_missing_headers_is_an_error_of_the_key(tmp_path: Path) -> None:
+async def test_a_message_about_missing_headers_is_an_error_of_the_key(tmp_path: Path) -> None:
     async with served(KUCOIN, tmp_path) as (account, exchange):
         exchange.answer({"/api/v1/account-overview": "missing auth headers"})
         with pytest.raises(AuthError, match=r"KuCoin Futures: equity: the key is wrong.*400001"):
@@ -176,7 +176,7 @@ CHANGED: dict[str, tuple[str, str, Any]] = {
 
 
 @pytest.mark.parametrize("name", CHANGED)
-async def test_emulated_settings_and_cancellations_have_the_recorded_form(name: str) -> None:
+async def test_settings_and_cancellations_have_the_recorded_form(name: str) -> None:
     method, path, body = CHANGED[name]
     async with client() as kucoin:
         placed = await kucoin.order(type="limit", price="1000")
@@ -204,7 +204,7 @@ def push(harness: Any, name: str, *, private: bool = True) -> None:
 
 
 async def becomes(read: Any, value: object) -> None:
-    """Wait until a push has come through real sockets."""
+    """Wait until a push has arrived over real sockets."""
     async with asyncio.timeout(20):
         while read() != value:
             await asyncio.sleep(0.02)
@@ -223,8 +223,8 @@ async def test_a_pushed_price(open_harness: Any) -> None:
         await becomes(lambda: seen.prices.get("BTCUSDT"), D("90147.7"))
 
 
-async def test_a_pushed_order_is_passed_on_once_something_of_it_is_filled(open_harness: Any) -> None:
-    """Both are orders of somebody else; the match is at a contract that pays in another coin."""
+async def test_a_pushed_order_is_passed_on_once_partly_filled(open_harness: Any) -> None:
+    """Both are somebody else's orders; the match is of a contract that settles in another coin."""
     async with open_harness(streams=True) as harness, harness.following() as seen:
         push(harness, "ws order push")
         push(harness, "ws wallet push")
@@ -239,7 +239,7 @@ async def test_a_pushed_order_is_passed_on_once_something_of_it_is_filled(open_h
 
 @pytest.mark.parametrize("name", ["ws margin mode push", "ws cross leverage push"])
 async def test_pushed_settings_change_nothing(open_harness: Any, name: str) -> None:
-    """Nobody subscribes to them; what comes after them on the connection is heard all the same."""
+    """They are not subscribed; later messages on the connection are still received."""
     async with open_harness(streams=True) as harness, harness.following() as seen:
         before = dict(harness.account._adapter.modes)
         push(harness, name)

@@ -1,4 +1,4 @@
-"""KuCoin accounts pass on what their streams bring, with a new token for each connection."""
+"""KuCoin accounts pass on their streams' messages, with a new token for each connection."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ async def test_the_pushed_wallet_is_exact(open_harness: Any) -> None:
         assert seen.equities[-1].wallet == Decimal("100000.123456789")
 
 
-async def test_lost_connections_are_reported_and_reopened_with_new_tokens(open_harness: Any) -> None:
+async def test_lost_connections_are_reopened_with_new_tokens(open_harness: Any) -> None:
     async with open_harness(streams=True) as harness, harness.following() as seen:
         tokens = set(harness.kucoin.tokens)
         harness.kucoin.tokens.clear()
@@ -105,7 +105,7 @@ async def test_two_accounts_share_markets_and_keep_their_own(open_harness: Any, 
 async def test_a_subscription_refused_for_hours_leaks_no_connections(
     open_harness: Any, monkeypatch: pytest.MonkeyPatch, refused: str
 ) -> None:
-    """Each attempt has a token, and so an address, of its own: ccxt would keep the connection before it, too."""
+    """Each attempt has its own token, and so its own address: ccxt would keep the previous connection, too."""
     monkeypatch.setattr(account_streams, "FIRST_PAUSE", 0.005)
     monkeypatch.setattr(account_streams, "LAST_PAUSE", 0.02)
     change = KucoinStream._change
@@ -124,7 +124,7 @@ async def test_a_subscription_refused_for_hours_leaks_no_connections(
         await harness.live(seen)
 
 
-async def test_a_connection_that_is_given_up_while_it_is_made_is_closed(
+async def test_a_connection_given_up_while_it_is_made_is_closed(
     open_harness: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(account_streams, "FIRST_PAUSE", 0.005)

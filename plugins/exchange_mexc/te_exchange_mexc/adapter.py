@@ -116,7 +116,7 @@ class MexcAdapter(ExchangeAdapter):
         return params
 
     async def find_order(self, client_order_id: str, market: Row) -> Row | None:
-        """Look it up by ``externalOid``. For an unknown id MEXC returns 2040, or a success without data."""
+        """Find an order by ``externalOid``. For an unknown id MEXC returns 2040, or a success without data."""
         which = {"symbol": market["id"], "external_oid": client_order_id}
         answer = await self.exchange.contract_private_get_order_external_symbol_external_oid(which)
         found = self.unwrap(answer, object)

@@ -79,7 +79,7 @@ AtMexc = Callable[..., AbstractAsyncContextManager[Harness]]
 
 @pytest.fixture
 def make_order() -> MakeOrder:
-    """Make an order."""
+    """Return an order."""
     return order
 
 

@@ -1,4 +1,4 @@
-"""What a MEXC account asks over HTTP, and how it stands with either form of what nobody has established."""
+"""The requests of a MEXC account over HTTP, with both forms of unknown behaviour."""
 
 from __future__ import annotations
 
@@ -60,9 +60,7 @@ async def test_a_pass_reads_each_thing_once(at_mexc: Any) -> None:
         assert prices.value == {"BTCUSDT": D("77150.1"), "ETHUSDT": D(3000)}
 
 
-async def test_an_order_carries_margin_mode_and_leverage_in_one_request(
-    at_mexc: Any, make_order: Any
-) -> None:
+async def test_an_order_carries_margin_mode_and_leverage(at_mexc: Any, make_order: Any) -> None:
     async with at_mexc() as harness, harness.account() as account:
         await account.instruments(["BTCUSDT"])
         harness.counts.clear()
@@ -129,7 +127,7 @@ async def test_equity_is_wallet_and_profit(at_mexc: Any, make_order: Any) -> Non
         assert equity.free < equity.wallet - 1500
 
 
-async def test_contracts_without_api_orders_are_left_out_and_reported_once(at_mexc: Any) -> None:
+async def test_contracts_without_api_orders_are_left_out_and_told_once(at_mexc: Any) -> None:
     lines: list[str] = []
     sink = logger.add(lambda line: lines.append(str(line)), level="WARNING", format="{message}")
     try:
@@ -157,10 +155,8 @@ async def test_hedge_mode_is_refused_with_what_to_do(at_mexc: Any) -> None:
                 pass
 
 
-async def test_an_order_refused_for_the_position_mode_has_the_mode_checked(
-    at_mexc: Any, make_order: Any
-) -> None:
-    """MEXC may take the order first; it must not be sent again and again."""
+async def test_an_order_refused_for_its_position_mode_has_it_checked(at_mexc: Any, make_order: Any) -> None:
+    """MEXC may accept the order first; it must not be sent repeatedly."""
     async with at_mexc() as harness, harness.account() as account:
         harness.emulator.faults.add(
             Fault(kind=FaultKind.REJECTED_LATER, route="order", error="PositionModeMismatch", times=2)
@@ -209,7 +205,7 @@ async def test_a_wrong_clock_is_allowed_for(at_mexc: Any, make_order: Any, secon
             assert harness.owner.size("BTC_USDT") == 100
 
 
-async def test_a_clock_that_goes_wrong_later_is_told_and_allowed_for(at_mexc: Any, make_order: Any) -> None:
+async def test_a_clock_that_goes_wrong_later_is_reported_and_corrected(at_mexc: Any, make_order: Any) -> None:
     async with at_mexc() as harness, harness.account() as account:
         harness.emulator.exchange.clock.skew_ms = 20_000
         with pytest.raises(NotReady, match="NTP"):

@@ -46,7 +46,7 @@ class TestMexcWithStreams(TestMexc):
 
 
 class TestMexcAsItMayBeToo(TestMexc):
-    """The other form of everything that nobody has established."""
+    """The other form of all unknown behaviour."""
 
     def make_exchange(self, folder: Path) -> EmulatedHarness:
         def otherwise(server: WireServer) -> None:

@@ -1,4 +1,4 @@
-"""Every code of MEXC, through ccxt over HTTP: the core's error, and the remedy that the operator reads."""
+"""Every code of MEXC, through ccxt over HTTP: the core's error, and the operator's remedy."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ async def test_what_each_code_means_for_an_order(at_mexc: Any, make_order: Any, 
 
 
 async def test_what_refusals_mean_for_a_read(at_mexc: Any, monkeypatch: Any) -> None:
-    """Whatever is wrong, a read gives no fact; only credentials and rights stop the account."""
+    """Whatever fails, a read returns no fact; only credentials and permissions stop the account."""
     hurry(monkeypatch)
     async with at_mexc() as harness, harness.account() as account:
         for code, expected, _ in TABLE:
@@ -125,8 +125,8 @@ async def test_http_statuses_make_no_difference(at_mexc: Any, follows: bool) -> 
                 await account.equity()
 
 
-async def test_maintenance_is_told_from_an_internal_error(at_mexc: Any, make_order: Any) -> None:
-    """Both have code 500; after the one the order's fate is known, after the other it is not."""
+async def test_maintenance_is_told_apart_from_an_internal_error(at_mexc: Any, make_order: Any) -> None:
+    """Both have code 500; after one the order's outcome is known, after the other it is not."""
     async with at_mexc() as harness, harness.account() as account:
         harness.emulator.refusals["order"] = (500, "Under maintenance, please try again later")
         with pytest.raises(NotReady, match="under maintenance: trading resumes by itself"):
@@ -136,7 +136,7 @@ async def test_maintenance_is_told_from_an_internal_error(at_mexc: Any, make_ord
             await account.place_order(make_order("0.01"))
 
 
-async def test_no_secret_stands_in_an_error(at_mexc: Any) -> None:
+async def test_no_error_contains_a_secret(at_mexc: Any) -> None:
     async with at_mexc() as harness:
         with pytest.raises(AuthError) as caught:
             async with harness.account(secret="very-secret-indeed"):

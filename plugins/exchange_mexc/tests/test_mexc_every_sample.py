@@ -1,4 +1,4 @@
-"""Each recorded answer of MEXC is checked or has a reason why not; here are those that no other test takes up."""
+"""Each recorded response of MEXC is checked or has a reason why not; here are those that no other test covers."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ pytestmark = pytest.mark.real_clock
 D = Decimal
 CREATE = f"{PRIVATE}/order/create"
 FORMS = "shape: test_emulated_settings_and_closings_have_the_documented_form"
-SILENT = "push: test_pushes_that_tell_nothing_which_is_used"
-SETTINGS = "push: test_pushed_settings_tell_nothing"
+SILENT = "push: test_pushes_without_used_data_are_ignored"
+SETTINGS = "push: test_pushed_settings_are_ignored"
 ACCOUNT = {
     "contract detail BTC/ETH/SOL/XRP": "value: test_contracts_become_instruments_in_base_units",
     "contract detail, current rows (trimmed keys)": "value: test_contracts_become_instruments_in_base_units",
@@ -39,8 +39,8 @@ ACCOUNT = {
     "close all ok": FORMS,
     "legacy order ack (order/submit)": "ack: test_a_bare_id_acknowledges_an_order",
     "order ack recorded by ccxt in 2022": "ack: test_a_bare_id_acknowledges_an_order",
-    "error: general shape": "error: test_an_internal_error_leaves_an_order_in_doubt_and_a_read_undone",
-    "error: 2022 maintenance refusal": "error: test_a_contract_that_takes_no_orders_refuses_them",
+    "error: general shape": "error: test_an_internal_error_leaves_an_order_in_doubt",
+    "error: 2022 maintenance refusal": "error: test_a_contract_that_accepts_no_orders_refuses_them",
     "ws login ok": "push: test_a_login_that_is_confirmed_counts",
     "ws filter ok": SILENT,
     "ws position push (closed: state 3)": SILENT,
@@ -75,9 +75,7 @@ async def test_a_bare_id_acknowledges_an_order(
         assert (await account._adapter.create_order(make_order("0.01"), D(100), market))["id"] == number
 
 
-async def test_an_internal_error_leaves_an_order_in_doubt_and_a_read_undone(
-    make_order: Any, tmp_path: Path
-) -> None:
+async def test_an_internal_error_leaves_an_order_in_doubt(make_order: Any, tmp_path: Path) -> None:
     async with served(MEXC, tmp_path) as (account, exchange):
         exchange.answer(dict.fromkeys((CREATE, f"{PRIVATE}/account/assets"), "error: general shape"))
         with pytest.raises(OutcomeUnknown, match="500"):
@@ -86,7 +84,7 @@ async def test_an_internal_error_leaves_an_order_in_doubt_and_a_read_undone(
             await account.equity()
 
 
-async def test_a_contract_that_takes_no_orders_refuses_them(make_order: Any, tmp_path: Path) -> None:
+async def test_a_contract_that_accepts_no_orders_refuses_them(make_order: Any, tmp_path: Path) -> None:
     async with served(MEXC, tmp_path) as (account, exchange):
         exchange.answer({CREATE: "error: 2022 maintenance refusal"})
         with pytest.raises(OrderRejected, match="does not trade this symbol") as refused:
@@ -115,7 +113,7 @@ async def test_the_emulated_login_is_answered_as_documented() -> None:
 
 
 @pytest.mark.parametrize("name", ["ws position mode push", "ws leverage mode push"])
-async def test_pushed_settings_tell_nothing(tmp_path: Path, name: str) -> None:
+async def test_pushed_settings_are_ignored(tmp_path: Path, name: str) -> None:
     async with served(MEXC, tmp_path) as (account, _):
         assert account._adapter.parse_message(recorded("mexc", name)) == ()
 

@@ -26,8 +26,8 @@ OLDER, NEWER = "contract detail BTC", "contract detail, current"
 
 @asynccontextmanager
 async def answering(*names: str) -> AsyncIterator[MexcAdapter]:
-    """A adapter to which MEXC answers the samples of those names, one after the other; the contracts are known."""
-    answers = [response("mexc", name) for name in (OLDER, *names)]  # perhaps skips: nothing is open yet
+    """Yield an adapter that receives the samples of those names, one after the other, and knows the contracts."""
+    answers = [response("mexc", name) for name in (OLDER, *names)]  # may skip: nothing is open yet
     adapter = MexcAdapter(MexcOptions.model_validate({"api_key": "K", "secret": "S"}))
     client = create_client(adapter, await exchange_class("mexc"))
 
@@ -124,7 +124,7 @@ async def test_the_acknowledgement_of_an_order(make_order: Any) -> None:
         assert adapter.report("7e01", placed, market).status is OrderStatus.OPEN
 
 
-async def test_a_success_without_data_is_no_fact() -> None:
+async def test_a_success_without_data_is_not_a_fact() -> None:
     bare = "change leverage ok"
     async with answering(*4 * [bare]) as adapter:
         for read in (adapter.fetch_positions, adapter.fetch_equity, adapter.check):
@@ -159,6 +159,6 @@ async def test_a_pushed_ticker_belongs_to_the_symbol_of_the_message() -> None:
 
 
 @pytest.mark.parametrize("name", ["ws position push", "ws asset push", "ws order deal push", "ws filter ok"])
-async def test_pushes_that_tell_nothing_which_is_used(name: str) -> None:
+async def test_pushes_without_used_data_are_ignored(name: str) -> None:
     async with answering() as adapter:
         assert adapter.parse_message(response("mexc", name)) == ()

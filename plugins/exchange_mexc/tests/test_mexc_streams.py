@@ -1,4 +1,4 @@
-"""A MEXC account passes on what its stream brings: orders and prices."""
+"""A MEXC account passes on its stream's orders and prices."""
 
 from __future__ import annotations
 
@@ -27,21 +27,19 @@ async def until(done: Callable[[], bool], what: str) -> None:
             while not done():
                 await asyncio.sleep(0.02)
     except TimeoutError:
-        pytest.fail(f"waited in vain for {what}")
+        pytest.fail(f"waited too long for {what}")
 
 
 @asynccontextmanager
 async def followed(at_mexc: Any) -> AsyncIterator[tuple[Any, Any, StreamRecorder]]:
-    """An account of which all is pushed that MEXC pushes."""
+    """An account with all of MEXC's pushes."""
     async with at_mexc() as harness, harness.account(streams=True) as account, watching(account) as seen:
         await account.prices(WANTED)
         await until(lambda: seen.live == PUSHED, "everything to be followed")
         yield harness, account, seen
 
 
-async def test_orders_and_prices_are_passed_on_and_nothing_is_read_unasked(
-    at_mexc: Any, make_order: Any
-) -> None:
+async def test_orders_and_prices_are_passed_on_without_extra_reads(at_mexc: Any, make_order: Any) -> None:
     async with followed(at_mexc) as (harness, account, seen):
         harness.emulator.exchange.set_price("ETH_USDT", D(3100))
         await until(lambda: seen.prices.get("ETHUSDT") == 3100, "the price")
@@ -54,7 +52,7 @@ async def test_orders_and_prices_are_passed_on_and_nothing_is_read_unasked(
 
 
 async def test_what_is_pushed_of_the_balance_is_not_passed_on(at_mexc: Any) -> None:
-    """It leaves out what an equity needs; so that feed is never up, and the engine reads it."""
+    """It lacks what an equity needs, so that feed is never up, and the engine reads it."""
     async with followed(at_mexc) as (harness, _, seen):
         harness.emulator.exchange.deposit(harness.owner, D(500))
         await asyncio.sleep(0.5)

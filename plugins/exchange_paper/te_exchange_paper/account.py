@@ -215,7 +215,7 @@ class PaperAccount(ExchangeAccount):
         return self._report(executed)
 
     async def find_order(self, symbol: str, client_order_id: str) -> OrderReport | None:
-        """Look up a filled order; rejected ones leave no trace. The newest ten thousand are kept."""
+        """Find a filled order; rejected ones are not stored. The newest ten thousand are."""
         order = self.books.store.order(client_order_id)
         return self._report(order) if order is not None and order.symbol == symbol else None
 
@@ -262,7 +262,7 @@ class PaperAccount(ExchangeAccount):
             self.books.end_stop(stop, "cancelled")
 
     async def find_stop(self, symbol: str, client_order_id: str) -> OrderReport | None:
-        """Look up a stop: filled, resting, or ended."""
+        """Find a stop: filled, resting, or ended."""
         self.books.mark()
         stop = self.books.stops.get(client_order_id)
         if stop is None or stop.symbol != symbol:

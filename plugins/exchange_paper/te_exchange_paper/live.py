@@ -214,7 +214,7 @@ class LiveMarket:
         return known if known or self._data is not None else None
 
     def position_opened(self) -> None:
-        """Look up the funding of a position that was just opened."""
+        """Wake the funding task, so that it reads the funding of a newly opened position."""
         self._position_opened.set()
 
     def findings(self) -> Sequence[Finding]:

@@ -272,7 +272,7 @@ class Store:
         )
 
     def order(self, client_order_id: str) -> ExecutedOrder | None:
-        """Look up an order by its client order id."""
+        """Find an order by its client order id."""
         with self._guarded():
             row = self._db.execute(
                 f"SELECT {_ORDER_COLUMNS} FROM orders WHERE client_order_id = ?",  # noqa: S608 - a constant

@@ -1,4 +1,4 @@
-"""The wrapper that fails on purpose does to a real account what it says, and nothing else."""
+"""The wrapper that injects faults into a real account does exactly what it states."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the engine and its operator see of a paper account, one behaviour at a time."""
+"""A paper account as the engine and its operator see it, one behaviour at a time."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ async def test_a_new_account_has_its_balance_and_no_positions(open_exchange: Ope
     assert (await account.positions()).value == {}
 
 
-async def test_an_order_fills_at_the_price_plus_slippage_and_costs_a_fee(
+async def test_an_order_fills_with_slippage_and_costs_a_fee(
     open_exchange: OpenExchange, order: MakeOrder
 ) -> None:
     account = (await open_exchange(slippage="0.0002", fee="0.0006")).account
@@ -56,7 +56,7 @@ async def test_slippage_rounds_to_the_tick_against_the_taker(
     assert (await exchange.account.place_order(order("-0.1"))).average_price == Decimal("49999.9")
 
 
-async def test_a_position_tells_entry_profit_leverage_and_liquidation_price(
+async def test_a_position_has_entry_profit_leverage_and_liquidation(
     open_exchange: OpenExchange, order: MakeOrder
 ) -> None:
     exchange = await open_exchange()
@@ -75,7 +75,7 @@ async def test_a_position_tells_entry_profit_leverage_and_liquidation_price(
     assert [equity.wallet, equity.total, equity.free] == [10_000, 10_200, 9_000]
 
 
-async def test_a_flat_symbol_whose_leverage_was_set_is_told_too(open_exchange: OpenExchange) -> None:
+async def test_a_flat_symbol_whose_leverage_was_set_is_reported_too(open_exchange: OpenExchange) -> None:
     account = (await open_exchange()).account
     await account.set_leverage("ETHUSDT", 7, CROSS)
     held = (await account.positions()).value["ETHUSDT"]
@@ -161,7 +161,7 @@ async def test_an_order_across_zero_flips_the_position(open_exchange: OpenExchan
     assert (await exchange.account.equity()).value.wallet == 10_100
 
 
-async def test_an_order_that_margin_and_fee_do_not_cover_is_refused_whole(
+async def test_an_order_beyond_margin_and_fee_is_refused_whole(
     open_exchange: OpenExchange, order: MakeOrder
 ) -> None:
     """Margin alone would fit exactly; the fee does not."""
@@ -232,7 +232,7 @@ async def test_an_order_is_found_under_its_symbol_and_id(
 
 
 @pytest.mark.parametrize("read", ["positions", "equity", "prices", "place_order"])
-async def test_whoever_looks_first_sees_the_liquidation(
+async def test_the_first_read_shows_the_liquidation(
     open_exchange: OpenExchange, order: MakeOrder, log: list[str], read: str
 ) -> None:
     exchange = await open_exchange()
@@ -299,7 +299,7 @@ async def test_an_absurd_price_is_still_counted(open_exchange: OpenExchange, ord
     assert (await exchange.account.equity()).value.total == 10**12 - 10**9 + 10**27
 
 
-async def test_without_a_price_an_order_waits_and_says_what_to_do(
+async def test_without_a_price_an_order_waits_with_a_remedy(
     open_exchange: OpenExchange, order: MakeOrder
 ) -> None:
     account = (await open_exchange()).account

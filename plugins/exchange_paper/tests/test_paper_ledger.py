@@ -182,7 +182,7 @@ TestTieredBooks.settings = settings(max_examples=25)
 
 
 @given(held=quantities, price=prices, entry=prices, leverage=leverages)
-def test_an_isolated_position_is_liquidated_just_beyond_its_price(
+def test_an_isolated_position_is_liquidated_beyond_its_price(
     held: Decimal, price: Decimal, entry: Decimal, leverage: int
 ) -> None:
     ledger = Ledger(wallet=Decimal(10**9), holdings={"BTCUSDT": Holding(symbol="BTCUSDT", leverage=leverage)})
@@ -198,7 +198,7 @@ def test_an_isolated_position_is_liquidated_just_beyond_its_price(
 @given(
     entry=prices, leaving=prices, held=st.decimals("0.001", "50", places=3), fee=st.sampled_from([ZERO, FEE])
 )
-def test_buying_and_selling_again_earns_the_difference_less_two_fees(
+def test_a_round_trip_earns_the_difference_less_two_fees(
     entry: Decimal, leaving: Decimal, held: Decimal, fee: Decimal
 ) -> None:
     wallet = Decimal(10**9)
@@ -235,8 +235,8 @@ def traded(ledger: Ledger, symbol: str, quantity: int, price: int) -> Ledger:
     )[0]
 
 
-def test_profit_of_cross_positions_is_no_margin_of_isolated_ones() -> None:
-    """It is not in the wallet yet: used as margin it would be given away once the profit is gone."""
+def test_cross_profit_is_not_margin_of_isolated_positions() -> None:
+    """It is not in the wallet yet: used as margin, it would be missing once the profit is gone."""
     crossed = flat_ledger().levered("BTCUSDT", 10, MarginMode.CROSS, MAINTENANCE)
     rich = traded(crossed, "BTCUSDT", 1, 5_000).marked({"BTCUSDT": Decimal(50_000)})
     assert rich.free == 10_000 - 500 + 45_000
@@ -282,7 +282,7 @@ def test_cross_positions_carry_each_other() -> None:
     assert ledger.free == OPENING - 3_000 - 2_000 - 1_000 - 5_000 + 5_000
 
 
-def test_cross_positions_fall_together_and_isolated_margin_survives() -> None:
+def test_cross_positions_fall_together_and_isolated_ones_stay() -> None:
     ledger = cross_pair()
     limit = ledger.liquidation_price("BTCUSDT", MAINTENANCE)
     assert limit is not None
@@ -293,7 +293,7 @@ def test_cross_positions_fall_together_and_isolated_margin_survives() -> None:
 
 
 def test_a_loss_beyond_all_margin_is_forgiven() -> None:
-    """The price jumps between two valuations; nobody pays what the wallet cannot."""
+    """The price jumps between two valuations; a loss beyond the wallet is not charged."""
     ledger = flat_ledger(Decimal(1_000)).levered("ETHUSDT", 50, MarginMode.CROSS, MAINTENANCE)
     crashed = traded(traded(ledger, "ETHUSDT", 20, 2_000), "ETHUSDT", -20, 100)
     assert crashed.wallet == 0
@@ -334,7 +334,7 @@ def test_less_leverage_takes_margin_that_must_be_free() -> None:
         ledger.levered("ETHUSDT", 1, MarginMode.ISOLATED, MAINTENANCE)
 
 
-def test_more_leverage_is_refused_when_it_would_liquidate_at_once() -> None:
+def test_leverage_that_would_liquidate_at_once_is_refused() -> None:
     ledger = traded(flat_ledger(), "ETHUSDT", 4, 2_000).marked({"ETHUSDT": Decimal(1_900)})
     with pytest.raises(OrderRejected, match="liquidated at once"):
         ledger.levered("ETHUSDT", 50, MarginMode.ISOLATED, MAINTENANCE)

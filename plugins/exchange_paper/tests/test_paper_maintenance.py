@@ -52,7 +52,7 @@ def test_the_margin_is_what_each_slice_of_the_value_asks_for(
 @given(
     rising, st.decimals("-500", "500", places=3).filter(bool), prices, st.decimals("1", "1000000", places=2)
 )
-def test_a_position_has_exactly_its_margin_at_its_liquidation_price(
+def test_at_its_liquidation_price_a_position_has_just_its_margin(
     rows: list[tuple[Decimal, Decimal]], quantity: Decimal, entry: Decimal, backing: Decimal
 ) -> None:
     maintenance, cost = Maintenance.tiered(rows), quantity * entry
@@ -73,7 +73,7 @@ def test_tiers_of_a_table_as_exchanges_print_it() -> None:
 
 
 @pytest.mark.parametrize("rows", [[], [(D(0), D(1))], [(D(0), D("-0.1"))]])
-def test_what_is_no_table_of_tiers_is_refused(rows: list[tuple[Decimal, Decimal]]) -> None:
+def test_invalid_tables_of_tiers_are_refused(rows: list[tuple[Decimal, Decimal]]) -> None:
     with pytest.raises(ValueError, match="invalid tiers"):
         Maintenance.tiered(rows)
 
@@ -109,7 +109,7 @@ def test_the_history_counts_before_what_was_announced() -> None:
 
 
 @given(st.lists(st.tuples(hours, st.decimals("-5", "5", places=3)), unique_by=lambda trade: trade[0]), hours)
-def test_an_earlier_position_follows_from_the_present_and_the_trades(
+def test_an_earlier_position_follows_from_the_trades_since(
     trades: list[tuple[datetime, Decimal]], time: datetime
 ) -> None:
     now = sum((quantity for _, quantity in trades), D(0))

@@ -19,7 +19,7 @@ def options(text: str) -> PaperOptions:
     return PaperOptions.model_validate(tomllib.loads(text))
 
 
-def test_nothing_has_to_be_said() -> None:
+def test_no_option_is_required() -> None:
     assert options("") == PaperOptions()
     assert PaperOptions().balance == 10_000
 

@@ -49,10 +49,10 @@ async def test_a_restart_changes_nothing(open_exchange: OpenExchange, order: Mak
 
 
 @pytest.mark.parametrize("seed", range(25))
-async def test_whatever_happened_a_new_connection_shows_the_same_account(
+async def test_a_new_connection_always_shows_the_same_account(
     open_exchange: OpenExchange, order: MakeOrder, seed: int
 ) -> None:
-    """What an account keeps between two calls is what it would compute afresh."""
+    """An account's cached state equals what it would compute from scratch."""
     random = Random(seed)
     exchange = await open_exchange(fee="0.0006", slippage="0.0002")
     for _ in range(40):
@@ -126,10 +126,10 @@ async def test_a_file_of_a_newer_version_is_refused_and_kept(
         await open_exchange()
 
 
-async def test_an_account_that_cannot_be_loaded_lets_go_of_its_file(
+async def test_an_account_that_cannot_be_loaded_releases_its_file(
     make_exchange: Callable[..., PaperHarness], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its lock is exclusive: the next try, and whoever wants to repair the file, would find it taken."""
+    """Its lock is exclusive: the next attempt, and a repair of the file, would find it locked."""
     exchange = make_exchange()
     monkeypatch.setattr(Store, "load", refusing_load)
     with pytest.raises(NotReady) as raised:
@@ -147,7 +147,7 @@ def refusing_load(store: Store, opening_balance: Decimal) -> NoReturn:
     raise NotReady(f"the disk refuses {opening_balance}")
 
 
-async def test_opening_again_lets_go_of_the_first_file(make_exchange: Callable[..., PaperHarness]) -> None:
+async def test_opening_again_releases_the_first_file(make_exchange: Callable[..., PaperHarness]) -> None:
     account = PaperAccount(make_exchange()._context)
     await account.open()
     first = account.books.store
@@ -251,7 +251,7 @@ asyncio.run(main())
 
 
 def run_and_kill(state_dir: Path, first: int, lines: int) -> list[str]:
-    """Let a process trade until it has said ``lines`` lines, kill it, and give all that it said."""
+    """Run a trading process until it has printed ``lines`` lines, kill it, and return its output."""
     command = [sys.executable, "-c", VICTIM, str(state_dir), str(first)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as victim:
         assert victim.stdout is not None

@@ -30,10 +30,11 @@ _TYPES = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failed:
-    """A service did not accept a notice. ``status``: of its server's response, if known."""
+    """A service did not accept a notice."""
 
     service: str
     status: int | None = None
+    """Of its server's response, if known."""
 
 
 # Otherwise every retry would log a line; the engine logs an outage once.

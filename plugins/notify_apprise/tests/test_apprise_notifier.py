@@ -127,7 +127,7 @@ async def test_one_service_that_accepts_a_notice_is_enough() -> None:
             await made.notify(outage())
 
 
-async def test_a_hanging_service_delays_nothing_and_is_not_called_again() -> None:
+async def test_a_hanging_service_delays_nothing_and_is_left_alone() -> None:
     async with services() as here:
         here.hold.clear()
         made = notifier(f"{here.url}/one", timeout="1s")
@@ -150,10 +150,10 @@ async def test_a_hanging_service_delays_nothing_and_is_not_called_again() -> Non
         )
         with pytest.raises(NotReady, match="service 1 did not answer"):
             await both.notify(outage())
-        assert here.asked[-2:] == ["/one", "/two"], "one that hangs keeps no other from being told"
+        assert here.asked[-2:] == ["/one", "/two"], "a service that hangs does not hold up the others"
 
 
-async def test_an_unreachable_service_is_retried_and_apprise_stays_silent() -> None:
+async def test_an_unreachable_service_is_retried_in_silence() -> None:
     said: list[logging.LogRecord] = []
     handler = logging.Handler()
     handler.emit = said.append  # type: ignore[assignment,method-assign]
@@ -165,20 +165,20 @@ async def test_an_unreachable_service_is_retried_and_apprise_stays_silent() -> N
     assert not said, "an outage is logged once, by the engine"
 
 
-async def test_an_unknown_apprise_address_is_named_by_number_and_scheme() -> None:
+async def test_an_unknown_apprise_address_is_named_by_its_scheme() -> None:
     with pytest.raises(ConfigError, match="number 1: there is no service nonsense://") as raised:
         await notifier(f"nonsense://{QUOTED}").notify(outage())
     assert "horse" not in str(raised.value)
 
 
 @pytest.mark.parametrize("urls", [[], ["no address"], ["ntfy://topic", "://x"]])
-def test_what_is_no_address_is_refused_without_showing_it(urls: list[str]) -> None:
+def test_an_invalid_address_is_refused_without_showing_it(urls: list[str]) -> None:
     with pytest.raises(ValidationError) as raised:
         AppriseOptions.model_validate({"urls": urls})
     assert "topic" not in str(raised.value.errors(include_input=False)[0]["msg"])
 
 
-def test_several_addresses_may_stand_in_one_text() -> None:
+def test_several_addresses_may_be_in_one_text() -> None:
     options = AppriseOptions.model_validate(
         {"urls": "ntfy://host/a,b , mailto://me:x,y@example.org,json://host"}
     )

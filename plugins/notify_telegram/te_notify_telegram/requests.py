@@ -37,10 +37,11 @@ class Unclear(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Written:
-    """A parsed message: ``/pause tradingview close: holiday``. ``bot``: the addressed bot; empty for none."""
+    """A parsed message: ``/pause tradingview close: holiday``."""
 
     name: str
     bot: str = ""
+    """The addressed bot; empty for none."""
     words: tuple[str, ...] = ()
     reason: str = ""
 

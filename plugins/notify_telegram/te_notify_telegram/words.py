@@ -124,7 +124,7 @@ def plan_text(command: Command, preview: Mapping[str, Any], within: timedelta) -
     lines = [f"{meaning(command)}?"]
     if command.reason:
         lines.append(f"reason: {command.reason}")
-    lines += [f"arms again: {text}" for text in preview["breakers"]]
+    lines += [f"re-arms: {text}" for text in preview["breakers"]]
     lines += [f"lifts: {row['text']}" for row in preview["lifted"]]
     orders = list(_orders(preview.get("accounts", {})))
     lines += ["it would order:", *orders] if orders else ["it would order nothing now"]

@@ -87,7 +87,7 @@ async def until(condition: Any) -> None:
             await asyncio.sleep(0.01)
 
 
-async def test_every_chat_is_told_and_one_that_is_gone_holds_up_no_other() -> None:
+async def test_every_chat_is_notified_though_one_is_gone() -> None:
     async with bot_api() as api, http_session() as session:
         notifier = made(api, session, chats=[101, -5])
         await notifier.notify(EVENT)
@@ -124,7 +124,7 @@ async def test_the_answer_decides(fault: Refused, error: type[Exception], said: 
             assert raised.value.retry_after == 7
 
 
-async def test_an_unreachable_service_is_retried_and_the_token_stays_secret() -> None:
+async def test_an_unreachable_service_is_retried_without_its_token() -> None:
     async with bot_api() as api, http_session() as session:
         api.gone = True
         with pytest.raises(NotReady, match="Telegram: cannot be reached") as raised:
@@ -138,7 +138,7 @@ async def test_a_text_longer_than_a_message_is_cut() -> None:
         assert api.texts(101)[0].endswith("x …")
 
 
-async def test_a_waiting_question_delays_no_other_and_a_defect_ends_alone() -> None:
+async def test_a_waiting_question_or_a_defect_delays_no_other() -> None:
     control = Control()
     control.free.clear()
     async with bot_api() as api, answering(api, control) as task:
@@ -152,7 +152,7 @@ async def test_a_waiting_question_delays_no_other_and_a_defect_ends_alone() -> N
         assert not task.done()
 
 
-async def test_a_command_is_executed_though_its_confirmation_is_not_sent() -> None:
+async def test_a_command_counts_though_its_confirmation_is_not_sent() -> None:
     control = Control()
     async with bot_api() as api, answering(api, control):
         api.say(ADA, "/halt: now")
@@ -169,7 +169,7 @@ async def test_a_command_is_executed_though_its_confirmation_is_not_sent() -> No
         assert len(control.done) == 1
 
 
-async def test_a_second_program_polling_for_updates_is_named_and_retried() -> None:
+async def test_a_second_program_that_polls_is_named_and_retried() -> None:
     async with bot_api() as api, answering(api, Control()) as first:
         await until(lambda: "getUpdates" in api.calls)
         async with answering(api, Control()):
@@ -178,7 +178,7 @@ async def test_a_second_program_polling_for_updates_is_named_and_retried() -> No
                     await first
 
 
-async def test_a_token_that_is_none_is_found_out_before_anything_is_heard() -> None:
+async def test_a_wrong_token_is_found_before_anything_is_heard() -> None:
     async with bot_api() as api, http_session() as session:
         heard: list[bool] = []
         notifier = made(api, session, Control(), token=f"{TOKEN}x")

@@ -47,7 +47,7 @@ def test_commands_are_read(text: str, written: Written) -> None:
 
 
 @pytest.mark.parametrize("text", ["halt", "please /halt", "/", "/halt-all", "//halt", ""])
-def test_what_is_no_command_is_none(text: str) -> None:
+def test_other_text_is_not_a_command(text: str) -> None:
     assert read(text) is None
 
 
@@ -75,7 +75,7 @@ def test_names_of_the_engine_are_found_among_the_words() -> None:
         ("/halt close", "named CLOSE"),
     ],
 )
-def test_a_word_that_is_no_name_is_refused_and_never_left_out(text: str, why: str) -> None:
+def test_a_word_that_is_not_a_name_is_refused_and_never_dropped(text: str, why: str) -> None:
     with pytest.raises(Unclear, match=why.replace("?", r"\?")):
         command(text)
 

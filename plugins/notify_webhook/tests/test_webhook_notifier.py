@@ -153,7 +153,7 @@ async def test_an_unreachable_address_is_retried_and_stays_secret() -> None:
 
 
 @pytest.mark.real_clock
-async def test_no_answer_in_time_is_no_reason_to_give_up() -> None:
+async def test_a_late_answer_is_not_a_reason_to_give_up() -> None:
     receiver = Receiver()
     receiver.hold.clear()
     async with posting(receiver, timeout="1s") as notifier:

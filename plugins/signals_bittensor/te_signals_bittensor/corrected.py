@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 from te_signals_bittensor import metrics
-from te_signals_bittensor.formula import Figures, score_terms
+from te_signals_bittensor.formula import Figures, score_all
 from te_signals_bittensor.network import Miner, Position
 from te_signals_bittensor.parameters import Parameters
 from te_signals_bittensor.strategy import Ranked, Stake
@@ -39,16 +39,7 @@ class Corrected:
             figures = Figures._make(standing.figures)
             if _admitted(miner, standing, assets, parameters, now) and figures.qualify(parameters):
                 found.append((miner, figures))
-        percentiles = zip(
-            metrics.average_percentiles([figures.sharpe for _, figures in found]),
-            metrics.average_percentiles([figures.trades for _, figures in found]),
-            metrics.average_percentiles([figures.regularity for _, figures in found]),
-            strict=True,
-        )
-        terms = [
-            score_terms(figures, *percentile, parameters)
-            for (_, figures), percentile in zip(found, percentiles, strict=True)
-        ]
+        terms = score_all([figures for _, figures in found], metrics.average_percentiles, parameters)
         scores = [sum(parts.values()) for parts in terms]
         count = len(found)
         ranked = [

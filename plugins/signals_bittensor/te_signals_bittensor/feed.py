@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from te_core.api import SourceContext
+from te_signals_bittensor.fetching import without_key
 from te_signals_bittensor.json_parsing import loads
 from te_signals_bittensor.network import Miner, Network, Position
 from te_signals_bittensor.options import BittensorOptions
@@ -109,7 +110,8 @@ class Feed:
             try:
                 await self._connection()
             except (aiohttp.ClientError, OSError, TimeoutError, FeedBroken) as error:
-                self._outage.failed("silent", f"{type(error).__name__}: {error}"[:200])
+                reason = without_key(f"{type(error).__name__}: {error}", self._options)
+                self._outage.failed("silent", reason[:200])
             self._failures += 1
             await asyncio.sleep(min(self._options.backoff.total_seconds(), 2.0 ** min(self._failures, 10)))
 
@@ -238,7 +240,7 @@ def _identity(entry: Any) -> tuple[str, str]:
 def _object(text: str) -> dict[str, Any]:
     try:
         value = loads(text.encode())
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return value if isinstance(value, dict) else {}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from te_signals_bittensor.parameters import Parameters
@@ -44,3 +45,16 @@ def score_terms(
         "trades": trades * math.log1p(figures.trades) / p.position_count_divisor,
         "consistency": regularity,
     }
+
+
+def score_all(
+    figures: Sequence[Figures], percentiles: Callable[[Sequence[float]], Sequence[float]], p: Parameters
+) -> list[dict[str, float]]:
+    """Return the terms of each miner's score. ``percentiles``: of one figure of all miners, 0 … 1."""
+    ranked = zip(
+        percentiles([one.sharpe for one in figures]),
+        percentiles([one.trades for one in figures]),
+        percentiles([one.regularity for one in figures]),
+        strict=True,
+    )
+    return [score_terms(one, *ranks, p) for one, ranks in zip(figures, ranked, strict=True)]

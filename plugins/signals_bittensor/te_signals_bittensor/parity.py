@@ -10,7 +10,7 @@ from operator import add
 from typing import NamedTuple
 
 from te_signals_bittensor import metrics
-from te_signals_bittensor.formula import Figures, score_terms
+from te_signals_bittensor.formula import Figures, score_all
 from te_signals_bittensor.network import Miner, Position
 from te_signals_bittensor.parameters import Parameters
 from te_signals_bittensor.strategy import Ranked, Stake
@@ -41,16 +41,8 @@ class Parity:
                 figures = figures_of(record)
                 if figures.qualify(parameters):
                     found.append((miner, figures))
-        percentiles = zip(
-            metrics.ordered_percentiles([figures.sharpe for _, figures in found]),
-            metrics.ordered_percentiles([figures.trades for _, figures in found]),
-            metrics.ordered_percentiles([figures.regularity for _, figures in found]),
-            strict=True,
-        )
-        scored = [
-            (miner, score_terms(figures, *percentile, parameters))
-            for (miner, figures), percentile in zip(found, percentiles, strict=True)
-        ]
+        all_terms = score_all([figures for _, figures in found], metrics.ordered_percentiles, parameters)
+        scored = [(miner, terms) for (miner, _), terms in zip(found, all_terms, strict=True)]
         scored.sort(key=lambda entry: sum(entry[1].values()), reverse=True)
         count = len(scored)
         return tuple(

@@ -53,7 +53,7 @@ class Fetching(Protocol):
 class BittensorSource(SignalSource):
     """Publishes the depths that result from the ranked miners' positions.
 
-    A failure is logged once and leaves the last signals in force until they expire (``max_age``, ``on_expiry``).
+    A failure is logged once and leaves the last signals active until they expire (``max_age``, ``on_expiry``).
     """
 
     def __init__(
@@ -119,7 +119,7 @@ class BittensorSource(SignalSource):
     async def run(self) -> None:
         """Fetch for ever. With a feed, it may request a fetch, and its positions are used between two fetches."""
         self._restore()
-        feed = asyncio.create_task(self._feed.follow()) if self._feed is not None else None
+        feed = self._start_feed()
         clock = self._context.clock
         schedule = Schedule(clock.monotonic(), interval=self._options.interval.total_seconds())
         try:
@@ -135,6 +135,14 @@ class BittensorSource(SignalSource):
             if feed is not None:
                 feed.cancel()
                 await asyncio.gather(feed, return_exceptions=True)
+
+    def _start_feed(self) -> asyncio.Task[None] | None:
+        """Follow the feed; if it ever fails, ``run`` is woken and raises its error."""
+        if self._feed is None:
+            return None
+        feed = asyncio.create_task(self._feed.follow())
+        feed.add_done_callback(lambda _: self._wake.set())
+        return feed
 
     @property
     def _snapshot_wanted(self) -> bool:

@@ -65,10 +65,13 @@ def line() -> Line:
     return Line()
 
 
+KEY = "key-of-the-validator"
+
+
 @pytest.fixture
 def fed(make_harness: Callable[..., Any], line: Line) -> Any:
     """A harness whose source has a feed."""
-    made = make_harness(feed_url="ws://127.0.0.1:1/feed", strategy="parity")
+    made = make_harness(feed_url="ws://127.0.0.1:1/feed", strategy="parity", api_key=KEY)
     made.upstream.serve(worked_example())
     context = replace(made.source._context, http=lambda: line)
     made.source = BittensorSource(context, fetcher=made.upstream, offload=made.source._offload)
@@ -138,6 +141,35 @@ async def test_a_fetch_that_the_feed_requests_waits_for_the_back_off(fed: Any, l
     await fed.run(HOUR - 1)
     assert line.dialled > 10
     assert len(fed.upstream.asked_at) == 1
+
+
+async def test_a_message_nested_too_deeply_is_counted_and_left_out(fed: Any, line: Line) -> None:
+    line.lasts = 10 * HOUR
+    fed.source._feed.handle("[" * 100_000)
+    assert fed.source.status()["feed_malformed"] == 1
+
+
+async def test_the_key_stays_secret_when_the_feed_repeats_it(fed: Any, line: Line, lines: list[str]) -> None:
+    line.lasts = 10 * HOUR
+    line.say = lambda: {"status": "error", "message": f"{KEY} has no access"}
+    await fed.run(60)
+    assert "has no access" in lines[0]
+    assert KEY not in "".join(lines)
+
+
+async def test_a_feed_that_fails_ends_the_run_at_once(
+    fed: Any, line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise nobody learns of it before the next fetch, which may be an hour away."""
+
+    async def follow() -> None:
+        await asyncio.sleep(3)
+        raise RuntimeError("a defect")
+
+    monkeypatch.setattr(fed.source._feed, "follow", follow)
+    with pytest.raises(RuntimeError, match="a defect"):
+        await fed.source.run()
+    assert asyncio.get_running_loop().time() == 3
 
 
 async def test_an_endpoint_that_is_down_for_hours_is_logged_once(make_harness: Any, lines: list[str]) -> None:

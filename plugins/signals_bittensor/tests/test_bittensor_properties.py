@@ -29,6 +29,8 @@ NOW_MS = int(START.timestamp() * 1000)
 
 returns = st.lists(st.floats(-0.9, 3), max_size=30)
 factors = st.floats(0, 4)
+nets = st.floats(-3, 3).map(lambda net: round(net, 9))
+"""Net leverages; upstream has none below 0.001, and a mean weighted by 5e-324 is not exact."""
 whole = st.lists(st.integers(-5, 5).map(float), min_size=1, max_size=30)
 orders = st.lists(
     st.builds(
@@ -56,8 +58,8 @@ def positions(draw: st.DrawFn, *, closed: bool | None = None) -> Position:
         close_ms=opened + draw(st.integers(0, DAY_MS)) if is_closed else None,
         closed=is_closed,
         value=draw(factors),
-        stated_net=draw(st.none() | st.floats(-3, 3)),
-        orders_net=draw(st.floats(-3, 3)),
+        stated_net=draw(st.none() | nets),
+        orders_net=draw(nets),
         orders_price=draw(st.floats(0, 1000)),
         parity_drawdown=draw(st.floats(-3, 0)),
         drawdown=draw(st.floats(-1, 0)),
@@ -280,7 +282,7 @@ def test_a_depth_is_the_sum_of_its_parts(strategy: Strategy, miners: tuple[Miner
 @settings(max_examples=40, deadline=None)
 @given(networks(), st.floats(0.5, 1.5))
 def test_moving_returns_are_not_an_act_of_a_miner(miners: tuple[Miner, ...], factor: float) -> None:
-    """Hysteresis may hold back a move of ranks, never an act of a miner."""
+    """Hysteresis may hold back a change of ranks, never a miner's action."""
 
     def meaning(found: tuple[Miner, ...]) -> Any:
         network = Network(miners=found)

@@ -34,8 +34,8 @@ _EXIT = re.compile(
 class Refusals:
     """Reports a refusal once per symbol and field, until the reason changes or an alert of the symbol is accepted.
 
-    ``resolve`` returns the engine's symbol for a spelling or raises ``SignalRejected``. ``latest`` returns the signal
-    in force.
+    ``resolve`` returns the engine's symbol for a spelling or raises ``SignalRejected``. ``latest`` returns the active
+    signal.
     """
 
     def __init__(

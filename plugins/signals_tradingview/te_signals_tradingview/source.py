@@ -42,8 +42,8 @@ from te_signals_tradingview.symbols import SymbolMap
 _DEADLINE = 2.5
 """Seconds until an alert that is not durable yet is answered 503.
 
-TradingView gives up after 3 s, and sends again only after a 5xx. An alert that becomes durable after the 503 is in
-force all the same, and its resend is a duplicate.
+TradingView gives up after 3 s, and sends again only after a 5xx. An alert that becomes durable after the 503 takes
+effect all the same, and its resend is a duplicate.
 """
 
 _COUNTERS = (
@@ -168,7 +168,7 @@ class TradingViewSource(SignalSource):
         elif publication is Publication.SUPERSEDED:
             self._gaps.watch(signal)
             self._log.info(
-                "an alert on {} belongs before the one in force ({}): persisted, not followed",
+                "an alert on {} belongs before the current one ({}): persisted, not followed",
                 signal.symbol,
                 signal.rule,
             )

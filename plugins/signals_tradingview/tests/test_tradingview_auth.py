@@ -91,7 +91,10 @@ async def test_only_listed_addresses_may_send(make_harness: MakeHarness) -> None
         assert (await harness.post({**ALERT, "n": number}, client=client)).status == 200
     for client in ("52.89.214.239", "203.0.113.7", "2001:db9::1", "", "unix:", "::ffff:52.89.214.237"):
         answer = await harness.post(ALERT, client=client)
-        assert (answer.status, answer.retry_after) == (503, 5)  # TradingView may have moved: it comes again
+        assert (answer.status, answer.retry_after) == (
+            503,
+            5,
+        )  # TradingView may have moved, so it must send again
 
 
 async def test_a_right_token_from_elsewhere_is_reported_once(make_harness: MakeHarness) -> None:

@@ -1,4 +1,4 @@
-"""An alert takes the way through the plugin's files that docs/tradingview.md lists, and it is a straight one."""
+"""An alert follows the path through the plugin's files that docs/tradingview.md lists, and it is a straight one."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ async def entries_of_an_alert(make_harness: Callable[..., Any]) -> list[tuple[st
     return entries
 
 
-async def test_an_alert_takes_the_way_that_the_guide_lists(make_harness: Callable[..., Any]) -> None:
+async def test_an_alert_takes_the_path_that_the_guide_lists(make_harness: Callable[..., Any]) -> None:
     first: dict[str, str] = {}
     for file, function in await entries_of_an_alert(make_harness):
         first.setdefault(file, function)

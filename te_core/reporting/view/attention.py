@@ -59,9 +59,9 @@ _WORDS = {
     "starting": "is being read for the first time",
 }
 _LEFT = {
-    "reduce": "What is missing is left until the target changes (drift = reduce)",
-    "heal": "Corrected too often, or liquidated: left until the target changes (drift = heal)",
-    "alert": "Left alone until the target changes (drift = alert)",
+    "reduce": "Not restored until the target changes (drift = reduce)",
+    "heal": "Corrected too often, or liquidated: not restored until the target changes (drift = heal)",
+    "alert": "Not corrected until the target changes (drift = alert)",
 }
 
 
@@ -122,7 +122,7 @@ def _parse_time(text: object) -> datetime | None:
 
 def _of_engine(state: State, engine: EngineLine) -> Iterator[Item]:
     if not engine.running:
-        text = "What is shown is what the journal remembers; positions and equity are not known."
+        text = "This is the last state in the journal; current positions and equity are unknown."
         yield Item(severity=CRITICAL, kind="engine", title="no engine is running", text=text, remedy="te run")
     for problem in state["engine"].get("troubles", ()):
         stopping = problem == "stopping"
@@ -135,7 +135,7 @@ def _of_engine(state: State, engine: EngineLine) -> Iterator[Item]:
         )
     if refused := state.get("settings", {}).get("refused"):
         title = f"settings refused: {counted(len(refused), 'problem')}"
-        text = f"{sentence(refused[0])} The last good ones stay active."
+        text = f"{sentence(refused[0])} The last valid settings stay active."
         yield Item(
             severity=CRITICAL,
             kind="settings",
@@ -172,7 +172,7 @@ def _of_commands(state: State) -> Iterator[Item]:
         )
     for name, account in state["accounts"].items():
         if still := account.get("still_open"):
-            title = f"{name}: {counted(len(still), 'position')} to be closed still open"
+            title = f"{name}: {counted(len(still), 'position')} still to be closed"
             yield Item(
                 severity=CRITICAL,
                 kind="flatten",
@@ -211,7 +211,7 @@ def _of_breakers(state: State) -> Iterator[Item]:
             )
         elif Decimal(str(one["used"])) >= NEAR:
             title = f"{one['account'] or 'all accounts'}: near a breaker"
-            text = f"{sentence(one['text'])} Then: {one['action']}."
+            text = f"{sentence(one['text'])} When it trips: {one['action']}."
             yield Item(
                 severity=NOTE, kind="breaker", title=title, text=text, accounts=accounts, symbols=symbols
             )
@@ -253,8 +253,8 @@ def _of_accounts(state: State, accounts: Sequence[AccountRow], now: datetime | N
 def _again(at: datetime | None, now: datetime | None) -> str:
     """Return when something is retried."""
     if at is None or now is None:
-        return "it is tried again by itself"
-    return f"it is tried again in {duration(max((at - now).total_seconds(), 0.0))}"
+        return "it is retried automatically"
+    return f"it is retried in {duration(max((at - now).total_seconds(), 0.0))}"
 
 
 def _account_item(severity: Severity, title: str, rows: Sequence[AccountRow], text: str) -> Item:
@@ -356,7 +356,7 @@ def _of_observers(state: State) -> Iterator[Item]:
     for name, one in state.get("observers", {}).items():
         if one["status"] in ("running", "disabled", "starting"):
             continue
-        waiting = f" {counted(one['waiting'], 'thing')} waiting." if one["waiting"] else ""
+        waiting = f" {counted(one['waiting'], 'event')} waiting." if one["waiting"] else ""
         title = f"observer {name}: {one['status']}"
         yield Item(severity=WARNING, kind="observer", title=title, text=sentence(one["reason"]) + waiting)
 
@@ -378,7 +378,7 @@ def _changed(cells: Iterable[Cell], drift: Mapping[str, str]) -> Iterator[Item]:
             severity=CRITICAL,
             kind="changed",
             title=f"{name} {what}: changed by someone else",
-            text=f"{held}{which}{_LEFT.get(drift[name], 'Left alone until the target changes')}.",
+            text=f"{held}{which}{_LEFT.get(drift[name], 'Not corrected until the target changes')}.",
             detail=one.why,
             remedy=f"te resume {name}",
             since=min((cell.since for cell in found if cell.since), default=None),
@@ -435,7 +435,7 @@ def _limited(cells: Iterable[Cell]) -> Iterator[Item]:
             severity=NOTE,
             kind="limit",
             title=f"{limit} holds back {counted(len(found), 'position')}",
-            text=f"{sentence(named(symbols))} On {named(accounts)}.",
+            text=f"{named(symbols)} on {named(accounts)}.",
             detail=found[0].why,
             accounts=accounts,
             symbols=symbols,

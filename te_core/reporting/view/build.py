@@ -291,10 +291,10 @@ def _equity(account: State) -> tuple[Decimal | None, State, bool]:
 def _free_unknown(seen: State, *, old: bool) -> str:
     """Return why the free funds are unknown; empty if they are known."""
     if old:
-        return "not read now" if seen else "never read"
+        return "unreadable" if seen else "never read"
     if seen.get("free") is not None:
         return ""
-    return seen.get("free_unknown") or "not stated by the exchange"
+    return seen.get("free_unknown") or "not reported by the exchange"
 
 
 def _severity(account: State) -> Severity | None:
@@ -470,7 +470,7 @@ def _ground(engine: EngineLine, accounts: Sequence[AccountRow], totals: Iterable
 def _grounds(engine: EngineLine, accounts: Sequence[AccountRow], totals: Sequence[Totals]) -> Iterator[str]:
     on = [row for row in accounts if row.status != "disabled"]
     if not on:
-        yield "no account is switched on" if engine.running else "no engine runs"
+        yield "no account is enabled" if engine.running else "no engine is running"
         return
     reached, wanted = sum(t.at_target for t in totals), sum(t.targets for t in totals)
     yield f"{reached} of {wanted} at target"

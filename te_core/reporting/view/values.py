@@ -52,14 +52,14 @@ SIGNS = {
     Mark.NO_TARGET: Sign(" ", " ", "no target"),
     Mark.WORKING: Sign("↻", "~", "working"),
     Mark.WAITING: Sign("…", ":", "waiting"),
-    Mark.LIMITED: Sign("\N{DOWN TACK}", "^", "limit"),
+    Mark.LIMITED: Sign("\N{DOWN TACK}", "^", "limited"),
     Mark.CHANGED: Sign("≠", "#", "changed by others"),
     Mark.BLOCKED: Sign("✕", "x", "blocked"),
     Mark.HALTED: Sign("‖", "=", "halted"),
     Mark.OBSERVING: Sign("◇", "o", "observing"),
     Mark.FOREIGN: Sign("†", "@", "not the engine's"),
     Mark.OFF: Sign("○", "/", "account off"),
-    Mark.UNKNOWN: Sign("?", "?", "not known"),
+    Mark.UNKNOWN: Sign("?", "?", "unknown"),
 }
 
 
@@ -173,19 +173,16 @@ class AccountRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Totals:
-    """The sums of the account rows of one kind of money, and of nothing else.
-
-    ``as_last_seen``: accounts whose part is old. ``unknown``: accounts whose equity is missing in the sum: it was never
-    known. ``unpriced``: positions that are missing in a sum, as (account, symbol). ``without_free``: accounts that
-    are missing in ``free`` and the margin, as (account, reason).
-    """
+    """The sums of the account rows of one kind of money, and of nothing else."""
 
     paper: bool | None
     currency: str
     accounts: tuple[str, ...]
     live: int
     as_last_seen: tuple[str, ...]
+    """Accounts whose part is old."""
     unknown: tuple[str, ...]
+    """Accounts whose equity is missing in the sum: it was never known."""
     equity: Decimal | None
     unrealised: Decimal | None
     gross: Decimal | None
@@ -198,7 +195,9 @@ class Totals:
     at_target: int
     targets: int
     unpriced: tuple[tuple[str, str], ...]
+    """Positions that are missing in a sum, as (account, symbol)."""
     without_free: tuple[tuple[str, str], ...] = ()
+    """Accounts that are missing in ``free`` and the margin, as (account, reason)."""
 
     @property
     def leverage(self) -> Decimal | None:
@@ -214,32 +213,33 @@ class Totals:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opinion:
-    """The signal of one source on one symbol. ``depth``: None while there is none. ``age``: in seconds."""
+    """The signal of one source on one symbol."""
 
     source: str
     weight: Decimal
     depth: Decimal | None
+    """None while there is none."""
     age: float | None
+    """In seconds."""
     at: datetime | None
     expired: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SymbolRow:
-    """One symbol on all accounts.
-
-    ``cells``: in the order of ``View.accounts``. ``depth``: the target of every account; None if they differ, or if
-    there is none. ``net``, ``unrealised``: the sums over the accounts of ``View.totals[0]``.
-    """
+    """One symbol on all accounts."""
 
     symbol: str
     in_settings: bool
     leverage: Decimal | None
     depth: Decimal | None
+    """The target of every account; None if they differ, or if there is none."""
     opinions: tuple[Opinion, ...]
     cells: tuple[Cell, ...]
+    """In the order of ``View.accounts``."""
     net: Decimal | None
     unrealised: Decimal | None
+    """Both are sums over the accounts of ``View.totals[0]``."""
 
     @property
     def held(self) -> bool:
@@ -275,18 +275,17 @@ class SourceRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LimitRow:
-    """A limit or a breaker with its usage. ``account`` and ``symbol``: empty if it is not specific to one.
-
-    ``now``, ``limit``: None for a breaker, whose ``text`` has both, and if they are unknown.
-    """
+    """A limit or a breaker with its usage."""
 
     name: str
     account: str
     symbol: str
+    """Both are empty if it is not specific to one."""
     breaker: bool
     tripped_at: datetime | None
     now: Decimal | None
     limit: Decimal | None
+    """Both are None for a breaker, whose ``text`` has them, and if they are unknown."""
     used: Decimal | None
     """1 is all of it; None if there is no usage between orders, or it is unknown."""
     text: str
@@ -311,15 +310,14 @@ class NotifierRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Item:
-    """One thing that the operator should know, once, however many symbols it concerns.
-
-    ``kind``: ``halt``, ``breaker``, ``flatten``, ``engine``, ``settings``, ``account``, ``changed``, ``source``,
-    ``order``, ``blocked``, ``waiting``, ``observing``, ``pause``, ``notifier``, ``listener``, ``limit``, ``by_hand``,
-    ``stop``, ``foreign``.
-    """
+    """One thing that the operator should know, once, however many symbols it concerns."""
 
     severity: Severity
     kind: str
+    """``halt``, ``breaker``, ``flatten``, ``engine``, ``settings``, ``account``, ``changed``, ``source``, ``order``,
+    ``blocked``, ``waiting``, ``observing``, ``pause``, ``notifier``, ``listener``, ``limit``, ``by_hand``, ``stop``,
+    ``foreign``.
+    """
     title: str
     text: str = ""
     """One or two sentences: what it means, and what the engine does about it."""
@@ -335,9 +333,10 @@ class Item:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineLine:
-    """The engine itself. ``status``: ``ready``, ``degraded``, ``halted``, ``observing`` or ``stopped``."""
+    """The engine itself."""
 
     status: str
+    """``ready``, ``degraded``, ``halted``, ``observing`` or ``stopped``."""
     version: str
     pid: int | None
     started_at: datetime | None
@@ -360,19 +359,18 @@ class EngineLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class View:
-    """Everything to show. Rows are in the order of the settings, ``attention`` is worst first.
-
-    ``ground``: the evidence that nothing needs attention, if that is so, otherwise empty. ``left``: symbols that the
-    settings no longer name and no account holds. ``totals``: one for each kind of money, real money first.
-    """
+    """Everything to show. Rows are in the order of the settings, ``attention`` is worst first."""
 
     engine: EngineLine
     attention: tuple[Item, ...]
     ground: str
+    """The evidence that nothing needs attention, if that is so, otherwise empty."""
     totals: tuple[Totals, ...]
+    """One for each kind of money, real money first."""
     accounts: tuple[AccountRow, ...]
     symbols: tuple[SymbolRow, ...]
     left: tuple[str, ...]
+    """Symbols that the settings no longer name and no account holds."""
     sources: tuple[SourceRow, ...]
     limits: tuple[LimitRow, ...]
     notifiers: tuple[NotifierRow, ...]

@@ -349,7 +349,7 @@ class ExchangeAdapter(StreamHooks):
         return format(contracts, "f")
 
     async def find_order(self, client_order_id: str, market: Row) -> Row | None:
-        """Look up an order by client order id, open orders first, then finished ones; None if it is unknown."""
+        """Find an order by client order id, open orders first, then finished ones; None if it is unknown."""
         for method in ("fetch_open_orders", "fetch_closed_orders", "fetch_canceled_orders", "fetch_orders"):
             if not self.exchange.has.get(_camel(method)):
                 continue
@@ -422,7 +422,7 @@ class ExchangeAdapter(StreamHooks):
         raise NotImplementedError
 
     async def find_stop(self, client_order_id: str, market: Row) -> Row | None:
-        """Look up a stop order like ``find_order``; a resting one is open."""
+        """Find a stop order like ``find_order``; a resting one is open."""
         return await self.find_order(client_order_id, market)
 
     async def fetch_stops(self) -> Sequence[Row]:

@@ -1,1 +1,1 @@
-"""Whether an alert takes over from the one in force, or belongs before it."""
+"""Whether an alert takes over from the current one, or belongs before it."""

@@ -1,7 +1,7 @@
 """The rules of ``ordering = "trust"``: the evidence in the alerts decides.
 
 The rules are tried from the most to the least trustworthy evidence, and the first that applies decides. Nothing waits:
-the alert in force has been acted on; the new one takes over, or belongs before it and is only persisted
+the current alert has been acted on; the new one takes over, or belongs before it and is only persisted
 (``docs/tradingview.md`` has the table). Pure: what a decision needs to know of the past is in the signals that the
 journal returns.
 """
@@ -56,7 +56,7 @@ def order_alert(
     its counterpart already. The rules, by name:
 
     - ``first``: there is no current signal.
-    - ``other_side``: it closes a long while a short is in force, or the reverse, so it has nothing to close.
+    - ``other_side``: it closes a long while a short is active, or the reverse, so it has nothing to close.
     - ``sequence``, ``event_id`` (of a pair, numbers only), ``previous_position``, ``time``: evidence in the alerts.
     - ``close_then_open``, ``exit``, ``open_then_close``: a flat and a position within the window, by what was held.
     - ``arrival``: otherwise the later arrival is the newer.
@@ -107,7 +107,7 @@ def _by_depth_before(latest: Signal, before: Decimal | None) -> tuple[bool, str]
 
 
 def _depth_before(latest: Signal) -> Decimal | None:
-    """Return the depth that was in force before the latest signal; None if it is unknown."""
+    """Return the depth that was active before the latest signal; None if it is unknown."""
     stored = latest.detail.get("before")
     return None if stored is None else Decimal(stored)
 

@@ -9,10 +9,8 @@
 from __future__ import annotations
 
 from te_signals_tradingview.formats.adapters.translation import (
-    ENTER_EXIT,
     Translation,
-    no_target,
-    partial_exit,
+    entered_or_exited,
     present,
     whole,
     without,
@@ -36,16 +34,14 @@ _CONSUMED = (
 def translate(body: JsonObject) -> Translation:
     """Translate by ``marketPosition``, else by the action. ``amount`` is what the order adds, not a target."""
     action = word(body, "action")
-    act = ENTER_EXIT.get(action)
-    if act is None and "marketPosition" not in body:
-        raise no_target(
-            action, "action", 'add "marketPosition": "{{strategy.market_position}}" to the message'
-        )
-    partly = act is not None and act.direction == "flat" and "amount" in body
-    if partly and not (
-        word(body, "investmentType") == "percentage_position" and whole(body["amount"], of="100")
-    ):
-        raise partial_exit("amount")
+    everything = word(body, "investmentType") == "percentage_position" and whole(body.get("amount"), of="100")
+    act = entered_or_exited(
+        action,
+        stated="marketPosition" in body,
+        hint='add "marketPosition": "{{strategy.market_position}}" to the message',
+        amount="amount",
+        part="amount" in body and not everything,
+    )
     fields = {
         **without(body, *_CONSUMED),
         **present(

@@ -10,12 +10,10 @@
 from __future__ import annotations
 
 from te_signals_tradingview.formats.adapters.translation import (
-    ENTER_EXIT,
     Translation,
+    entered_or_exited,
     exchange_and,
     inner,
-    no_target,
-    partial_exit,
     present,
     whole,
     without,
@@ -35,16 +33,14 @@ def translate(body: JsonObject) -> Translation:
     """
     info, order = inner(body, "strategy_info"), inner(body, "order")
     action = word(body, "action")
-    act = ENTER_EXIT.get(action)
-    if act is None and "market_position" not in info:
-        raise no_target(
-            action, "action", 'add "strategy_info": {"market_position": "{{strategy.market_position}}", …}'
-        )
-    partly = act is not None and act.direction == "flat" and "amount" in order
-    if partly and not (
-        word(order, "currency_type") == "position_percent" and whole(order["amount"], of="100")
-    ):
-        raise partial_exit("order.amount")
+    everything = word(order, "currency_type") == "position_percent" and whole(order.get("amount"), of="100")
+    act = entered_or_exited(
+        action,
+        stated="market_position" in info,
+        hint='add "strategy_info": {"market_position": "{{strategy.market_position}}", …}',
+        amount="order.amount",
+        part="amount" in order and not everything,
+    )
     fields = {
         **without(body, *_CONSUMED),
         **present(

@@ -41,6 +41,19 @@ ENTER_EXIT = {
 """The words of bots that hold one position per pair: entering one side leaves the other."""
 
 
+def entered_or_exited(action: str, *, stated: bool, hint: str, amount: str, part: bool) -> Act | None:
+    """Return what a bot's action asks for; None if the message states the position itself (``stated``).
+
+    Raise ``SignalRejected`` if it states neither, with ``hint``, or if it exits only a ``part``, the field ``amount``.
+    """
+    act = ENTER_EXIT.get(action)
+    if act is None and not stated:
+        raise no_target(action, "action", hint)
+    if act is not None and act.direction == "flat" and part:
+        raise partial_exit(amount)
+    return act
+
+
 def word(fields: JsonObject, name: str) -> str:
     """Return a field in lower case; empty if it is missing or not a text."""
     value = fields.get(name)

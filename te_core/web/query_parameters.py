@@ -8,7 +8,8 @@ from typing import Annotated
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from te_core.journal.pages import Wanted
-from te_core.reporting.results import Grouping, ResultsWanted
+from te_core.reporting.results import CurveWanted, Grouping, ResultsWanted
+from te_core.web.validation import first_problem
 
 MOST = 1000
 """Maximum number of entries in one response."""
@@ -35,11 +36,12 @@ class Query(BaseModel):
 
 
 class NextQuery(Query):
-    """The query for entries after a number; ``wait``: maximum seconds to wait for one."""
+    """The query for entries after a number."""
 
     limit: Annotated[int, Field(ge=1, le=MOST)] = MOST
     after: Annotated[int, Field(ge=0)] = 0
     wait: Annotated[float, Field(ge=0, le=30)] = 8.0
+    """Maximum seconds to wait for one."""
 
 
 _EXPECTED = {
@@ -76,9 +78,8 @@ def given(query: Mapping[str, str]) -> dict[str, str]:
 
 def bad(error: ValidationError) -> BadQuery:
     """Return the first problem with the name of its field, without the value that was sent."""
-    first = error.errors(include_input=False, include_url=False)[0]
-    field = ".".join(map(str, first["loc"]))
-    return BadQuery(f"{field}: {_EXPECTED.get(field, first['msg'])}")
+    field, problem = first_problem(error)
+    return BadQuery(f"{field}: {_EXPECTED.get(field, problem)}")
 
 
 class ResultQuery(BaseModel):
@@ -95,7 +96,7 @@ class ResultQuery(BaseModel):
 
 
 class CurveQuery(BaseModel):
-    """The query for the equity over time; ``points``: maximum number per account."""
+    """The query for the equity over time."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -103,6 +104,7 @@ class CurveQuery(BaseModel):
     since: AwareDatetime | None = None
     until: AwareDatetime | None = None
     points: Annotated[int, Field(ge=1, le=2000)] = 240
+    """Maximum number per account."""
 
 
 def parse_result_query(query: Mapping[str, str]) -> ResultsWanted:
@@ -113,9 +115,9 @@ def parse_result_query(query: Mapping[str, str]) -> ResultsWanted:
         raise bad(error) from None
 
 
-def parse_curve_query(query: Mapping[str, str]) -> CurveQuery:
-    """Return the query for the equity over time. Raise `BadQuery` if it is not valid."""
+def parse_curve_query(query: Mapping[str, str]) -> CurveWanted:
+    """Return the equity over time that a request asks for. Raise `BadQuery` if it is not valid."""
     try:
-        return CurveQuery.model_validate(given(query))
+        return CurveWanted(**dict(CurveQuery.model_validate(given(query))))
     except ValidationError as error:
         raise bad(error) from None

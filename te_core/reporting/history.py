@@ -37,8 +37,7 @@ from te_core.reporting.history_view import (
     shown_signal,
 )
 from te_core.reporting.order_story import order_story
-from te_core.reporting.results import ResultsWanted, read_curve, read_results
-from te_core.web.queries import CurveQuery
+from te_core.reporting.results import CurveWanted, ResultsWanted, read_curve, read_results
 
 T = TypeVar("T")
 SCANNED_AHEAD = 500
@@ -55,6 +54,11 @@ class JournalHistory:
         """Return a future that resolves with the next event; only for a journal opened for writing."""
         assert isinstance(self._journal, Journal)
         return self._journal.news()
+
+    def writes(self) -> int:
+        """Return a number that grows with every write of this process; only for a journal opened for writing."""
+        assert isinstance(self._journal, Journal)
+        return self._journal.writes
 
     def version(self) -> int:
         """Return a number that grows with every write."""
@@ -107,9 +111,9 @@ class JournalHistory:
         """Return results by account, symbol, source or day."""
         return self._journal.read(lambda connection: read_results(connection, wanted))
 
-    def history(self, wanted: CurveQuery) -> dict[str, Any]:
+    def history(self, wanted: CurveWanted) -> dict[str, Any]:
         """Return the equity over time, by account."""
-        return self._journal.read(lambda connection: read_curve(connection, **dict(wanted)))
+        return self._journal.read(lambda connection: read_curve(connection, wanted))
 
 
 def _shown(name: str, page: Page[T], show: Callable[[int, T], dict[str, Any]]) -> dict[str, Any]:
