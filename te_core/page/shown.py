@@ -198,18 +198,15 @@ def with_items(view: View, items: tuple[Item, ...]) -> View:
         return view
     rank = list(Severity)
     refused = [item for item in items if item.kind == "refused"]
-    kept = [
-        one
-        for one in view.attention
-        if not (refused and one.title.endswith(" warns") and _same(one, refused[0]))
-    ]
+    kept = [one for one in view.attention if not (refused and _same(one, refused[0]))]
     found = sorted([*kept, *items], key=lambda item: rank.index(item.severity))
     return replace(view, attention=tuple(found), ground="")
 
 
 def _same(warning: Item, refused: Item) -> bool:
     """Return whether a source's warning and a refusal have the same cause, which is then shown once."""
-    return warning.kind == "source" and refused.text.partition(": ")[2].casefold() in warning.text.casefold()
+    of_source = warning.kind == "source" and warning.severity is Severity.WARNING
+    return of_source and refused.text.partition(": ")[2].casefold() in warning.text.casefold()
 
 
 def _head(view: View, equity_curve: EquityCurve) -> Head:
