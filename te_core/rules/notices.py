@@ -127,6 +127,22 @@ def due(
     return outbox, tuple(told), min(waits, default=None)
 
 
+def unsent(outbox: Outbox, policy: NoticePolicy) -> tuple[Event, ...]:
+    """Return the events that are not sent yet, recoveries that are held back among them."""
+    ends = (known.ended for known in outbox.failing.values())
+    held_back = (end for end in ends if end is not None and policy.wants(end.kind))
+    return (*outbox.urgent, *outbox.gathered, *held_back)
+
+
+def restored(events: Iterable[Event], policy: NoticePolicy, now: float) -> Outbox:
+    """Return an outbox with events that an earlier run did not send. Which failures it reported is not known."""
+    found = tuple(events)
+    urgent = tuple(event for event in found if event.kind in policy.critical)
+    return _gathering(
+        Outbox(urgent=urgent), (event for event in found if event.kind not in policy.critical), now
+    )
+
+
 def merged(events: Iterable[Event]) -> Event:
     """Return several events as one, with a line for each of the newest; return a single event unchanged."""
     told = list(events)

@@ -17,7 +17,7 @@ from te_core.errors import NoticeRefused, NotReady
 from te_core.model.event import Event
 from te_core.outage import Outages
 from te_core.rules.backoff import backoff
-from te_core.rules.notices import Outbox, accepted, due
+from te_core.rules.notices import MOMENT, accepted, due, restored, unsent
 from te_core.runtime import guard
 from te_core.runtime.answering import AnswerRunner
 from te_core.runtime.control import Control
@@ -25,6 +25,7 @@ from te_core.runtime.facilities import Facilities
 from te_core.runtime.instances import Runner, make_folder
 from te_core.runtime.reconciler import Instances
 from te_core.runtime.supervisor import Running, Up
+from te_core.runtime.unsent_notices import UnsentNotices
 from te_core.secrets import Redact, redacted
 from te_core.settings.policies import notice_policy
 from te_core.settings.resolution import Kind, Resolved
@@ -39,13 +40,18 @@ LONGEST_WAIT = 3600.0
 MOST_WAITING = 500
 """Largest number of notices queued for one notifier; the oldest are dropped for newer ones."""
 
+SAVED_EACH = 10.0
+"""Seconds between two writes of the notices that quiet hours or the limit hold back."""
+
 
 class NotifierRunner(Runner):
     """Runs one notifier. ``sent`` and ``dropped`` count notices since the start."""
 
     stop_timeout = 0.2  # settings that affect trading, and the end of the process, wait for it
 
-    def __init__(self, name: str, section: NotifierSettings, **common: Any) -> None:
+    def __init__(
+        self, name: str, section: NotifierSettings, unsent_notices: UnsentNotices, **common: Any
+    ) -> None:
         self._what = f"notifier {name}"
         super().__init__(what=self._what, **common)
         self._common = common
@@ -56,11 +62,12 @@ class NotifierRunner(Runner):
         self.sent = 0
         self._dropped = 0
         self._asked = 0
-        self._outbox = Outbox()
         self._waiting: deque[Event] = deque()
         self._news = asyncio.Event()
         self._idle = asyncio.Event()
         self.configure(section)
+        self._unsent, self._saved_at = unsent_notices, -SAVED_EACH
+        self._outbox = restored(unsent_notices.load(), self._policy, self._clock.monotonic())
 
     def configure(self, section: NotifierSettings) -> None:
         """Apply what changes without a restart: which events are sent, and when."""
@@ -105,6 +112,27 @@ class NotifierRunner(Runner):
             self._waiting.append(notice)
         return seconds
 
+    def forget(self) -> None:
+        """Drop what is not sent: the notifier is no longer in the settings."""
+        self._waiting.clear()
+        self._outbox = replace(self._outbox, urgent=(), gathered=(), failing={})
+        self._save()
+
+    def _save(self) -> None:
+        self._unsent.save((*self._waiting, *unsent(self._outbox, self._policy)))
+        self._saved_at = self._clock.monotonic()
+
+    def _saved(self) -> float | None:
+        """Write what is held back, at most every ``SAVED_EACH`` seconds; return the seconds until that is due."""
+        if self._outbox.held:
+            left: float = self._saved_at + SAVED_EACH - self._clock.monotonic()
+            if left > MOMENT:
+                return left
+            self._save()
+        elif not self.waiting:
+            self._save()
+        return None
+
     def start(
         self, spec: NotifierSpec[Any], context: NotifierContext[Any], control: Control | None = None
     ) -> None:
@@ -119,12 +147,13 @@ class NotifierRunner(Runner):
             self.answering.start(spec, context)
 
     async def stop(self, status: Running, reason: str = "") -> None:
-        """Stop both instances; neither waits for the other."""
+        """Stop both instances; neither waits for the other. What is not sent is sent by the next ones."""
         answering, self.answering = self.answering, None
         stops = [super().stop(status, reason)]
         if answering is not None:
             stops.append(answering.stop(status, reason))
         await asyncio.gather(*stops)
+        self._save()
 
     def resume(self) -> bool:
         """Retry immediately instead of waiting for the next attempt."""
@@ -144,8 +173,9 @@ class NotifierRunner(Runner):
                     await self._notify(instance, self._waiting[0])
                     continue
                 self._idle.set()
+                waits = [wait for wait in (seconds, self._saved()) if wait is not None]
                 with suppress(TimeoutError):
-                    async with asyncio.timeout(seconds):
+                    async with asyncio.timeout(min(waits, default=None)):
                         await self._news.wait()
         finally:
             self._idle.set()
@@ -219,7 +249,15 @@ class Notifiers(Instances[NotifierRunner]):
             self._facilities.clock, log, self._facilities.persist, redact=self._facilities.redact
         )
         common = self._facilities.runner(log, outages)
-        return NotifierRunner(name, resolved.settings.notifiers[name], **common)
+        file = self._facilities.folder("notifiers", f"{name}.unsent.json")
+        return NotifierRunner(
+            name, resolved.settings.notifiers[name], UnsentNotices(file, self._facilities.log), **common
+        )
+
+    async def _stop(self, name: str, runner: NotifierRunner, resolved: Resolved) -> None:
+        await super()._stop(name, runner, resolved)
+        if name not in resolved.settings.notifiers:
+            runner.forget()
 
     def _update(self, runner: NotifierRunner, name: str, resolved: Resolved) -> None:
         runner.configure(resolved.settings.notifiers[name])

@@ -7,10 +7,11 @@ import sys
 from pathlib import Path
 
 
-def replace_file(path: Path, text: str, *, mode: int) -> None:
+def replace_file(path: Path, text: str, *, mode: int, sync: bool = True) -> None:
     """Replace a file's content and mode in one step, so that a reader sees the old or the new content, never a part.
 
-    Raise `OSError` if nothing could be changed.
+    ``sync``: wait until the content is on disk, so that it outlasts a power failure. Raise `OSError` if nothing could
+    be changed.
     """
     fresh = path.with_name(f"{path.name}.{os.getpid()}")
     fresh.unlink(missing_ok=True)
@@ -19,7 +20,8 @@ def replace_file(path: Path, text: str, *, mode: int) -> None:
         with open(descriptor, "w", encoding="utf-8", newline="") as stream:  # noqa: PTH123 - it is a descriptor
             stream.write(text)
             stream.flush()
-            os.fsync(descriptor)
+            if sync:
+                os.fsync(descriptor)
         fresh.chmod(mode)
         fresh.replace(path)
     except BaseException:

@@ -22,7 +22,7 @@ ROOM_LINES = {
     "journal": 2_800,
     "accounts": 4_570,
     "signals": 660,
-    "runtime": 3_250,
+    "runtime": 3_310,
     "reporting": 3_600,
     "web": 1_350,
     "page": 2_700,

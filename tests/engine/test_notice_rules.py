@@ -13,7 +13,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from te_core.model.event import SEVERAL, Event
-from te_core.rules.notices import LINES, MOST, ONE_FAILURE, NoticePolicy, Outbox, accepted, due, merged
+from te_core.rules.notices import (
+    LINES,
+    MOST,
+    ONE_FAILURE,
+    NoticePolicy,
+    Outbox,
+    accepted,
+    due,
+    merged,
+    restored,
+    unsent,
+)
 from te_core.settings.hours import parse_hours
 
 START = datetime(2026, 11, 30, 12, tzinfo=UTC)
@@ -249,6 +260,50 @@ def test_every_event_is_notified_once_and_within_the_limit(
     if at_night:
         walls = (receiver.wall + timedelta(seconds=at) for at in limited)
         assert not [wall for wall in walls if wall.hour >= 22 or wall.hour < 6]
+
+
+@given(
+    st.lists(
+        st.tuples(st.floats(0, 900), st.sampled_from(["drift", "breaker", "limited", "restart"])), max_size=80
+    ),
+    st.sampled_from([0.0, 600.0]),
+    st.booleans(),
+)
+def test_restarts_lose_no_notice_and_repeat_none(
+    steps: list[tuple[float, str]], gather: float, at_night: bool
+) -> None:
+    policy = NoticePolicy(
+        gather=gather, per_hour=6, quiet=(NIGHT,) if at_night else (), critical=frozenset({"breaker"})
+    )
+    receiver = Receiver(policy, wall=START.replace(hour=20))
+    happened: list[str] = []
+    for pause, kind in steps:
+        if kind == "restart":
+            receiver.until(receiver.now + pause)
+            receiver.outbox = restored(unsent(receiver.outbox, policy), policy, receiver.now)
+        else:
+            happened.append(f"{kind} {len(happened)}")
+            receiver.happens(receiver.now + pause, event(kind, happened[-1]))
+    receiver.until(receiver.now + 24 * 3600)
+    assert sum(each.detail.get("events", 1) for _, each in receiver.told) == len(happened)
+    single = [each.text for _, each in receiver.told if each.kind == "breaker"]
+    assert single == [text for text in happened if text.startswith("breaker")], (
+        "at once, also after a restart"
+    )
+
+
+def test_a_recovery_that_waits_for_its_symbols_survives_a_restart() -> None:
+    receiver = Receiver()
+    receiver.happens(0, outage(), outage("BTCUSDT"))
+    receiver.happens(60, recovery())
+    assert len(receiver.received) == 1
+    receiver.outbox = restored(unsent(receiver.outbox, AT_ONCE), AT_ONCE, receiver.now)
+    receiver.happens(61, outage("BTCUSDT"))
+    receiver.until(600)
+    assert receiver.received[1:] == [
+        "recovery main: positions recovered",
+        "outage main BTCUSDT: BTCUSDT: no answer",
+    ]
 
 
 @pytest.mark.parametrize(

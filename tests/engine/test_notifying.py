@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -322,3 +323,67 @@ async def test_hanging_on_close_delays_neither_settings_nor_the_stop(
         assert began_to_stop - began < 1
         await engine.stop()
         assert engine.clock.monotonic() - began_to_stop < 0.4, "what a stop leaves over the drain"
+
+
+QUIET: dict[str, Any] = {"notifiers": {"bell": {**EACH, "quiet_hours": ["00:00-06:00"]}}}
+"""The virtual clock starts at midnight."""
+
+
+@pytest.mark.parametrize("killed", [False, True])
+async def test_a_restart_in_quiet_hours_loses_no_notice(tmp_path: Path, *, killed: bool) -> None:
+    """An unattended upgrade at night restarts the engine; or the machine goes down."""
+    room = Room()
+    async with running(tmp_path, room, QUIET) as engine:
+        happens(engine, "of the first run")
+        happens(engine, "key-of-the-bell was wrong")
+        await asyncio.sleep(60)
+        if killed:
+            left = shutil.copytree(tmp_path, tmp_path.with_name("left"))
+    state = left if killed else tmp_path
+    async with running(state, room, QUIET) as engine:
+        happens(engine, "of the second run")
+        await asyncio.sleep(60)
+        assert room.received == []
+        await asyncio.sleep(6 * 3600)
+        [notice] = room.received
+        told = ("of the first run", "*** was wrong", "of the second run")
+        assert [line.rpartition(": ")[2] for line in notice.splitlines()] == list(told)
+    async with running(state, room):
+        await asyncio.sleep(60)
+        assert len(room.received) == 1, "a notice is sent once"
+
+
+async def test_what_could_not_be_sent_is_sent_by_the_next_run(tmp_path: Path) -> None:
+    room = Room()
+    room.failures = [NotReady("no network")] * 100
+    async with running(tmp_path, room) as engine:
+        happens(engine, "first")
+        happens(engine, "second")
+        await asyncio.sleep(5)
+    room.failures = []
+    async with running(tmp_path, room) as engine:
+        happens(engine, "third")
+        await asyncio.sleep(5)
+        assert room.received == ["first", "second", "third"]
+
+
+@pytest.mark.parametrize("content", ["{", "[1]", '[{"at": "soon"}]'])
+async def test_a_damaged_file_of_unsent_notices_is_ignored(tmp_path: Path, content: str) -> None:
+    (tmp_path / "notifiers").mkdir()
+    (tmp_path / "notifiers" / "bell.unsent.json").write_text(content)
+    room = Room()
+    async with running(tmp_path, room) as engine:
+        happens(engine, "news")
+        await asyncio.sleep(5)
+        assert room.received == ["news"]
+
+
+async def test_a_removed_notifier_leaves_no_notices_for_a_later_one(tmp_path: Path) -> None:
+    room = Room()
+    async with running(tmp_path, room, QUIET) as engine:
+        happens(engine, "for a notifier that is gone")
+        await asyncio.sleep(60)
+        await engine.apply(resolve(Settings(), engine.registry))
+    async with running(tmp_path, room) as engine:
+        await asyncio.sleep(60)
+        assert room.received == []
