@@ -142,6 +142,11 @@ class AccountIdentity:
     """The exchange's own number for the account."""
     may_withdraw: bool = False
     """Whether the exchange reports that this key may withdraw; if so, the operator is warned at every start."""
+    key_expires_at: datetime | None = None
+    """When this key expires, with a time zone; None if it does not, or the exchange does not report it.
+
+    The operator is warned 14, 7, 3 and 1 days before; `identity` is called again for that.
+    """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

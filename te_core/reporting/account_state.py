@@ -42,6 +42,7 @@ def account_state(engine: Engine, settings: Settings, name: str, runner: Account
         "unready": view.unready,
         "trouble": _failure(runner, view, now),
         "retry_at": text(runner.health.retry_at),
+        "key_expires_at": text(runner.key.expires_at),
         "read_age": _rounded(view.read_age),
         "fresh_for": view.fresh_for,
         "read": _reads(worker, view, steady, now),

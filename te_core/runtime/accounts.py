@@ -105,7 +105,6 @@ class Accounts(Instances[AccountRunner]):
         self._connected_with: dict[str, BaseModel] = {}
         """Section -> the options of its newest connection."""
         self._outages: dict[str, Outages] = {}
-        self._may_withdraw = set[str]()
         self._wanted: dict[str, WorkerSettings] = {}
         self._shadow_of: dict[str, str | None] = {}
         """Section -> the section that it shadows."""
@@ -174,7 +173,11 @@ class Accounts(Instances[AccountRunner]):
             )
         self._wanted[name] = worker_settings(name, resolved, self._observe)
         self._place_shadows(resolved)
-        return AccountRunner(self._presumed(name), **facilities.runner(log, self._outages[name]))
+        return AccountRunner(
+            self._presumed(name),
+            warn_of_key=partial(self._warn_of_key, name),
+            **facilities.runner(log, self._outages[name]),
+        )
 
     def _update(self, runner: AccountRunner, name: str, resolved: Resolved) -> None:
         self._wanted[name] = wanted = worker_settings(name, resolved, self._observe)
@@ -253,8 +256,7 @@ class Accounts(Instances[AccountRunner]):
     ) -> AccountWorker:
         """Return the worker of the connected account. Raise `AccountTaken` if another section trades it."""
         stated = await account.identity()
-        if stated is not None and stated.may_withdraw:
-            self._warn_of_withdrawals(name)
+        runner.key.check(stated)
         identity = await identified(
             self._journal,
             name,
@@ -301,15 +303,9 @@ class Accounts(Instances[AccountRunner]):
         if live and not known and self._wanted[name].observe != "":
             yield new_here(book, self._facilities.clock.now())
 
-    def _warn_of_withdrawals(self, name: str) -> None:
-        """Warn once per run of the engine, not with each connection."""
-        if name not in self._may_withdraw:
-            self._may_withdraw.add(name)
-            text = "this key may withdraw funds, which the engine never needs: create one without that permission"
-            self._facilities.log.bind(account=name).warning("{}", text)
-            self._facilities.record(
-                Event(at=self._facilities.clock.now(), kind="key", text=text, account=name)
-            )
+    def _warn_of_key(self, name: str, text: str) -> None:
+        self._facilities.log.bind(account=name).warning("{}", text)
+        self._facilities.record(Event(at=self._facilities.clock.now(), kind="key", text=text, account=name))
 
     async def _report(self, name: str, text: str) -> None:
         """Persist an event, and with it everything appended before."""

@@ -21,6 +21,7 @@ from te_core.contracts.webhook import WebhookRequest, WebhookResponse
 from te_core.errors import JournalError, NotReady, PluginDefect, defined_at, described
 from te_core.outage import Outages
 from te_core.runtime import guard
+from te_core.runtime.account_key import AccountKey
 from te_core.runtime.guarded_account import GuardedAccount
 from te_core.runtime.result_checks import wrong
 from te_core.runtime.supervisor import Health, Running, Supervisor, Up
@@ -240,9 +241,12 @@ class AccountRunner(Runner):
     ``worker`` belongs to the last connected account until the present one is identified.
     """
 
-    def __init__(self, worker: AccountWorker, **common: Any) -> None:
+    def __init__(
+        self, worker: AccountWorker, *, warn_of_key: Callable[[str], None] = lambda _: None, **common: Any
+    ) -> None:
         super().__init__(**common)
         self.worker = worker
+        self.key = AccountKey(common["clock"], warn_of_key)
         self.paper: bool | None = None
         """Whether it is a paper account; None before the first attempt to connect, like its ``currency``."""
         self.currency: str | None = None
@@ -265,8 +269,8 @@ class AccountRunner(Runner):
         return super().resume()
 
     async def stop(self, status: Running, reason: str = "") -> None:
-        """Stop; the next connection may be to another account."""
-        self.identified = False
+        """Stop; the next connection may be to another account, with another key."""
+        self.identified, self.key.expires_at = False, None
         await super().stop(status, reason)
 
     async def _run(
@@ -285,7 +289,7 @@ class AccountRunner(Runner):
             clock=self._common["clock"],
             observe=partial(self.worker.metrics.request, self.worker.name),
         )
-        stream: asyncio.Task[None] | None = None
+        beside: list[asyncio.Task[None]] = []
         try:
             try:
                 async with asyncio.timeout(CONNECT_TIMEOUT):
@@ -297,14 +301,15 @@ class AccountRunner(Runner):
             self.identified, self.account = True, account
             self._health.set(Running.RUNNING)
             up()
+            beside.append(asyncio.create_task(self.key.follow(account)))
             if capabilities.private_stream:
-                stream = asyncio.create_task(self._follow(account))
+                beside.append(asyncio.create_task(self._follow(account)))
             await self.worker.run(account, capabilities)
         finally:
             self.account = None
-            if stream is not None:
-                stream.cancel()
-                await asyncio.gather(stream, return_exceptions=True)
+            for task in beside:
+                task.cancel()
+            await asyncio.gather(*beside, return_exceptions=True)
             await guard.close("close()", account.close, self._log)
 
     async def _follow(self, account: GuardedAccount) -> None:

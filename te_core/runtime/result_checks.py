@@ -35,6 +35,8 @@ def identity(result: Any) -> AccountIdentity | None:
     _expect("identity()", result, AccountIdentity, "AccountIdentity or None")
     for field in ("host", "uid"):
         _expect(f"identity().{field}", getattr(result, field), str, "str")
+    if result.key_expires_at is not None:
+        _aware("identity().key_expires_at", result.key_expires_at)
     found: AccountIdentity = result
     return found
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 
 from te_core.api import AccountContext, AccountIdentity, ExchangeAccount, ExchangeSpec, NotReady
 from te_core.plugins.registry import Registry
+from te_core.reporting.view import view
 from te_core.testing.fake_account import FakeAccount
 from te_core.testing.virtual_clock import VirtualClock
 from tests.engine.engine_harness import BASE, Options, Trader, changed, running
@@ -34,8 +36,12 @@ class Connection(FakeAccount):
             raise NotReady("who knows")
         if self._bank.nameless:
             return None
+        self._bank.asked_at.append(self.clock.now())
         return AccountIdentity(
-            host="exchange.test", uid=self._uid, may_withdraw=self._name in self._bank.may_withdraw
+            host="exchange.test",
+            uid=self._uid,
+            may_withdraw=self._name in self._bank.may_withdraw,
+            key_expires_at=self._bank.key_expires_at,
         )
 
     async def close(self) -> None:
@@ -51,6 +57,8 @@ class Bank(Trader):
         self.mute = self.nameless = False
         self.slow_to_close: dict[str, float] = {}
         self.may_withdraw: set[str] = set()
+        self.key_expires_at: datetime | None = None
+        self.asked_at: list[datetime] = []
 
     def registry(self) -> Registry:
         other = ExchangeSpec(name="other", settings=Options, factory=self.account)
@@ -139,6 +147,75 @@ async def test_a_key_that_may_withdraw_is_warned_of_at_every_start(tmp_path: Pat
             told = [event for event in run.journal.events(99) if event.kind == "key"]
             assert [event.account for event in told] == ["one"] * start, "once, however often it connects"
             assert "may withdraw funds" in told[0].text
+
+
+RARELY_READ = changed(ONE, "engine.resync", "1h")
+
+
+async def until(bank: Bank, moment: datetime) -> None:
+    await asyncio.sleep((moment - bank.clock.now()).total_seconds())
+
+
+def items(run: Any) -> list[str]:
+    """What needs attention, as ``te status`` shows it."""
+    return [item.title for item in view(queries_of(run.engine).state()).attention]
+
+
+def warnings_of(run: Any) -> list[str]:
+    """The warnings about keys, oldest first, up to the date."""
+    found = [event.text.partition(" (")[0] for event in run.journal.events(99) if event.kind == "key"]
+    return found[::-1]
+
+
+async def test_a_key_that_expires_is_warned_of_in_time(tmp_path: Path, bank: Bank) -> None:
+    """An engine that is left alone for months would lose its account from one minute to the next."""
+    bank.key_expires_at = end = bank.clock.now() + timedelta(days=83, hours=7)
+    async with running(tmp_path, bank, RARELY_READ) as run:
+        await until(bank, end - timedelta(days=15))
+        assert warnings_of(run) == []
+        assert len(bank.asked_at) == 1, "nothing is asked for months"
+        assert "key expires" not in str(items(run))
+        await until(bank, end - timedelta(days=13, hours=23))
+        assert warnings_of(run) == ["this key expires in 14 days"]
+        assert "one: its key expires in 13 days" in items(run)
+        bank.mute = True
+        await until(bank, end)
+        days = (14, 7, 3)
+        assert warnings_of(run) == [f"this key expires in {left} days" for left in days] + [
+            "this key expires in 24 hours"
+        ]
+
+
+async def test_a_key_that_was_renewed_is_not_warned_of(tmp_path: Path, bank: Bank) -> None:
+    bank.key_expires_at = end = bank.clock.now() + timedelta(days=10)
+    async with running(tmp_path, bank, RARELY_READ) as run:
+        await asyncio.sleep(1)
+        assert warnings_of(run) == ["this key expires in 10 days"]
+        bank.key_expires_at = end + timedelta(days=90)
+        await asyncio.sleep(86_400)
+        assert "key expires" not in str(items(run))
+        await until(bank, end)
+        assert len(warnings_of(run)) == 1
+        bank.key_expires_at = None
+        await until(bank, end + timedelta(days=90))
+        assert len(warnings_of(run)) == 1
+
+
+async def test_an_end_that_is_past_is_not_believed_of_a_key_that_works(tmp_path: Path, bank: Bank) -> None:
+    bank.key_expires_at = bank.clock.now() - timedelta(days=1)
+    async with running(tmp_path, bank, RARELY_READ) as run:
+        await asyncio.sleep(10 * 86_400)
+        assert warnings_of(run) == []
+        assert len(bank.asked_at) == 1
+
+
+async def test_an_end_without_a_time_zone_is_refused(tmp_path: Path, bank: Bank) -> None:
+    bank.key_expires_at = datetime(2027, 1, 1)  # noqa: DTZ001 - a plugin's mistake
+    async with running(tmp_path, bank, ONE) as run:
+        await asyncio.sleep(1)
+        reason = run.engine.accounts["one"].health.reason
+        assert "identity().key_expires_at" in reason
+        assert "an aware datetime" in reason
 
 
 @pytest.mark.parametrize("restart", [False, True])

@@ -292,7 +292,7 @@ def test_restarts_lose_no_notice_and_repeat_none(
     )
 
 
-def test_a_recovery_that_waits_for_its_symbols_survives_a_restart() -> None:
+def test_a_recovery_that_waits_survives_a_restart() -> None:
     receiver = Receiver()
     receiver.happens(0, outage(), outage("BTCUSDT"))
     receiver.happens(60, recovery())

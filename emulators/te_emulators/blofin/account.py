@@ -214,7 +214,7 @@ def key_info(server: BlofinServer, call: Call) -> dict[str, Any]:
         "readOnly": 0 if "trade" in key.permissions else 1,
         "ips": sorted(key.allowed_ips or ()),
         "type": 2 if key.key in server.brokers else 1,
-        "expireTime": "1893456000000",
+        "expireTime": f"{key.expires_at.timestamp() * 1000:.0f}" if key.allowed_ips is None else "0",
         "createTime": "1697026383085",
         "referralCode": "blofin",
         "parentUid": "0",

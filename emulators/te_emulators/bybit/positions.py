@@ -21,6 +21,8 @@ if TYPE_CHECKING:  # the server collects these routes
     from te_emulators.bybit.server import BybitServer
 
 MARGIN_MODES = {"ISOLATED_MARGIN": MarginMode.ISOLATED, "REGULAR_MARGIN": MarginMode.CROSS}
+NEVER = "1970-01-01T00:00:00Z"
+"""How keys are dated that do not expire: those that are bound to addresses."""
 SIDES_OF_MODE = {
     PositionMode.ONE_WAY: [(0, PositionSide.NET)],
     PositionMode.HEDGE: [(1, PositionSide.LONG), (2, PositionSide.SHORT)],
@@ -284,8 +286,8 @@ def key_info(call: Call) -> dict[str, Any]:
         },
         "ips": sorted(key.allowed_ips) if key.allowed_ips is not None else ["*"],
         "type": 1,
-        "deadlineDay": 83,
-        "expiredAt": "2030-01-01T00:00:00Z",
+        "deadlineDay": 83 if key.allowed_ips is None else -2,
+        "expiredAt": f"{key.expires_at:%Y-%m-%dT%H:%M:%SZ}" if key.allowed_ips is None else NEVER,
         "createdAt": "2025-10-13T03:20:45Z",
         "unified": 0,
         "uta": 1,

@@ -21,6 +21,7 @@ from te_exchange_ccxt.api import (
     Row,
     Window,
     classify_error,
+    moment,
     number,
 )
 
@@ -94,7 +95,9 @@ class BlofinAdapter(TpslAdapter):
 
     async def uid(self) -> str:
         """Read the key's owner. https://docs.blofin.com/index.html#get-api-key-info"""
-        return self.account_id(await self.key(), "uid")
+        key = await self.key()
+        self.key_expires_at = moment(key.get("expireTime"))
+        return self.account_id(key, "uid")
 
     async def findings(self) -> Sequence[Finding]:
         """Check key and account."""

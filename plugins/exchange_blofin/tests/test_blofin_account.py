@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -191,6 +192,17 @@ class TestClock:
                 with pytest.raises(NotReady, match="NTP"):
                     await account.equity()
                 assert (await account.equity()).value.wallet < 10_000
+
+    @pytest.mark.parametrize("bound", [False, True])
+    async def test_the_end_of_a_key_is_reported(self, at_blofin: Any, *, bound: bool) -> None:
+        async with at_blofin() as harness:
+            key = harness.exchange.keys["K"][0]
+            end = key.expires_at = datetime(2026, 12, 8, 3, 20, 45, tzinfo=UTC)
+            key.allowed_ips = frozenset({"127.0.0.1"}) if bound else None
+            async with harness.account() as account:
+                identity = await account.identity()
+                assert identity is not None
+                assert identity.key_expires_at == (None if bound else end)
 
     async def test_orders_are_dated_back_and_expire_early(self, at_blofin: Any) -> None:
         """Back-dated by 45 s of the 60 s for which orders are accepted: 16 s late is too late, 14 s is not."""

@@ -39,6 +39,7 @@ from te_exchange_ccxt.api import (
     classify_error,
     dig,
     gather_pair,
+    moment,
     number,
 )
 
@@ -126,7 +127,7 @@ class BybitAdapter(ExchangeAdapter):
     async def uid(self) -> str:
         """Read the key's owner. https://bybit-exchange.github.io/docs/v5/user/apikey-info"""
         key = await self._key()
-        self.may_withdraw = may_withdraw(key)
+        self.may_withdraw, self.key_expires_at = may_withdraw(key), moment(key.get("expiredAt"))
         return self.account_id(key, "userID")
 
     async def findings(self) -> Sequence[Finding]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -72,6 +73,26 @@ async def test_the_doctor_reports_permissions_and_addresses(bybit: Bybit) -> Non
         assert identity is not None
         assert identity.may_withdraw
         assert any("any address" in text for text in texts)
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (
+            {"expires_at": datetime(2026, 12, 8, 3, 20, 45, tzinfo=UTC)},
+            datetime(2026, 12, 8, 3, 20, 45, tzinfo=UTC),
+        ),
+        ({"allowed_ips": frozenset({"127.0.0.1"})}, None),
+    ],
+    ids=["unbound", "bound"],
+)
+async def test_the_end_of_a_key_is_reported(
+    bybit: Bybit, change: dict[str, Any], expected: datetime | None
+) -> None:
+    async with bybit(change_key(**change)) as (_, account):
+        identity = await account.identity()
+        assert identity is not None
+        assert identity.key_expires_at == expected
 
 
 async def test_a_wrong_clock_is_adjusted_to(bybit: Bybit) -> None:

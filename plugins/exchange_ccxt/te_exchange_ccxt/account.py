@@ -87,7 +87,12 @@ class CcxtAccount(ExchangeAccount):
         uid = await self._connection.call("account id", self._adapter.uid)
         if uid is None:
             return None
-        return AccountIdentity(host=self._connection.host, uid=uid, may_withdraw=self._adapter.may_withdraw)
+        return AccountIdentity(
+            host=self._connection.host,
+            uid=uid,
+            may_withdraw=self._adapter.may_withdraw,
+            key_expires_at=self._adapter.key_expires_at,
+        )
 
     def request_budgets(self) -> Mapping[str, float]:
         """Return the free share of each request limit, including the limits of this machine's address."""

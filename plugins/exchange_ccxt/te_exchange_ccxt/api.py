@@ -11,7 +11,7 @@ from te_exchange_ccxt.diagnostics import finding, key_findings
 from te_exchange_ccxt.errors import ErrorAction, ErrorKind, code_table
 from te_exchange_ccxt.lazy_ccxt import BaseError, MixinBase
 from te_exchange_ccxt.options import CcxtOptions
-from te_exchange_ccxt.parsing import ZERO, Row, dig, first, number, total
+from te_exchange_ccxt.parsing import ZERO, Row, dig, first, moment, number, total
 from te_exchange_ccxt.responses import gather_pair
 from te_exchange_ccxt.spec import exchange_spec, offer
 
@@ -36,6 +36,7 @@ __all__ = [
     "first",
     "gather_pair",
     "key_findings",
+    "moment",
     "number",
     "offer",
     "total",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from math import prod
 from typing import Any
@@ -11,6 +12,7 @@ Row = Mapping[str, Any]
 """A ccxt structure (market, order, position, …), or one of the exchange's own."""
 
 ZERO = Decimal(0)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def number(value: object) -> Decimal | None:
@@ -22,6 +24,23 @@ def number(value: object) -> Decimal | None:
     except InvalidOperation:
         return None
     return found if found.is_finite() else None
+
+
+def moment(value: object) -> datetime | None:
+    """Return a time in milliseconds since 1970, or in ISO 8601 with a zone; None if it is neither, or not after 1970.
+
+    Exchanges date what never happens 0 or 1970.
+    """
+    try:
+        stated = number(value)
+        found = (
+            datetime.fromisoformat(str(value))
+            if stated is None
+            else EPOCH + timedelta(milliseconds=int(stated))
+        )
+    except (ValueError, OverflowError):
+        return None
+    return found if found.tzinfo is not None and found > EPOCH else None
 
 
 def first(*values: object) -> Decimal | None:

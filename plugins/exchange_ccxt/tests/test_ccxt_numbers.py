@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -16,7 +17,7 @@ from te_core.api import MarginMode, OrderRequest, Side
 from te_exchange_ccxt.api import CcxtOptions, ExchangeAdapter
 from te_exchange_ccxt.client.client_factory import close_client, create_client
 from te_exchange_ccxt.lazy_ccxt import exchange_class
-from te_exchange_ccxt.parsing import dig, first, number
+from te_exchange_ccxt.parsing import dig, first, moment, number
 
 AWKWARD = [
     "0.1",
@@ -180,3 +181,18 @@ def test_an_order_states_its_id_and_reduces_only_where_asked() -> None:
         reference_price=Decimal(1),
     )
     assert adapter().order_params(order, MARKET) == {"clientOrderId": "7e1"}
+
+
+@pytest.mark.parametrize(
+    ("stated", "found"),
+    [
+        ("1796700045000", datetime(2026, 12, 8, 3, 20, 45, tzinfo=UTC)),
+        (1796700045000, datetime(2026, 12, 8, 3, 20, 45, tzinfo=UTC)),
+        ("2026-12-08T03:20:45Z", datetime(2026, 12, 8, 3, 20, 45, tzinfo=UTC)),
+        ("2026-12-08T03:20:45", None),
+        ("1970-01-01T00:00:00Z", None),
+        *((nothing, None) for nothing in (None, "", "0", 0, "-1", "soon", "9" * 30, "NaN", True)),
+    ],
+)
+def test_a_time_is_read_in_either_form(stated: object, found: datetime | None) -> None:
+    assert moment(stated) == found

@@ -19,6 +19,7 @@ from te_core.reporting.view.values import (
     Severity,
     SourceRow,
 )
+from te_core.rules.key_expiry import remaining, stage
 
 State = Mapping[str, Any]
 CRITICAL, WARNING, NOTE = Severity
@@ -238,6 +239,7 @@ def _of_accounts(state: State, accounts: Sequence[AccountRow], now: datetime | N
                 remedy=f"te go {row.name}",
                 accounts=(row.name,),
             )
+        yield from _of_key(row.name, _parse_time(account.get("key_expires_at")), now)
     for (severity, status, cause), rows in failing.items():
         names = ", ".join(row.name for row in rows)
         title = f"{names} {_WORDS[status]}"
@@ -248,6 +250,18 @@ def _of_accounts(state: State, accounts: Sequence[AccountRow], now: datetime | N
             again = min((row.retry_at for row in rows if row.retry_at), default=None)
             text = " ".join((text, *_last_seen(rows), f"Nothing is sent there; {_again(again, now)}."))
         yield _account_item(severity, title, rows, text)
+
+
+def _of_key(account: str, expires_at: datetime | None, now: datetime | None) -> Iterator[Item]:
+    """Yield an item for a key that expires soon."""
+    if expires_at is not None and now is not None and stage(expires_at, now) is not None:
+        yield Item(
+            severity=WARNING,
+            kind="account",
+            title=f"{account}: its key expires {remaining(expires_at, now)}",
+            text="Nothing can be traded there then. Renew it at the exchange, or replace it.",
+            accounts=(account,),
+        )
 
 
 def _again(at: datetime | None, now: datetime | None) -> str:

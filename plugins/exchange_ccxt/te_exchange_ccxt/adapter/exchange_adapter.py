@@ -96,6 +96,8 @@ class ExchangeAdapter(StreamHooks):
         """Last known margin modes of positions, by the exchange's symbol."""
         self.may_withdraw = False
         """Whether the exchange reported that this key may withdraw funds."""
+        self.key_expires_at: datetime | None = None
+        """When the exchange reported that this key expires; None if it does not, or that is not reported."""
 
     # -- creating the client
 
@@ -139,7 +141,7 @@ class ExchangeAdapter(StreamHooks):
     async def uid(self) -> str | None:
         """Read the exchange's id of the account, the same for all its keys; None if no route returns it.
 
-        Set ``may_withdraw`` if the same response shows the key's permissions.
+        Set ``may_withdraw`` and ``key_expires_at`` if the same response shows them.
         """
         return None
 
