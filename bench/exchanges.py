@@ -27,6 +27,7 @@ from bench import exchange_bare, exchange_own_time
 from bench.exchange_engine import SYMBOLS, Bench, Round, bench
 from bench.exchange_specs import EXCHANGES
 from harness.report import judge, print_line, print_verdicts
+from te_core.app.process import share_with_threads
 
 LATENCY = 0.08
 SLACK = 0.25
@@ -183,8 +184,9 @@ async def measure(exchanges: Sequence[str]) -> None:
 def main() -> None:
     """Measure the named exchanges, or all."""
     logger.remove()
+    share_with_threads()  # as the engine does, like its event loop below
     began = time.monotonic()
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:  # as the engine does
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(measure(sys.argv[1:] or EXCHANGES))
     print_verdicts()
     print_line(f"took {time.monotonic() - began:.0f} s")

@@ -12,6 +12,7 @@ from te_core.errors import ConfigError, nearest
 from te_core.secrets import MASK, Redactor
 from te_core.settings import fields
 from te_core.settings.origin import Origin, Path, dotted
+from te_core.settings.reasons import reason_of
 
 NO_FIELDS: Collection[str] = frozenset()
 
@@ -101,8 +102,7 @@ class Report:
                 return self.problem(
                     path, f"this name is not allowed: it must match {error['ctx']['pattern']}"
                 )
-        reason = error["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
-        return self.problem(path, reason, error["input"])
+        return self.problem(path, reason_of(error, dotted((*self._prefix, *path))), error["input"])
 
     def _path(self, loc: Sequence[str | int]) -> Path:
         """Return the path without the steps that pydantic adds, such as ``[key]`` and the alternatives of a union."""

@@ -18,7 +18,7 @@ ROOM_LINES = {
     "rules": 2_720,
     "contracts": 520,
     "plugins": 640,
-    "settings": 1_840,
+    "settings": 1_850,
     "journal": 2_800,
     "accounts": 4_570,
     "signals": 660,

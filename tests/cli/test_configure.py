@@ -166,7 +166,7 @@ def test_no_at_the_end_writes_nothing(harness: Harness) -> None:
         ("interval", "KEY=VALUE"),
         ("scoring.min_trades=-3", "greater than or equal to 0"),
         ("feed_url=https://v.example.org", "WebSocket"),
-        ("symbols={ BTCUSD = 'btc-usdt' }", "should match pattern"),
+        ("symbols={ BTCUSD = 'btc-usdt' }", "must match pattern"),
         ("tier=40", "0, 30, 50 or 100"),
     ],
 )

@@ -295,3 +295,48 @@ def test_a_share_of_a_group_that_is_not_listed_is_refused(load: Load) -> None:
 def test_hours_that_cannot_be_read_are_refused_with_examples(load: Load, hours: str) -> None:
     problem = the_only(load, f"[symbols.BTCUSDT]\nno_increases = ['{hours}']\n")
     assert "unknown time zone" in problem.reason or "write '22:00-06:00'" in problem.reason
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "reason"),
+    [
+        ('listen.public = "0.0.0.0:80"', "listen.public", "must be a table, such as [listen.public]"),
+        ('symbols = "BTCUSDT"', "symbols", "must be a table, such as [symbols]"),
+        ("sources.tv = 3", "sources.tv", "must be a table, such as [sources.tv]"),
+        ('[symbols.BTCUSDT]\nweights = "tv"', "symbols.BTCUSDT.weights", "must be a table"),
+        (
+            'notifiers.n = { plugin = "x", kinds = "outage" }',
+            "notifiers.n.kinds",
+            'must be a list, such as ["outage"]',
+        ),
+        (
+            '[listen.public]\ntrusted_proxies = "10.0.0.1"',
+            "listen.public.trusted_proxies",
+            'such as ["10.0.0.1"]',
+        ),
+        ("[engine]\nresync = []", "engine.resync", "must be a number of seconds or a text such as '30s'"),
+        ('[engine]\nstrict = "maybe"', "engine.strict", "must be true or false"),
+        ('[symbols.BTCUSDT]\nleverage = "two"', "symbols.BTCUSDT.leverage", "must be a whole number"),
+        ("[symbols.BTCUSDT]\nleverage = 2.5", "symbols.BTCUSDT.leverage", "must be a whole number"),
+        ("[symbols.BTCUSDT]\nleverage = 0", "symbols.BTCUSDT.leverage", "must be greater than or equal to 1"),
+        ('[limits]\ntotal_exposure = "lots"', "limits.total_exposure", "must be a number"),
+        ("[listen.public]\nport = 70000", "listen.public.port", "must be less than or equal to 65535"),
+        ("[accounts.a]\nplugin = 3", "accounts.a.plugin", "must be a text in quotes"),
+    ],
+)
+def test_reasons_speak_of_the_file_not_of_python(load: Load, text: str, key: str, reason: str) -> None:
+    found = [problem for problem in problems(load, text + "\n") if problem.key == key]
+    assert found, [str(problem) for problem in problems(load, text + "\n")]
+    assert reason in found[0].reason
+    words = (
+        "dictionary",
+        "tuple",
+        "timedelta",
+        "instance",
+        "Settings",
+        "Input",
+        "boolean",
+        "decimal",
+        "parse",
+    )
+    assert not [word for word in words for problem in found if word in problem.reason]
