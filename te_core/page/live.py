@@ -24,7 +24,7 @@ from te_core.web.encoding import encode
 
 PAUSE = 1.0
 """Minimum seconds between two refreshes while there are viewers; each sends at most one patch."""
-SLOWEST = 3
+SLOWEST = 4
 """Number of pauses after which there is a refresh although the journal was not written: reads are not in it."""
 BEAT = 4.0
 """Seconds without an event after which a viewer is sent a heartbeat."""
