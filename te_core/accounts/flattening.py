@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from te_core.accounts.beliefs import Beliefs
@@ -50,16 +51,18 @@ class FlattenWatch:
         self._log = log
         self._record = record
         self._connected = connected
-        self._wanted: datetime | None = None
+        self._wanted: tuple[int, Control] | None = None
+        """The newest flatten, with its number, until it is done."""
         self._asked_at = 0.0
         self._timer: asyncio.TimerHandle | None = None
         done = targets.controls.newest(Topic.CLOSED, targets.scopes, ("",))
-        self._done: datetime | None = done.at if done is not None else None
+        self._done = 0 if done is None else _number(done.at, self._flattens())
+        """The number of the last flatten that is done. By number: the wall clock may be set back between two."""
 
     def commanded(self) -> bool:
         """Apply the current commands. Returns whether there is something new to close."""
-        wanted = self._newest()
-        if wanted is None or wanted == self._done:
+        wanted = max(self._flattens(), key=itemgetter(0), default=None)
+        if wanted is None or wanted[0] <= self._done:
             self._wanted = None
             self._reconciler.found_flat = True
             self._cancel()
@@ -75,15 +78,17 @@ class FlattenWatch:
     @property
     def foreign(self) -> bool:
         """Whether positions that the engine never opened must be closed, too."""
-        whole = self._targets.halt()
-        taken = whole is not None and whole.state is ControlState.FOREIGN
-        return taken or any(keeper.standing.foreign for keeper in self._targets.keepers.values())
+        return any(row.state is ControlState.FOREIGN for _, row in self._flattens())
+
+    def _flattens(self) -> Sequence[tuple[int, Control]]:
+        """Return the flattens that apply here, also to symbols for which the engine has no keeper."""
+        return self._targets.controls.flattens(self._targets.scopes)
 
     def check(self) -> None:
         """Report the end once everything is closed. Called after each pass, and when a symbol's orders finish."""
         if self._wanted is None or not self._connected() or self.still_open():
             return
-        self._done, self._wanted = self._wanted, None
+        (self._done, ended), self._wanted = self._wanted, None
         self._reconciler.found_flat = True
         self._cancel()
         done = Control(
@@ -91,7 +96,7 @@ class FlattenWatch:
             scope=self._targets.scopes[-1],
             symbol="",
             state=ControlState.OVER,
-            at=self._done,
+            at=ended.at,
             by="the engine",
         )
         self._journal.append(done, awaited=False, reduction=True)
@@ -108,10 +113,18 @@ class FlattenWatch:
         read_at = self._beliefs.read_at
         if read_at is None or read_at < self._asked_at:
             return (f"positions not read since the flatten{self._why_unread()}",)
-        return tuple(
-            f"{keeper.symbol} {self._how_open(keeper)}"
-            for keeper in self._targets.keepers.values()
-            if keeper.standing.flat and self._is_open(keeper)
+        keepers = self._targets.keepers
+        return (
+            *(
+                f"{keeper.symbol} {self._how_open(keeper)}"
+                for keeper in keepers.values()
+                if keeper.standing.flat and self._is_open(keeper)
+            ),
+            *(
+                f"{symbol} {position.quantity:f}"  # the next pass takes it over to close it
+                for symbol, position in self._beliefs.held().items()
+                if self._targets.closes_foreign(symbol) and not (symbol in keepers and keepers[symbol].target)
+            ),
         )
 
     def _why_unread(self) -> str:
@@ -135,14 +148,6 @@ class FlattenWatch:
         held = "unknown" if isinstance(position, Unknown) else f"{position.quantity:f}"
         return f"{held} ({keeper.reason})" if keeper.reason else held
 
-    def _newest(self) -> datetime | None:
-        flat = [k.standing for k in self._targets.keepers.values() if k.standing.flat]
-        asked = [held.since for held in flat if held.since is not None]
-        whole = self._targets.halt()
-        if whole is not None and whole.state in (ControlState.FLAT, ControlState.FOREIGN):
-            asked.append(whole.at)
-        return max(asked, default=None)
-
     def _report_open(self) -> None:
         self._timer = None
         if found := self.still_open():
@@ -160,3 +165,9 @@ class FlattenWatch:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+
+def _number(done: datetime, flattens: Sequence[tuple[int, Control]]) -> int:
+    """Return the number of the flatten that was done, or of the newest one before it if it no longer applies."""
+    same = [number for number, row in flattens if row.at == done]
+    return max(same or [number for number, row in flattens if row.at < done], default=0)

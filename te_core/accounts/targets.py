@@ -15,7 +15,7 @@ from te_core.clock import Clock
 from te_core.journal.journal import Journal
 from te_core.journal.snapshot import SymbolRecord
 from te_core.model.cause import Cause
-from te_core.model.control import Control
+from te_core.model.control import Control, ControlState
 from te_core.model.hours import Hours
 from te_core.model.order import BestPrice, Intent
 from te_core.model.policy import AccountPolicy, Limits, StopPolicy
@@ -172,6 +172,11 @@ class Targets:
                 self._set(keeper, self.foreign_target(keeper))
                 taken = True
         return taken
+
+    def closes_foreign(self, symbol: str) -> bool:
+        """Return whether a position in this symbol must be closed even if the engine never opened it."""
+        row = self.controls.halt(self.scopes, symbol)
+        return row is not None and row.state is ControlState.FOREIGN
 
     def foreign_target(self, keeper: Keeper) -> Target:
         """Return the target that closes a position which the engine never opened."""

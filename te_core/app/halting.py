@@ -26,7 +26,7 @@ async def halt_offline(given: CommandContext, command: Command) -> dict[str, Any
         symbols = [*settings.symbols, *(symbol for _, symbol in snapshot.books)]
         for name in command.accounts:
             if name not in scopes:
-                raise CommandRefused(f"there is no [accounts.{name}] in the settings")
+                raise CommandRefused(f"there is no [accounts.{name}] in the settings{nearest(name, scopes)}")
         if command.symbol and command.symbol not in symbols:
             raise CommandRefused(
                 f"no symbol {command.symbol} is in the settings or held anywhere"

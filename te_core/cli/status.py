@@ -146,11 +146,7 @@ def _chosen(state: Any, asked: Asked) -> Any:
     for kind, names in (("account", asked.accounts), ("symbol", asked.symbols)):
         for name in names:
             if name not in known[kind]:
-                raise Failure(
-                    f"there is no {kind} {name}{nearest(name, known[kind])}",
-                    next_step=f"known: {', '.join(sorted(known[kind])) or 'none'}",
-                    code=ExitCode.INVALID,
-                )
+                raise Failure(f"there is no {kind} {name}{nearest(name, known[kind])}", code=ExitCode.INVALID)
     return narrowed(state, accounts=asked.accounts, symbols=asked.symbols)
 
 

@@ -55,6 +55,8 @@ def make_backup(
     """Write everything to one file, readable by its owner only. Raises ``BackupError``, ``JournalError``."""
     if target.exists():
         raise BackupError(f"{target} exists already: name another file")
+    if not target.parent.is_dir():
+        raise BackupError(f"there is no folder {target.parent}: create it, or name another")
     if not paths.settings.exists():
         raise BackupError(f"there is no {paths.settings}: nothing to back up")
     try:

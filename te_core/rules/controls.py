@@ -23,7 +23,8 @@ BREAKER = "breaker "
 """Prefix of ``by`` in commands of a circuit breaker."""
 BY_HAND_STATES = (ControlState.SET, ControlState.STOPPED, ControlState.ACCEPTED)
 SMALLEST_DEPTH = Decimal("0.0001")
-HALTING = (ControlState.HALTED, ControlState.FLAT, ControlState.FOREIGN)
+FLATTENING = (ControlState.FLAT, ControlState.FOREIGN)
+HALTING = (ControlState.HALTED, *FLATTENING)
 Key = tuple[Topic, str, str]
 
 
@@ -83,6 +84,19 @@ class Controls:
     def halt(self, scopes: Iterable[str], symbol: str) -> Control | None:
         """Return the newest halt or resume that covers a symbol of an account; None if there never was one."""
         return self.newest(Topic.HALT, ("", *scopes), ("", symbol) if symbol else ("",))
+
+    def flattens(self, scopes: Iterable[str]) -> Sequence[tuple[int, Control]]:
+        """Return the flattens that apply to an account or to single symbols of it, with their numbers, oldest first."""
+        own = ("", *scopes)
+        found = [
+            (number, row)
+            for (topic, scope, symbol), (number, row) in self.by_key.items()
+            if topic is Topic.HALT
+            and scope in own
+            and row.state in FLATTENING
+            and self.halt(own, symbol) is row
+        ]
+        return sorted(found, key=lambda entry: entry[0])
 
     def observing(self, scopes: Iterable[str]) -> Control | None:
         """Return the control by which an account observes; None if it may trade."""

@@ -30,7 +30,8 @@ from te_core.outage import Outages
 from te_core.rules.controls import Controls, new_here, scope_of_book
 from te_core.runtime.breakers import CircuitBreakers
 from te_core.runtime.facilities import Facilities
-from te_core.runtime.identities import Identities, fingerprint, identified
+from te_core.runtime.guard import unbroken
+from te_core.runtime.identities import Identities, Identity, fingerprint, identified
 from te_core.runtime.instances import AccountRunner
 from te_core.runtime.reconciler import Instances
 from te_core.runtime.supervisor import Running
@@ -267,22 +268,9 @@ class Accounts(Instances[AccountRunner]):
             silent=self._identities.silent,
         )
         self._identities.claim(name, identity)
-        rows: list[Control] = []
-
-        def first(book: str) -> Sequence[Control]:
-            rows.extend(self._at_first(name, book, live=live))
-            return rows
-
-        book = await self._journal.identify(
-            name=name,
-            plugin=plugin,
-            host=identity.host,
-            uid=identity.uid,
-            paper=not live,
-            currency=runner.currency or "",
-            first=first,
-        )
-        self._account_met(name, (name, scope_of_book(book)), rows)
+        # A new account that was recorded observes, even if this connection is given up before that is known here.
+        book = await unbroken(self._enrol(runner, name, identity, live=live))
+        self._account_met(name, (name, scope_of_book(book)), ())
         before, self._books[name] = self._books.get(name, book), book
         self._count_shadows()
         if before != book:
@@ -293,6 +281,27 @@ class Accounts(Instances[AccountRunner]):
         runner.worker = worker = await self._worker(book, name)
         worker.retarget(self._blends(worker.keepers))
         return worker
+
+    async def _enrol(self, runner: AccountRunner, name: str, identity: Identity, *, live: bool) -> str:
+        """Record an account in the journal, apply what holds from its first connection on, and return its book."""
+        rows: list[Control] = []
+
+        def first(book: str) -> Sequence[Control]:
+            rows.extend(self._at_first(name, book, live=live))
+            return rows
+
+        book = await self._journal.identify(
+            name=name,
+            plugin=identity.plugin,
+            host=identity.host,
+            uid=identity.uid,
+            paper=not live,
+            currency=runner.currency or "",
+            first=first,
+        )
+        if rows:
+            self._account_met(name, (), rows)
+        return book
 
     def _at_first(self, name: str, book: str, *, live: bool) -> Iterable[Control]:
         """Return the controls of an account that is new here: a live one observes, unless its settings state otherwise.

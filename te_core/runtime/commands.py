@@ -36,6 +36,7 @@ from te_core.rules.controls import (
 from te_core.rules.decision import Decision
 from te_core.runtime.accounts import Accounts
 from te_core.runtime.breakers import CircuitBreakers
+from te_core.runtime.guard import unbroken
 from te_core.signals.netting import Netting
 
 if TYPE_CHECKING:
@@ -104,7 +105,13 @@ class Commands:
             self._timer.cancel()
 
     async def execute(self, command: Command) -> Outcome:
-        """Execute a command. Raise `CommandRefused` if it is not valid, `JournalError` if it is not stored."""
+        """Execute a command, even if the caller gives it up meanwhile.
+
+        Raise `CommandRefused` if it is not valid, `JournalError` if it is not stored.
+        """
+        return await unbroken(self._execute(command))
+
+    async def _execute(self, command: Command) -> Outcome:
         outcome = self._outcome(command)
         self._check_reason(command)
         if not outcome.set and not outcome.rearmed:
@@ -273,12 +280,13 @@ class Commands:
 
     def _check(self, command: Command) -> None:
         accounts, sources = self._accounts.runners, list(self._sources())
-        for name in command.accounts:
-            if name not in accounts:
-                raise CommandRefused(f"there is no [accounts.{name}] in the settings")
-        for name in command.sources:
-            if name not in sources:
-                raise CommandRefused(f"there is no [sources.{name}] in the settings")
+        for kind, named, known in (
+            ("accounts", command.accounts, accounts),
+            ("sources", command.sources, sources),
+        ):
+            for name in named:
+                if name not in known:
+                    raise CommandRefused(f"there is no [{kind}.{name}] in the settings{nearest(name, known)}")
         if command.action is Action.PAUSE and not command.sources:
             raise CommandRefused("a pause needs a source: te halt stops accounts")
         if command.action is Action.TARGET:

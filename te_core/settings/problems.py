@@ -102,7 +102,8 @@ class Report:
                 return self.problem(
                     path, f"this name is not allowed: it must match {error['ctx']['pattern']}"
                 )
-        return self.problem(path, reason_of(error, dotted((*self._prefix, *path))), error["input"])
+        table = f"a table, such as [{dotted((*self._prefix, *path))}]"
+        return self.problem(path, reason_of(error, table=table), error["input"])
 
     def _path(self, loc: Sequence[str | int]) -> Path:
         """Return the path without the steps that pydantic adds, such as ``[key]`` and the alternatives of a union."""

@@ -25,11 +25,11 @@ _OPENING = re.compile(
 )
 
 
-def reason_of(error: ErrorDetails, key: str) -> str:
-    """Return why a value is refused. ``key``: where it stands, dotted. The result may contain the value."""
-    kind, given = error["type"], error["input"]
+def reason_of(error: ErrorDetails, *, table: str) -> str:
+    """Return why a value is refused; it may contain the value. ``table``: how a table is called and written there."""
+    kind, given = error["type"], error.get("input")
     if kind in _TABLES:
-        return f"must be a table, such as [{key}]"
+        return f"must be {table}"
     if kind in _LISTS:
         return "must be a list" + (f', such as ["{given}"]' if isinstance(given, str) else "")
     if found := _WRONG_KIND.fullmatch(kind):

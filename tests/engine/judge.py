@@ -59,7 +59,10 @@ class Judge:
     """Collects violations; it raises nothing, because an engine catches what an account raises."""
 
     def __init__(
-        self, market: Market, settings: Callable[[], WorkerSettings], signal_price: Callable[[str], Decimal]
+        self,
+        market: Market,
+        settings: Callable[[], WorkerSettings],
+        signal_price: Callable[[str], Decimal | None],
     ) -> None:
         self.market, self._settings, self._signal_price = market, settings, signal_price
         self.kept: dict[str, Remembered] = defaultdict(Remembered)
@@ -201,7 +204,7 @@ class Judge:
         if distance is None:
             return
         said = self._signal_price(order.symbol)
-        if all(abs(price - said) / said > distance for price in prices):
+        if said is not None and all(abs(price - said) / said > distance for price in prices):
             self.found(order, "is too far from the signal's", said, "at", prices)
 
     # -- what it brings about

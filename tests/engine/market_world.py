@@ -82,7 +82,7 @@ class MarketWorld(SupervisedHarness):
         self.by_hand: dict[str, Decimal] = {}
         self.swept_at: dict[str, float] = {}
         """Symbols whose last command was to flatten everything that is held, and when that was."""
-        self.judge = Judge(market, lambda: self.settings, lambda symbol: D(self.said_at[symbol]))
+        self.judge = Judge(market, lambda: self.settings, self._signal_price)
         self.judge.halted = self.halted
         self.armed: dict[str, Any] = self.chance.choice(ARMED)
         self.held_by_breakers: dict[str, Trip] = {}
@@ -147,6 +147,10 @@ class MarketWorld(SupervisedHarness):
 
     def tell(self) -> None:
         self.worker.retarget({symbol: self.blend(symbol) for symbol in self.blends})
+
+    def _signal_price(self, symbol: str) -> Decimal | None:
+        """The price that the newest signal stated; a depth by hand without any signal has none."""
+        return D(self.said_at[symbol]) if self.blends.get(symbol) is not None else None
 
     def blend(self, symbol: str) -> Blend | None:
         how = self.blends[symbol]

@@ -161,6 +161,28 @@ def items(run: Any) -> list[str]:
     return [item.title for item in view(queries_of(run.engine).state()).attention]
 
 
+@pytest.mark.parametrize("first", range(0, 40, 4))
+async def test_a_new_account_observes_if_its_connection_is_given_up(
+    tmp_path: Path, bank: Bank, first: int
+) -> None:
+    """Its keys are replaced while it connects: it was recorded as new, and nobody waited for that any more."""
+    new = changed(ONE, "accounts.one.observe", None)
+    for ticks in range(first, first + 4):
+        bank.accounts.clear()
+        folder = tmp_path / str(ticks)
+        folder.mkdir()
+        async with running(folder, bank, changed(ONE, "accounts.one", None)) as run:
+            await run.apply(new, wait=0)
+            for _ in range(ticks):
+                await asyncio.sleep(0)
+            await run.apply(changed(new, "accounts.one.key", "other key of alice"), wait=10)
+            await bank.say("tv", "1")
+            await asyncio.sleep(60)
+            assert bank.at("alice").requests == [], f"given up after {ticks} turns of the loop"
+            assert queries_of(run.engine).state()["accounts"]["one"]["status"] == "observing"
+            assert len([event for event in run.journal.events(99) if event.kind == "observe"]) == 1
+
+
 def warnings_of(run: Any) -> list[str]:
     """The warnings about keys, oldest first, up to the date."""
     found = [event.text.partition(" (")[0] for event in run.journal.events(99) if event.kind == "key"]
