@@ -37,6 +37,8 @@ class CheckedMarketWorld(MarketWorld):
         kept, held = self.judge.kept[symbol], self.market.quantity(symbol)
         by_hand = self.market.by_hand.get(symbol, -1e9)
         policy, limits, goal = self.settings.policy, self.settings.limits, kept.goal
+        if self._equity() <= 0 and not held:
+            return True  # nothing can be opened until funds arrive
         if by_hand > kept.confirmed_at and not self.settings.enabled:
             return True  # a disabled account rests when it is done
         if by_hand > -1e9 and goal is None and not policy.adopt:
@@ -67,11 +69,14 @@ class CheckedMarketWorld(MarketWorld):
     def _affordable(self, symbol: str) -> Decimal:
         """Return the size that a symbol's target would have now: drift is never restored beyond it."""
         depth, leverage = self.wanted(symbol)
-        equity = self.market.wallet
-        if self.settings.policy.equity != "wallet":
-            equity += self.market.unrealised
-        size = abs(depth) * (leverage or 1) * equity / self.market.price[symbol]
+        size = abs(depth) * (leverage or 1) * self._equity() / self.market.price[symbol]
         return size - self.market.listed[symbol].quantity_step
+
+    def _equity(self) -> Decimal:
+        """What the account is worth, as its settings count it."""
+        return self.market.wallet + (
+            self.market.unrealised if self.settings.policy.equity != "wallet" else D(0)
+        )
 
     def not_swept(self) -> list[str]:
         """What is open although everything that is held was flattened, including the owner's own positions."""
