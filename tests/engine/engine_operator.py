@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import timedelta
 from decimal import Decimal
 
 from te_core.errors import CommandRefused
-from te_core.model.control import Action, Command, Topic
+from te_core.model.control import Action, Command, Control, Topic
+from te_core.rules.controls import Controls
 from tests.engine.commanding import ALL, CLOSED, HELD, Hand
 from tests.engine.edits import ON
 from tests.engine.engine_checks import CheckedWorld
@@ -22,6 +24,7 @@ COMMANDS = {
     "resume": Action.RESUME,
     "next": Action.RESUME,
 }
+GIVEN_UP = "command given up"
 HANDS = {"by hand": None, "by hand for a time": 300.0, "closed by hand": None}
 """Manual depth commands, and how many seconds each lasts."""
 
@@ -57,7 +60,7 @@ class OperatedWorld(CheckedWorld):
         to = frozenset(scope for name in names for scope in scopes[name]) or frozenset({ALL})
         self.swept |= wanted.foreign and symbol in ("", FOREIGN[1])
         with suppress(CommandRefused):  # of a symbol that is no longer in the settings
-            made = (await self.engine.commands.execute(wanted)).set
+            made = await self._execute_or_give_up(wanted)
             self.counts[action] += bool(made)
             if any(row.topic is Topic.HALT for row in made):
                 self.commanding.note(action.partition(" ")[0], to, symbol)
@@ -149,10 +152,29 @@ class OperatedWorld(CheckedWorld):
         else:
             self.live = known
 
+    async def _execute_or_give_up(self, command: Command) -> Sequence[Control]:
+        """Execute a command and return what it set; sometimes its sender stops waiting, and it applies all the same."""
+        commands = self.engine.commands
+        before = commands.controls.last
+        task = asyncio.create_task(commands.execute(command))
+        if GIVEN_UP in self.kinds and self.chance.random() < 0.2:
+            for _ in range(self.chance.randint(1, 4)):
+                await asyncio.sleep(0)
+            self.counts[GIVEN_UP] += task.cancel()
+            await asyncio.wait([task])
+            await asyncio.sleep(0.001)  # virtual: the journal has it
+        if not task.cancelled():
+            return (await task).set
+        stored = Controls.of(self.journal.snapshot().controls)
+        assert list(stored.active()) == list(commands.controls.active()), (
+            f"{command} applies only after a restart"
+        )
+        return [row for number, row in commands.controls.by_key.values() if number > before]
+
     async def _execute(self, command: Command) -> bool:
         """Execute a command. Returns whether the engine did."""
         try:
-            return bool((await self.engine.commands.execute(command)).set)
+            return bool(await self._execute_or_give_up(command))
         except CommandRefused:
             return False
         finally:

@@ -27,7 +27,7 @@ from tests.engine.commanding import CLOSED, HELD
 from tests.engine.edits import EDITS
 from tests.engine.engine_checks import LATELY
 from tests.engine.engine_harness import changed
-from tests.engine.engine_operator import COMMANDS, HANDS, OperatedWorld
+from tests.engine.engine_operator import COMMANDS, GIVEN_UP, HANDS, OperatedWorld
 from tests.engine.engine_world import SOURCE_KINDS
 from tests.engine.seeds import blocks, run_block
 from tests.engine.shared_exchange import PRICES
@@ -58,6 +58,7 @@ KINDS = frozenset(
         "edit refused",
         *COMMANDS,
         *HANDS,
+        GIVEN_UP,
         HELD,
         CLOSED,
         "source resumed",

@@ -130,6 +130,26 @@ BREAKERS = (
 )
 CONTROL = (
     Mutant(
+        name="a command that was given up applies at the next start",
+        file="te_core/runtime/commands.py",
+        old="return await unbroken(self._execute(command))",
+        new="return await self._execute(command)",
+    ),
+    Mutant(
+        name="a new account that was given up does not observe",
+        file="te_core/runtime/accounts.py",
+        old="await unbroken(self._enrol(runner, name, identity, live=live))",
+        new="await self._enrol(runner, name, identity, live=live)",
+        tests="tests/engine/test_identities.py",
+    ),
+    Mutant(
+        name="a flatten is done while a position of others is held",
+        file="te_core/accounts/flattening.py",
+        old="if self._targets.closes_foreign(symbol) and not (symbol in keepers and keepers[symbol].target)",
+        new="if False and not (symbol in keepers and keepers[symbol].target)",
+        tests="tests/engine/test_foreign_flattens.py",
+    ),
+    Mutant(
         name="a plugin that was stopped still controls",
         file="te_core/runtime/control.py",
         old="        self._revoked = True\n",
@@ -204,6 +224,20 @@ MONEY = (
     ),
 )
 TELLING = (
+    Mutant(
+        name="what is not sent is lost with the engine",
+        file="te_core/runtime/notifiers.py",
+        old="        await asyncio.gather(*stops)\n        self._save()\n",
+        new="        await asyncio.gather(*stops)\n",
+        tests="tests/engine/test_notifying.py",
+    ),
+    Mutant(
+        name="a key is not read again before it expires",
+        file="te_core/runtime/account_key.py",
+        old="                self.check(await account.identity())\n",
+        new="                self._warn_of_expiry(self._clock.now())\n",
+        tests="tests/engine/test_identities.py",
+    ),
     Mutant(
         name="a code is good more than once",
         file="te_core/assistant/confirmation.py",
