@@ -25,6 +25,8 @@ COMMANDS = {
     "next": Action.RESUME,
 }
 GIVEN_UP = "command given up"
+SOON = 20
+"""Turns of the loop within which a command is stored."""
 HANDS = {"by hand": None, "by hand for a time": 300.0, "closed by hand": None}
 """Manual depth commands, and how many seconds each lasts."""
 
@@ -162,14 +164,19 @@ class OperatedWorld(CheckedWorld):
                 await asyncio.sleep(0)
             self.counts[GIVEN_UP] += task.cancel()
             await asyncio.wait([task])
-            await asyncio.sleep(0.001)  # virtual: the journal has it
         if not task.cancelled():
             return (await task).set
-        stored = Controls.of(self.journal.snapshot().controls)
-        assert list(stored.active()) == list(commands.controls.active()), (
-            f"{command} applies only after a restart"
-        )
+        for _ in range(SOON):
+            if commands.controls.last > before:
+                break
+            await asyncio.sleep(0)
+        asyncio.get_running_loop().call_later(0.0005, self._check_stored, command)
         return [row for number, row in commands.controls.by_key.values() if number > before]
+
+    def _check_stored(self, command: Command) -> None:
+        stored = Controls.of(self.journal.snapshot().controls)
+        if list(stored.active()) != list(self.engine.commands.controls.active()):
+            self.found(f"{command} applies only after a restart")
 
     async def _execute(self, command: Command) -> bool:
         """Execute a command. Returns whether the engine did."""
