@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from te_core.accounts.beliefs import Beliefs
@@ -56,12 +55,12 @@ class FlattenWatch:
         self._asked_at = 0.0
         self._timer: asyncio.TimerHandle | None = None
         done = targets.controls.newest(Topic.CLOSED, targets.scopes, ("",))
-        self._done = 0 if done is None else _number(done.at, self._flattens())
+        self._done = 0 if done is None else _number_of(done.at, self._flattens())
         """The number of the last flatten that is done. By number: the wall clock may be set back between two."""
 
     def commanded(self) -> bool:
         """Apply the current commands. Returns whether there is something new to close."""
-        wanted = max(self._flattens(), key=itemgetter(0), default=None)
+        wanted = next(reversed(self._flattens()), None)
         if wanted is None or wanted[0] <= self._done:
             self._wanted = None
             self._reconciler.found_flat = True
@@ -81,7 +80,7 @@ class FlattenWatch:
         return any(row.state is ControlState.FOREIGN for _, row in self._flattens())
 
     def _flattens(self) -> Sequence[tuple[int, Control]]:
-        """Return the flattens that apply here, also to symbols for which the engine has no keeper."""
+        """Return the flattens that apply here, oldest first, also to symbols for which the engine has no keeper."""
         return self._targets.controls.flattens(self._targets.scopes)
 
     def check(self) -> None:
@@ -167,7 +166,7 @@ class FlattenWatch:
             self._timer = None
 
 
-def _number(done: datetime, flattens: Sequence[tuple[int, Control]]) -> int:
+def _number_of(done: datetime, flattens: Sequence[tuple[int, Control]]) -> int:
     """Return the number of the flatten that was done, or of the newest one before it if it no longer applies."""
     same = [number for number, row in flattens if row.at == done]
     return max(same or [number for number, row in flattens if row.at < done], default=0)

@@ -23,6 +23,7 @@ from te_core.model.instrument import Instrument
 from te_core.model.observation import Observation
 from te_core.model.position import Position
 from te_core.model.reading import Known, Unknown
+from te_core.tasks import ignore_error
 
 T = TypeVar("T")
 Positions: TypeAlias = Mapping[str, Position]
@@ -260,7 +261,7 @@ class SharedRead:
         """Return the result of a request sent after this call; ``batch_window``: seconds to wait for other callers."""
         if self._next is None:
             self._next = asyncio.create_task(self._after(self._running, batch_window))
-            self._next.add_done_callback(lambda task: task.cancelled() or task.exception())  # nobody may wait
+            ignore_error(self._next)  # its callers may have been cancelled by then
         return await asyncio.shield(self._next)
 
     async def _after(

@@ -15,7 +15,7 @@ from te_core.clock import Clock
 from te_core.journal.journal import Journal
 from te_core.journal.snapshot import SymbolRecord
 from te_core.model.cause import Cause
-from te_core.model.control import Control, ControlState
+from te_core.model.control import ControlState
 from te_core.model.hours import Hours
 from te_core.model.order import BestPrice, Intent
 from te_core.model.policy import AccountPolicy, Limits, StopPolicy
@@ -152,10 +152,6 @@ class Targets:
             blend or keeper.blend,
             self._time(),
         )
-
-    def halt(self) -> Control | None:
-        """Return the newest halt or resume of the whole account."""
-        return self.controls.halt(self.scopes, "")
 
     def as_if(self, keeper: Keeper, held: Standing, blend: Blend | None) -> Target | None:
         """Return the target that a symbol would have; None if it never had one."""

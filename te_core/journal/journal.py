@@ -31,6 +31,7 @@ from te_core.model.event import Event
 from te_core.model.signal import Signal
 from te_core.rules.thinning import superfluous
 from te_core.secrets import Redact
+from te_core.tasks import ignore_error
 
 MAX_DELAY = 0.005
 """Seconds for which an append that is not awaited waits for another one to share its commit."""
@@ -180,7 +181,7 @@ class Journal(JournalReader):
         else:
             if len(self._held) == 1:
                 done.get_loop().call_later(MAX_DELAY, self._flush)
-            _ignore(done)
+            ignore_error(done)
         return done
 
     def stream(self, done: Done, entry: Entry) -> None:
@@ -355,7 +356,7 @@ class Journal(JournalReader):
         if self._closed or not self._committer.problem:
             return
         if flushes == self._flushes:
-            _ignore(self.append())
+            ignore_error(self.append())
         self._probe_later()
 
 
@@ -369,11 +370,6 @@ def _connected(path: Path) -> Connection:
 
 def _nobody_listens(problem: str) -> None:
     del problem
-
-
-def _ignore(done: asyncio.Future[None]) -> None:
-    """Suppress the warning about an error that is never retrieved."""
-    done.add_done_callback(lambda future: future.cancelled() or future.exception())
 
 
 def _refuse(done: Done, error: JournalError) -> None:

@@ -30,7 +30,6 @@ from te_core.outage import Outages
 from te_core.rules.controls import Controls, new_here, scope_of_book
 from te_core.runtime.breakers import CircuitBreakers
 from te_core.runtime.facilities import Facilities
-from te_core.runtime.guard import unbroken
 from te_core.runtime.identities import Identities, Identity, fingerprint, identified
 from te_core.runtime.instances import AccountRunner
 from te_core.runtime.reconciler import Instances
@@ -42,6 +41,7 @@ from te_core.settings.policies import (
     stop_policy,
 )
 from te_core.settings.resolution import Kind, Resolved
+from te_core.tasks import unbroken
 from te_core.texts import bounded
 
 TARGETS_AT_ONCE = 20

@@ -23,6 +23,7 @@ from te_core.model.target import Blend
 from te_core.rules.breakers import Trip
 from te_core.rules.controls import (
     BREAKER,
+    FLATTENING,
     HALTING,
     Controls,
     accepted,
@@ -36,14 +37,13 @@ from te_core.rules.controls import (
 from te_core.rules.decision import Decision
 from te_core.runtime.accounts import Accounts
 from te_core.runtime.breakers import CircuitBreakers
-from te_core.runtime.guard import unbroken
 from te_core.signals.netting import Netting
+from te_core.tasks import unbroken
 
 if TYPE_CHECKING:
     from loguru import Logger
 
 ENGINE = "the engine"
-FLATTENING = (ControlState.FLAT, ControlState.FOREIGN)
 Previews = Mapping[str, "Mapping[str, Decision] | str | BaseException"]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import suppress
 from decimal import Decimal
 from functools import partial
@@ -40,16 +40,6 @@ DEEPEST, LARGEST = 12, 20_000
 
 ENDINGS = (SystemExit, KeyboardInterrupt)
 """Exceptions that end the process if core code raises them. Real signals are handled in ``app/process.py`` instead."""
-
-
-async def unbroken(work: Coroutine[Any, Any, T]) -> T:
-    """Return the result of core code that goes on even if the caller is cancelled: it is journaled and then applied.
-
-    Otherwise what the journal has would apply only after the next start.
-    """
-    task = asyncio.create_task(work)
-    task.add_done_callback(lambda done: done.cancelled() or done.exception())  # retrieve it if nobody waits
-    return await asyncio.shield(task)
 
 
 async def call(what: str, work: Callable[[], Awaitable[T]], redact: Redact = str) -> T:
