@@ -150,29 +150,17 @@ class PluginSwitch(Section):
 class SourceSettings(PluginSection):
     """A signal source. ``symbols`` maps its spellings to the engine's."""
 
-    symbols: dict[str, SymbolName] = Field(
-        default_factory=dict, description="the source's spellings of symbols, and the engine's"
-    )
-    max_age: Duration | None = Field(default=None, description="age at which a signal expires")
-    """Age at which a signal expires (None: never)."""
-    on_expiry: Literal["hold", "decay", "flat"] = Field(
-        default="hold",
-        description="depth of an expired signal: unchanged, shrinking to zero over another max_age, or flat",
-    )
-    """Keep its depth, shrink it to zero over another ``max_age``, or treat it as flat."""
-    expect_every: Annotated[Duration, Field(gt=timedelta(0))] | None = Field(
-        default=None,
-        description="a source without any message for this long is silent, and its signals have expired",
-    )
-    """A source without any message for this long is silent, and its signals have expired."""
-    price_factor: Annotated[Decimal, Field(gt=1, allow_inf_nan=False)] = Field(
-        default=Decimal(10),
-        description="a signal is refused if its price is more than this many times the last known price of its symbol, "
-        "or less than that fraction of it",
-    )
-    """A signal is refused if its price is further than this factor from the last known price of its symbol; a flat
-    signal never is.
-    """
+    symbols: dict[str, SymbolName] = Field(default_factory=dict)
+    """the source's spellings of symbols, and the engine's"""
+    max_age: Duration | None = None
+    """age at which a signal expires"""
+    on_expiry: Literal["hold", "decay", "flat"] = "hold"
+    """depth of an expired signal: unchanged, shrinking to zero over another max_age, or flat"""
+    expect_every: Annotated[Duration, Field(gt=timedelta(0))] | None = None
+    """a source without any message for this long is silent, and its signals have expired"""
+    price_factor: Annotated[Decimal, Field(gt=1, allow_inf_nan=False)] = Decimal(10)
+    """a signal is refused if its price is more than this many times the last known price of its symbol, or less than
+    that fraction of it; a flat signal never is"""
 
 
 class NotifierSettings(PluginSection):

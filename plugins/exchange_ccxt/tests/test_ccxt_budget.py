@@ -21,6 +21,7 @@ READS = Window("reads", 20, 2.0)
 ADDRESS = Window("address", 40, 5.0, per_address=True)
 WINDOWS = (ORDERS, READS, ADDRESS)
 
+Request = tuple[float, Priority, str, dict[str, int], float]
 requests = st.lists(
     st.tuples(
         st.floats(0, 8),  # when it is requested
@@ -45,7 +46,7 @@ def budget() -> tuple[Budget, list[str]]:
 
 
 @given(requests)
-def test_no_window_is_ever_exceeded_and_no_request_is_forgotten(asked: list[tuple]) -> None:  # type: ignore[type-arg]
+def test_no_window_is_ever_exceeded_and_no_request_is_forgotten(asked: list[Request]) -> None:
     left: list[tuple[float, str, dict[str, int]]] = []
 
     async def main() -> None:
