@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from te_core.accounts.beliefs import Beliefs
+from te_core.accounts.books import Books, Counted
 from te_core.accounts.notices import filled as notice_of_fill
 from te_core.accounts.tallies import Tallies
 from te_core.clock import Clock
@@ -42,7 +43,6 @@ from te_core.rules.thinning import worth_a_sample
 
 if TYPE_CHECKING:
     from loguru import Logger
-from te_core.accounts.books import Books, Counted
 
 ZERO = Decimal(0)
 MILLIONTH = Decimal("0.000001")

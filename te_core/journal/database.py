@@ -262,7 +262,8 @@ def _updates(one: re.Match[str], rows: int) -> str:
     names = [change.partition("=")[0] for change in changes.split(", ")]
     new = ", ".join(f"{name}=new.column{number}" for number, name in enumerate(names, 1))
     values = ", ".join([f"({', '.join('?' * (len(names) + 1))})"] * rows)
-    return f"UPDATE {table} SET {new} FROM (VALUES {values}) AS new WHERE {key} = new.column{len(names) + 1}"  # noqa: S608
+    where = f"{key} = new.column{len(names) + 1}"
+    return f"UPDATE {table} SET {new} FROM (VALUES {values}) AS new WHERE {where}"  # noqa: S608 - all names are ours
 
 
 @contextmanager

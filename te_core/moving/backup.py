@@ -56,7 +56,7 @@ def make_backup(
     if target.exists():
         raise BackupError(f"{target} exists already: name another file")
     if not target.parent.is_dir():
-        raise BackupError(f"there is no folder {target.parent}: create it, or name another")
+        raise BackupError(f"the folder {target.parent} does not exist: create it, or choose another")
     if not paths.settings.exists():
         raise BackupError(f"there is no {paths.settings}: nothing to back up")
     try:

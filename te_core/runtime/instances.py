@@ -289,7 +289,7 @@ class AccountRunner(Runner):
             clock=self._common["clock"],
             observe=partial(self.worker.metrics.request, self.worker.name),
         )
-        beside: list[asyncio.Task[None]] = []
+        background: list[asyncio.Task[None]] = []
         try:
             try:
                 async with asyncio.timeout(CONNECT_TIMEOUT):
@@ -301,15 +301,15 @@ class AccountRunner(Runner):
             self.identified, self.account = True, account
             self._health.set(Running.RUNNING)
             up()
-            beside.append(asyncio.create_task(self.key.follow(account)))
+            background.append(asyncio.create_task(self.key.follow(account)))
             if capabilities.private_stream:
-                beside.append(asyncio.create_task(self._follow(account)))
+                background.append(asyncio.create_task(self._follow(account)))
             await self.worker.run(account, capabilities)
         finally:
             self.account = None
-            for task in beside:
+            for task in background:
                 task.cancel()
-            await asyncio.gather(*beside, return_exceptions=True)
+            await asyncio.gather(*background, return_exceptions=True)
             await guard.close("close()", account.close, self._log)
 
     async def _follow(self, account: GuardedAccount) -> None:

@@ -113,7 +113,7 @@ class NotifierRunner(Runner):
         return seconds
 
     def forget(self) -> None:
-        """Drop what is not sent: the notifier is no longer in the settings."""
+        """Drop the unsent notices of a notifier that was removed from the settings."""
         self._waiting.clear()
         self._outbox = replace(self._outbox, urgent=(), gathered=(), failing={})
         self._save()
@@ -122,7 +122,7 @@ class NotifierRunner(Runner):
         self._unsent.save((*self._waiting, *unsent(self._outbox, self._policy)))
         self._saved_at = self._clock.monotonic()
 
-    def _saved(self) -> float | None:
+    def _save_if_due(self) -> float | None:
         """Write what is held back, at most every ``SAVED_EACH`` seconds; return the seconds until that is due."""
         if self._outbox.held:
             left: float = self._saved_at + SAVED_EACH - self._clock.monotonic()
@@ -173,7 +173,7 @@ class NotifierRunner(Runner):
                     await self._notify(instance, self._waiting[0])
                     continue
                 self._idle.set()
-                waits = [wait for wait in (seconds, self._saved()) if wait is not None]
+                waits = [wait for wait in (seconds, self._save_if_due()) if wait is not None]
                 with suppress(TimeoutError):
                     async with asyncio.timeout(min(waits, default=None)):
                         await self._news.wait()

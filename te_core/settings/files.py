@@ -1,4 +1,4 @@
-"""Writes that survive a power cut: of a file, in one step, and of the entries of a folder."""
+"""Replaces files in one step, and syncs folders to disk."""
 
 from __future__ import annotations
 
