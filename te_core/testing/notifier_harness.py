@@ -67,7 +67,7 @@ class NotifierHarness(ABC):
 
     async def fail(self, ability: NotifierAbility, body: bytes = b"") -> None:
         """Fail as `NotifierAbility` describes until ``restore``. ``body``: what responses contain, if it can be set."""
-        raise NotImplementedError
+        raise NotImplementedError  # the suite only uses abilities that a harness lists
 
     async def restore(self) -> None:
         """End every failure."""

@@ -137,7 +137,7 @@ class SourceHarness(ABC):
 
     async def fail(self, ability: SourceAbility, body: bytes = b"") -> None:
         """Fail as `SourceAbility` describes until ``restore``."""
-        raise NotImplementedError
+        raise NotImplementedError  # the suite only uses abilities that a harness lists
 
     async def restore(self) -> None:
         """End every failure."""
