@@ -17,6 +17,8 @@ LINK = re.compile(r"\]\((?!https?:|#)([^)#]+)")
 OWN_PATH = re.compile(
     r"`((?:te_core|tests|plugins|emulators|examples|requirements|bench|fuzz|harness|tools)/[\w/.-]*)`"
 )
+NOT_PROSE = re.compile(r"```[\s\S]*?```|^#.*$", re.MULTILINE)
+DEPTH = re.compile(r"\bdepths?\b")
 REGISTRIES = ("py" + "pi.org", "python" + "hosted.", "registry.npm" + "js", "deb.deb" + "ian")
 MACHINE_PATH = re.compile(r"(?<![\w.])/(?:home|root|Users|work|farm)/\w")
 
@@ -67,6 +69,23 @@ def test_every_file_that_a_document_names_exists(documents: list[Path], root: Pa
         if not (root / name).exists()
     ]
     assert not missing
+
+
+def test_depth_is_explained_where_a_page_first_uses_it(documents: list[Path], root: Path) -> None:
+    """The word means a target exposure here, not the depth of an order book."""
+    lacking = []
+    for document in documents:
+        if "adr" in document.parts or document.name == "CHANGELOG.md":
+            continue
+        text = NOT_PROSE.sub("", document.read_text(encoding="utf-8"))
+        if (used := DEPTH.search(text)) is not None:
+            block_end = text.find("\n\n", used.end())
+            known = text[: block_end if block_end >= 0 else len(text)]
+            if not re.search(r"target\s+exposure", known):
+                lacking.append(str(document.relative_to(root)))
+    assert not lacking, (
+        f"{lacking}: write that a depth is a target exposure, -1 (fully short) to 1 (fully long)"
+    )
 
 
 def test_every_hook_is_documented(root: Path) -> None:
