@@ -13,10 +13,12 @@ from te_core.rules.controls import implied_depth
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Acceptable:
-    """A position that may be accepted: ``quantity`` in signed base units, ``depth`` the target exposure it implies."""
+    """A position that may be accepted."""
 
     quantity: Decimal
+    """In signed base units."""
     depth: Decimal
+    """The target exposure that it implies."""
 
 
 def changed_by_others(keeper: Keeper) -> bool:

@@ -10,17 +10,16 @@ from typing import Literal
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Window:
-    """At most ``capacity`` units in ``seconds``, for requests of ``kinds`` (None: all).
-
-    ``weights`` is the cost of a request by route kind (default 1).
-    """
+    """At most ``capacity`` units in ``seconds``."""
 
     name: str
     scope: Literal["key", "ip"]
     capacity: int
     seconds: float
     kinds: frozenset[str] | None = None
+    """The kinds of requests that count; None: all."""
     weights: Mapping[str, int] = field(default_factory=dict)
+    """The cost of a request by route kind; the default is 1."""
     ban_seconds: float = 0
     """Exceeding it refuses everything in the scope for that long."""
     fixed: bool = False
