@@ -9,6 +9,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 from te_core.errors import CommandRefused
+from te_core.journal.journal import MAX_DELAY
 from te_core.model.control import Action, Command, Control, Topic
 from te_core.rules.controls import Controls
 from tests.engine.commanding import ALL, CLOSED, HELD, Hand
@@ -166,12 +167,15 @@ class OperatedWorld(CheckedWorld):
             await asyncio.wait([task])
         if not task.cancelled():
             return (await task).set
+        done: list[Control] = []
         for _ in range(SOON):
-            if commands.controls.last > before:
+            made = [row for number, row in commands.controls.by_key.values() if number > before]
+            if done := [row for row in made if row.by == command.by]:
                 break
             await asyncio.sleep(0)
-        asyncio.get_running_loop().call_later(0.0005, self._check_stored, command)
-        return [row for number, row in commands.controls.by_key.values() if number > before]
+        # Depths by hand that a signal ended are stored with the next commit.
+        asyncio.get_running_loop().call_later(2 * MAX_DELAY, self._check_stored, command)
+        return done
 
     def _check_stored(self, command: Command) -> None:
         stored = Controls.of(self.journal.snapshot().controls)
