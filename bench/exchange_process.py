@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import multiprocessing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from te_emulators.wire.server import WireServer
 
 BALANCE = Decimal(1_000_000)
+MOVED_EVERY = 1.0
+"""Seconds between two moves of a price. One that has not moved for ten seconds is read before it is used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,10 +125,21 @@ async def _serve(
     for made in servers.values():
         await made.start()
     pipe.send({name: Address(made.url, made.ws_url, _paces(made)) for name, made in servers.items()})
+    moving = asyncio.create_task(_move(list(servers.values())))
     while (asked := await asyncio.to_thread(pipe.recv)) != "stop":
         pipe.send(_held(servers) if asked == "held" else _drain(servers))
+    moving.cancel()
     for made in servers.values():
         await made.stop()
+
+
+async def _move(servers: Sequence[WireServer]) -> None:
+    """Move prices up and down by their smallest step, one contract after the other, as in a market that is traded."""
+    quoted = [(made.exchange, one) for made in servers for one in made.exchange.market.instruments.values()]
+    for steps in itertools.cycle((1, 0)):
+        for exchange, instrument in quoted:
+            exchange.set_price(instrument.symbol, instrument.price + steps * instrument.tick)
+            await asyncio.sleep(MOVED_EVERY / len(quoted))
 
 
 def _server(name: str, accounts: int, latency: float, scopes: frozenset[str]) -> WireServer:

@@ -204,7 +204,7 @@ class Keeper:
     def known_position(self) -> Position | Unknown:
         """Return the believed position, filled in with leverage and margin mode if the exchange hides them."""
         position = self._beliefs.position(self.symbol)
-        if isinstance(position, Unknown):
+        if isinstance(position, Unknown) or (position.leverage is not None and position.margin_mode):
             return position
         recent = self._monotonic() - self.mode.mode_at <= HIDDEN_MODE_AGE
         hidden = self.mode.margin_mode if position.quantity or recent else None
@@ -255,7 +255,8 @@ class Keeper:
         """Replace the target: earlier failures and corrections no longer block it."""
         self.target = target
         self.orders.continue_from(0)
-        self.mode = replace(self.mode, tries=0)
+        if self.mode.tries:
+            self.mode = replace(self.mode, tries=0)
         self.decision = None
         self.liquidated = False
         self._reported = frozenset()

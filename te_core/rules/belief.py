@@ -301,7 +301,9 @@ def believed_equity(
         return Unknown(
             reason=f"ignored an equity of {seen.value.total:f}: the exchange reports it while {symbol} is held"
         )
-    return replace(seen.value, free=None) if seen.number < own_number else seen.value
+    if seen.number < own_number and seen.value.free is not None:
+        return Equity(wallet=seen.value.wallet, total=seen.value.total)
+    return seen.value
 
 
 # -- prices

@@ -54,6 +54,7 @@ class Connection:
     def __init__(self, context: AccountContext[Any], adapter: ExchangeAdapter) -> None:
         self._context = context
         self._adapter = adapter
+        self._markets_file = context.state_dir / MARKETS_FILE
         self._base: Any = None
         self._exchange: Any = None
         self._state: ExchangeState | None = None
@@ -136,8 +137,7 @@ class Connection:
         """Return the symbols as last read. Nobody waits for a newer list while there is one."""
         exchange = self.exchange
         assert self._state is not None
-        file = self._context.state_dir / MARKETS_FILE
-        markets = await self._state.markets.get(self._fetch_markets, file)
+        markets = await self._state.markets.get(self._fetch_markets, self._markets_file)
         if markets is not self._listed and not (self._applying and self._listed):
             self._applying = asyncio.create_task(self._apply(exchange, markets))
             self._applying.add_done_callback(self._on_applied)
