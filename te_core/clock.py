@@ -6,13 +6,19 @@ loop advances. (``asyncio.wait_for`` is banned: on Python 3.11 it can swallow a 
 
 from __future__ import annotations
 
+import sys
 import time
 from datetime import UTC, datetime
 from typing import Protocol
 
+_AWAKE_OR_NOT: int | None = getattr(
+    time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC if sys.platform == "darwin" else None
+)
+"""The clock that runs on while the machine is suspended, as ``time.monotonic`` does on Windows only; None: use that."""
+
 
 class Clock(Protocol):
-    """A source of time. ``now`` may jump; ``monotonic`` never goes back."""
+    """A source of time. ``now`` may jump; ``monotonic`` never goes back, and runs on while the machine is suspended."""
 
     def now(self) -> datetime:
         """Return the wall time, timezone-aware, in UTC."""
@@ -20,6 +26,10 @@ class Clock(Protocol):
 
     def monotonic(self) -> float:
         """Return seconds since an arbitrary start."""
+        ...
+
+    def suspended(self) -> float:
+        """Return for how many seconds the machine has been suspended so far: the event loop's timers stood still."""
         ...
 
 
@@ -32,4 +42,8 @@ class SystemClock:
 
     def monotonic(self) -> float:
         """Return seconds since an arbitrary start."""
-        return time.monotonic()
+        return time.monotonic() if _AWAKE_OR_NOT is None else time.clock_gettime(_AWAKE_OR_NOT)
+
+    def suspended(self) -> float:
+        """Return for how many seconds the machine has been suspended so far: the event loop's timers stood still."""
+        return self.monotonic() - time.monotonic()

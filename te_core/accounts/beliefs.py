@@ -25,6 +25,7 @@ from te_core.rules.belief import (
     believed_position,
     believed_price,
     may_be_stale,
+    missed,
     observe,
     order_answered,
     order_filled,
@@ -174,6 +175,14 @@ class Beliefs:
             known = self._feeds.get(feed)
             if known is not None:
                 self._feeds[feed] = replace(known, up_at=None)
+
+    def outdate(self) -> None:
+        """Doubt everything observed so far: an unknown time may have passed since."""
+        held = self._last_read.value if self._last_read is not None else {}
+        for symbol in dict.fromkeys([*self._positions, *held]):
+            self._own(symbol, missed)
+        self._last_read = self._equity = None
+        self._prices.clear()
 
     # -- our own orders
 

@@ -334,6 +334,11 @@ class AccountWorker:
             self._reconciler.increases_blocked = ""
         self.wake()
 
+    def read_again(self) -> None:
+        """Doubt everything observed so far, and request a pass."""
+        self.beliefs.outdate()
+        self.wake()
+
     def wake(self) -> None:
         """Request a pass."""
         self._schedule.wanted = True

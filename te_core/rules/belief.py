@@ -20,6 +20,7 @@ from te_core.model.reading import Unknown
 
 NEVER = float("-inf")
 ORDER_OF_OTHERS = "another party's order was filled and its effect has not been read yet"
+MISSED = "the machine was suspended, or its clock jumped, since the position was read"
 
 POSITION_AGE = 10.0
 """Seconds for which a position read counts if no stream reports changes: as long as one read may take."""
@@ -116,6 +117,11 @@ NO_EVIDENCE = PositionEvidence()
 def order_sent(evidence: PositionEvidence, *, at: float, number: int) -> PositionEvidence:
     """Record that we send an order, or that a mode was set: what was seen or requested before no longer counts."""
     return replace(evidence, own_at=at, own_number=number, seen_at=NEVER, doubt="", early=None)
+
+
+def missed(evidence: PositionEvidence, *, at: float, number: int) -> PositionEvidence:
+    """Record that an unknown time may have passed: what was seen or requested before no longer counts."""
+    return replace(evidence, own_at=at, own_number=number, seen_at=NEVER, doubt=MISSED, early=None)
 
 
 def order_answered(evidence: PositionEvidence, *, at: float, number: int) -> PositionEvidence:

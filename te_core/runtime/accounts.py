@@ -154,6 +154,11 @@ class Accounts(Instances[AccountRunner]):
         for worker in dict.fromkeys(workers):
             worker.command(controls)
 
+    def read_again(self) -> None:
+        """Read every account before anything else is decided there."""
+        for runner in self.runners.values():
+            runner.worker.read_again()
+
     def review_again(self) -> None:
         """Request new reviews of the risk checks for every account."""
         for runner in self.runners.values():

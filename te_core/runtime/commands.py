@@ -97,7 +97,7 @@ class Commands:
     def start(self) -> None:
         """Activate pauses of an earlier run, and end what has expired meanwhile."""
         self._netting.pauses = _pauses(self.controls)
-        self._end_what_ran_out()
+        self.end_what_expired()
 
     def stop(self) -> None:
         """Cancel the timer."""
@@ -425,9 +425,10 @@ class Commands:
         ends = [row.until for row in self._by_hand() if row.until is not None]
         if ends:
             left = (min(ends) - self._netting.time.now()).total_seconds()
-            self._timer = asyncio.get_running_loop().call_later(max(left, 0.0), self._end_what_ran_out)
+            self._timer = asyncio.get_running_loop().call_later(max(left, 0.0), self.end_what_expired)
 
-    def _end_what_ran_out(self) -> None:
+    def end_what_expired(self) -> None:
+        """End depths by hand whose time has expired, and watch for the next."""
         now = self._netting.time.now()
         over = [row for row in self._by_hand() if row.until is not None and row.until <= now]
         self._end(over, "its time has expired")

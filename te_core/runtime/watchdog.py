@@ -76,7 +76,7 @@ class Watchdog:
         self._record = record
         self._lag = lag
         self._beats = 0
-        self._beaten_at = 0.0
+        self._beaten_at = self._suspended = 0.0
         self._stall: _Stall | None = None
         self._quiet_until: dict[str, float] = {}
         self._timer: asyncio.TimerHandle | None = None
@@ -104,9 +104,10 @@ class Watchdog:
         if stall is not None:
             self._stall = None
             self._over(stall, now - self._beaten_at)
+        suspended = self._clock.suspended()
         if self._beats:
-            self._lag(now - self._beaten_at - PERIOD)
-        self._beaten_at = now
+            self._lag(now - self._beaten_at - PERIOD - (suspended - self._suspended))
+        self._beaten_at, self._suspended = now, suspended
         self._beats += 1
         self._timer = asyncio.get_running_loop().call_later(PERIOD, self._beat)
 

@@ -38,7 +38,7 @@ class Heartbeat:
         self._expected: dict[str, timedelta] = {}
         self._seen_at: dict[str, float] = {}
         self._counted: dict[str, float] = {}
-        """Start times that replace ``_seen_at`` for sources that were due while the engine was not running."""
+        """Start times that replace ``_seen_at`` for sources that were due while the engine did not run."""
         self._restored = False
         self._silent: set[str] = set()
         self._timer: asyncio.TimerHandle | None = None
@@ -69,6 +69,14 @@ class Heartbeat:
         self._restored = False
         self._check()
 
+    def excuse(self) -> None:
+        """Count sources that are due from now: this process did not run, and missed what they sent meanwhile."""
+        now = self._clock.monotonic()
+        late = [one for one in self._expected if one not in self._silent and self._due(one) <= now]
+        self._counted.update(dict.fromkeys(late, now))
+        if self._expected:
+            self._check()
+
     def due(self, source: str) -> datetime | None:
         """Return when a source is, or was, due to be heard from; None if nothing is expected."""
         return self._base.at(self._due(source)) if source in self._expected else None
@@ -95,6 +103,7 @@ class Heartbeat:
         self._report("heard", source, text)
 
     def _check(self) -> None:
+        self._base.now()  # notices a suspension, for which no source is to blame
         self.stop()
         now, upcoming, fallen = self._clock.monotonic(), [], False
         for source, every in self._expected.items():

@@ -41,7 +41,7 @@ class Netting:
 
     ``on_change`` is called with the symbols whose blend may have changed, or with None if any may have. It is called
     once per iteration of the event loop, however many signals became durable together. ``count`` is called with each
-    signal's source and outcome.
+    signal's source and outcome. ``missed`` is called if this process may have missed a while, before it decides again.
     """
 
     def __init__(
@@ -53,12 +53,13 @@ class Netting:
         record: Callable[[Event], None],
         on_change: Callable[[Sequence[str] | None], None],
         count: Callable[[str, str], None] = lambda _source, _outcome: None,
+        missed: Callable[[], None] = lambda: None,
         tracer: Tracer = OFF,
     ) -> None:
         self.policies: Mapping[str, SourcePolicy] = {}
         self.pauses: Mapping[str, Control] = {}
         """By source, for those that the operator paused."""
-        self.time = TimeBase(clock, log, record, self._on_time)
+        self.time = TimeBase(clock, log, record, self._on_time, self._on_missed)
         self.heartbeat = Heartbeat(clock, self.time, log, record, lambda: on_change(None))
         self._ages = Ages(self.time)
         self.intake = Intake(
@@ -68,6 +69,7 @@ class Netting:
         self._journal = journal
         self._clock = clock
         self._on_change = on_change
+        self._missed = missed
         self._expiry = ExpiryWatch(clock, self.time, log, record, lambda: on_change(None))
         self._weights: Mapping[str, SymbolSettings] = {}
         self._dirty: dict[str, None] = {}
@@ -88,10 +90,7 @@ class Netting:
         self.policies = source_policies(settings)
         self._weights = settings.symbols
         self.heartbeat.expect(expectations(self.policies))
-        if any(policy.can_expire for policy in self.policies.values()):
-            self.time.watch()
-        else:
-            self.time.stop()
+        self.time.watch()
 
     def close_intake(self) -> None:
         """Stop forwarding signals; publishing still persists them."""
@@ -155,6 +154,11 @@ class Netting:
             opinions=with_pauses(symbol, opinions, pauses) if pauses else opinions,
             now=self.time.now(),
         )
+
+    def _on_missed(self) -> None:
+        self.heartbeat.excuse()
+        self._missed()
+        asyncio.get_running_loop().call_soon(self._on_time)  # the timers of what expires are late
 
     def _on_time(self) -> None:
         if not self._stopping:

@@ -25,11 +25,22 @@ CHECK_EVERY = 30.0
 
 
 class TimeBase:
-    """Wall time, continued by the monotonic clock. ``wake`` is called when a jump has lasted and is followed."""
+    """Wall time, continued by the monotonic clock. ``wake`` is called when a jump has lasted and is followed.
+
+    ``missed`` is called, before the time is returned, if this process may have missed a while: the machine was
+    suspended, or its clock has jumped ahead, as that of a paused virtual machine does.
+    """
 
     def __init__(
-        self, clock: Clock, log: Logger, record: Callable[[Event], None], wake: Callable[[], None]
+        self,
+        clock: Clock,
+        log: Logger,
+        record: Callable[[Event], None],
+        wake: Callable[[], None],
+        missed: Callable[[], None] = lambda: None,
     ) -> None:
+        self._missed = missed
+        self._suspended = clock.suspended()
         self._clock = clock
         self._log = log
         self._record = record
@@ -77,6 +88,13 @@ class TimeBase:
         return self._clock.now() - timedelta(seconds=self._clock.monotonic())
 
     def _compare(self) -> None:
+        suspended = timedelta(seconds=self._clock.suspended() - self._suspended)
+        if suspended > TOLERANCE:
+            self._suspended = self._clock.suspended()
+            self._report(
+                "WARNING", f"the machine was suspended for {_whole(suspended)}; reading everything again"
+            )
+            self._missed()
         zero = self._wall_zero()
         step = zero - self._zero
         if abs(step) <= TOLERANCE:
@@ -90,6 +108,8 @@ class TimeBase:
             self._report(
                 "WARNING", f"the wall clock jumped by {_signed(step)}; {text}; check the host's clock"
             )
+            if step > TOLERANCE:
+                self._missed()
         elif self.steady() - self._stepped_at >= LASTING.total_seconds():
             self._zero, self._stepped = zero, None
             self._report(
@@ -133,4 +153,8 @@ class Ages:
 
 
 def _signed(step: timedelta) -> str:
-    return f"{'+' if step > timedelta(0) else '-'}{str(abs(step)).partition('.')[0]}"
+    return f"{'+' if step > timedelta(0) else '-'}{_whole(abs(step))}"
+
+
+def _whole(time: timedelta) -> str:
+    return str(time).partition(".")[0]

@@ -90,19 +90,31 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
 
 class VirtualClock:
-    """A `Clock` that follows the running virtual loop; ``shift`` steps the wall time only."""
+    """A `Clock` that follows the running virtual loop; ``shift`` steps the wall time only.
+
+    ``suspend`` lets both clocks run on, but not the loop's timers, as while a machine is suspended.
+    """
 
     def __init__(self, start: datetime = START) -> None:
         self._start = start
         self.shift = timedelta(0)
+        self._suspended = 0.0
 
     def now(self) -> datetime:
         """Return the wall time, aware, in UTC."""
         return self._start + self.shift + timedelta(seconds=self.monotonic())
 
     def monotonic(self) -> float:
-        """Return the seconds of the running loop."""
-        return asyncio.get_running_loop().time()
+        """Return the seconds of the running loop, and those of suspensions."""
+        return asyncio.get_running_loop().time() + self._suspended
+
+    def suspended(self) -> float:
+        """Return the seconds of all suspensions so far."""
+        return self._suspended
+
+    def suspend(self, seconds: float) -> None:
+        """Suspend the machine for so long."""
+        self._suspended += seconds
 
 
 def run(main: Coroutine[Any, Any, T]) -> T:

@@ -21,7 +21,7 @@ ROOM_LINES = {
     "settings": 1_850,
     "journal": 2_800,
     "accounts": 4_590,
-    "signals": 660,
+    "signals": 690,
     "runtime": 3_370,
     "reporting": 3_600,
     "web": 1_350,
@@ -33,7 +33,7 @@ ROOM_LINES = {
     "cli": 5_400,
     "wizards": 2_060,
     "assistant": 370,
-    "testing": 3_150,
+    "testing": 3_160,
 }
 """Maximum lines of code per room: docs/adr/0022 explains what is counted and why.
 

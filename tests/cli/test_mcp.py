@@ -154,6 +154,9 @@ class Clock:
     def monotonic(self) -> float:
         return 0.0
 
+    def suspended(self) -> float:
+        return 0.0
+
 
 def test_a_code_is_good_once_and_not_for_long() -> None:
     clock, codes = Clock(), iter(f"code-{number}" for number in range(100))

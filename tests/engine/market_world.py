@@ -77,6 +77,7 @@ class MarketWorld(SupervisedHarness):
         self.keys: dict[str, Any] = {}
         self.blends: dict[str, tuple[str, int] | None] = {}
         self.stepped_at = float("-inf")
+        self.woken = False
         self.said_at: dict[str, str] = {}
         self.commanding = Commanding()
         self.by_hand: dict[str, Decimal] = {}

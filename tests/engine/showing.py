@@ -21,6 +21,7 @@ ONLY_ORDERS = (Feed.PRICES, Feed.ORDERS)
 """The feeds of exchanges that do not push positions or the account's value."""
 HEARTBEAT = 5.0
 """Seconds between two heartbeats on the stream."""
+SUSPENDED = "machine suspended"
 LONGEST_LAG = 6.0
 """Maximum lag of reads and pushes in seconds; within ``visibility_window``."""
 

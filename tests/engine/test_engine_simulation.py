@@ -31,6 +31,7 @@ from tests.engine.engine_operator import COMMANDS, GIVEN_UP, HANDS, OperatedWorl
 from tests.engine.engine_world import SOURCE_KINDS
 from tests.engine.seeds import blocks, run_block
 from tests.engine.shared_exchange import PRICES
+from tests.engine.showing import SUSPENDED
 from tests.engine.weather import outage
 from tests.querying import queries_of
 
@@ -52,6 +53,7 @@ KINDS = frozenset(
         "stop",
         "kill",
         "wall clock ahead",
+        SUSPENDED,
         "outage",
         "close hangs",
         "asked",
@@ -141,6 +143,15 @@ class World(OperatedWorld):
         self.clock.shift = timedelta(0)
         self.unclear_until = self.clock.monotonic() + LATELY
 
+    async def suspend(self) -> None:
+        """The machine is suspended, its streams do not outlive that, and a signal is the first to arrive."""
+        self.counts[SUSPENDED] += 1
+        for exchange in self.exchanges.values():
+            exchange.showing.silent = True
+        self.clock.suspend(self.chance.choice([20, 300, 7200]))
+        self.note_goals()
+        await self.signal()
+
     def stir(self) -> None:
         """The exchange changes how it reports things."""
         self.down = outage(self.chance)
@@ -162,8 +173,11 @@ class World(OperatedWorld):
         elif draw < 0.88:
             await self.operate()
         elif draw < 0.92:
-            if "wall clock ahead" in self.kinds:
-                await self.step_the_clock()
+            if self.chance.random() < 0.5:
+                if "wall clock ahead" in self.kinds:
+                    await self.step_the_clock()
+            elif SUSPENDED in self.kinds:
+                await self.suspend()
         else:
             await (self.stop() if draw < 0.96 else self.kill())
             await asyncio.sleep(self.chance.choice([0, 5, 90]))

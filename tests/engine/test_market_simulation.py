@@ -28,6 +28,7 @@ from tests.engine.market import PRICES, Habits, Market
 from tests.engine.market_checks import CheckedMarketWorld
 from tests.engine.market_world import ARMED, DEPTHS, Connection
 from tests.engine.seeds import blocks, run_block
+from tests.engine.showing import SUSPENDED
 from tests.engine.weather import Weather, outage
 
 D = Decimal
@@ -52,6 +53,7 @@ KINDS = frozenset(
         "observe",
         "go",
         "wall clock steps",
+        SUSPENDED,
         "price is missing",
         "symbol is not listed",
         "only orders are pushed",
@@ -155,6 +157,17 @@ class World(CheckedMarketWorld):
         self.stepped_at = self.clock.monotonic()
         self.clock.shift += timedelta(seconds=self.chance.choice([-3 * 3600, -60, 60, 3 * 3600]))
 
+    def suspend(self) -> None:
+        """The machine is suspended, and its stream does not outlive that; sometimes a signal is the first to arrive."""
+        self.counts[SUSPENDED] += 1
+        self.market.showing.silent = self.woken = True
+        self.clock.suspend(self.chance.choice([20, 300, 7200]))
+        if self.chance.random() < 0.3:
+            self.market.trade_by_hand()
+        if self.chance.random() < 0.5:
+            self.market.move()
+            self.signal()
+
     def miss(self) -> None:
         """A symbol has no price, or is not listed, for a while."""
         kind, symbols = self.chance.choice(
@@ -165,7 +178,9 @@ class World(CheckedMarketWorld):
 
     def stir(self) -> None:
         """The exchange changes how it reports things, prices move away from plans, orders take longer."""
-        self.market.showing.draw(tuple(PRICES), self.kinds)
+        if not self.woken:  # else its stream is still silent
+            self.market.showing.draw(tuple(PRICES), self.kinds)
+        self.woken = False
         self.market.restless = "prices move through a plan" in self.kinds and self.chance.random() < 0.3
         self.weather.slow = self.chance.choice([0, 0, 3]) if self.market.restless else 0
 
@@ -189,6 +204,8 @@ class World(CheckedMarketWorld):
             happenings.append((0.03, self.observe))
         if "wall clock steps" in self.kinds:
             happenings.append((0.03, self.step_the_clock))
+        if SUSPENDED in self.kinds:
+            happenings.append((0.03, self.suspend))
         draw = self.chance.random()
         for share, happening in happenings:
             if draw < share:

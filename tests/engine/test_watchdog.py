@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
 import threading
@@ -9,12 +10,15 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from loguru import logger
 
+from te_core.clock import SystemClock
 from te_core.runtime.blocking_frame import culprit, executing, plugins_by_package
 from te_core.runtime.run_queue import seconds_waited_for_a_core
-from te_core.runtime.watchdog import PERIOD, BlockedTime
+from te_core.runtime.watchdog import PERIOD, BlockedTime, Watchdog
 
 PLUGINS = {"te_sleepy": "plugin sleepy (te-sleepy)"}
 
@@ -52,6 +56,36 @@ def test_waiting_for_a_core_never_decreases() -> None:
     os.sched_yield()
     assert 0 <= before <= seconds_waited_for_a_core(own)
     assert seconds_waited_for_a_core(2**30) == 0
+
+
+class Suspended(SystemClock):
+    """The machine's clock; ``seconds`` of suspensions are added."""
+
+    seconds = 0.0
+
+    def monotonic(self) -> float:
+        return super().monotonic() + self.seconds
+
+    def suspended(self) -> float:
+        return super().suspended() + self.seconds
+
+
+@pytest.mark.real_clock
+async def test_a_suspension_does_not_count_as_lag_of_the_loop() -> None:
+    clock, lags = Suspended(), []
+    three = asyncio.Event()
+
+    def lag(seconds: float) -> None:
+        lags.append(seconds)
+        clock.seconds += 7200
+        if len(lags) == 3:
+            three.set()
+
+    watchdog = Watchdog(clock, logger, lambda _: None, lag)
+    watchdog.start()
+    await three.wait()
+    watchdog.stop()
+    assert max(lags) < 3600
 
 
 # -- whose fault

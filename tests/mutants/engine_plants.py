@@ -130,6 +130,27 @@ BREAKERS = (
 )
 CONTROL = (
     Mutant(
+        name="what was observed before the clock jumped ahead is believed",
+        file="te_core/runtime/engine.py",
+        old="        self._accounts.read_again()\n",
+        new="",
+        tests="tests/engine/test_suspended_machine.py",
+    ),
+    Mutant(
+        name="what expired while the machine was suspended ends late",
+        file="te_core/signals/netting.py",
+        old="        asyncio.get_running_loop().call_soon(self._on_time)  # the timers of what expires are late\n",
+        new="",
+        tests="tests/engine/test_suspended_machine.py",
+    ),
+    Mutant(
+        name="a source is blamed for the silence of a suspended machine",
+        file="te_core/signals/netting.py",
+        old="        self.heartbeat.excuse()\n",
+        new="",
+        tests="tests/engine/test_suspended_machine.py",
+    ),
+    Mutant(
         name="a command that was given up applies at the next start",
         file="te_core/runtime/commands.py",
         old="return await unbroken(self._execute(command))",

@@ -45,6 +45,10 @@ class WiredClock:
         """Seconds of the loop."""
         return self._loop.time()
 
+    def suspended(self) -> float:
+        """No seconds: the machine is never suspended."""
+        return 0.0
+
 
 def run(main: Any) -> Any:
     """Run a coroutine on a fresh loop; like ``asyncio.run``."""

@@ -40,6 +40,9 @@ class Hand:
     def monotonic(self) -> float:
         return self.time.timestamp()
 
+    def suspended(self) -> float:
+        return 0.0
+
 
 class Exchange:
     """Counts reads; ``gate`` blocks them."""
