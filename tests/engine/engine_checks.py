@@ -43,6 +43,7 @@ class CheckedWorld(EngineWorld):
         self.violations: list[str] = []
         self.goals_lately: dict[str, list[tuple[float, dict[str, Decimal]]]] = {}
         self.unclear_until = 0.0
+        self.sent_at = float("-inf")
         for exchange in self.exchanges.values():
             exchange.on_fill = self.on_fill
 
@@ -163,6 +164,7 @@ class CheckedWorld(EngineWorld):
 
     def on_sending(self, name: str, exchange: SharedExchange, what: str) -> None:
         """Check that an account to which anything is sent does not observe."""
+        self.sent_at = self.clock.monotonic()
         if not any(self.may_trade(settings, name) for settings in (self.settings, self.applied)):
             self.found(f"{name}, which observes, sent {what} to {exchange.uid}")
 

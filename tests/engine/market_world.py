@@ -62,6 +62,7 @@ class Connection(OddAccount):
         await super().set_margin_mode(symbol, margin_mode)
 
     def _sends(self, what: object) -> None:
+        self.harness.sent_at = self.harness.clock.monotonic()
         if self.harness.keys.get("observe"):
             self.harness.judge.found(what, "was sent while observing")
 
@@ -78,6 +79,7 @@ class MarketWorld(SupervisedHarness):
         self.blends: dict[str, tuple[str, int] | None] = {}
         self.stepped_at = float("-inf")
         self.woken = False
+        self.sent_at = float("-inf")
         self.said_at: dict[str, str] = {}
         self.commanding = Commanding()
         self.by_hand: dict[str, Decimal] = {}

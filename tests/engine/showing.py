@@ -22,6 +22,8 @@ ONLY_ORDERS = (Feed.PRICES, Feed.ORDERS)
 HEARTBEAT = 5.0
 """Seconds between two heartbeats on the stream."""
 SUSPENDED = "machine suspended"
+ARRIVED = 20.0
+"""Seconds after which an order has arrived and is shown: the exchange's timers stand still in a suspension, too."""
 LONGEST_LAG = 6.0
 """Maximum lag of reads and pushes in seconds; within ``visibility_window``."""
 

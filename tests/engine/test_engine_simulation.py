@@ -31,7 +31,7 @@ from tests.engine.engine_operator import COMMANDS, GIVEN_UP, HANDS, OperatedWorl
 from tests.engine.engine_world import SOURCE_KINDS
 from tests.engine.seeds import blocks, run_block
 from tests.engine.shared_exchange import PRICES
-from tests.engine.showing import SUSPENDED
+from tests.engine.showing import ARRIVED, SUSPENDED
 from tests.engine.weather import outage
 from tests.querying import queries_of
 
@@ -145,6 +145,9 @@ class World(OperatedWorld):
 
     async def suspend(self) -> None:
         """The machine is suspended, its streams do not outlive that, and a signal is the first to arrive."""
+        await asyncio.sleep(ARRIVED)
+        if self.clock.monotonic() - self.sent_at < ARRIVED:
+            return
         self.counts[SUSPENDED] += 1
         for exchange in self.exchanges.values():
             exchange.showing.silent = True

@@ -28,7 +28,7 @@ from tests.engine.market import PRICES, Habits, Market
 from tests.engine.market_checks import CheckedMarketWorld
 from tests.engine.market_world import ARMED, DEPTHS, Connection
 from tests.engine.seeds import blocks, run_block
-from tests.engine.showing import SUSPENDED
+from tests.engine.showing import ARRIVED, SUSPENDED
 from tests.engine.weather import Weather, outage
 
 D = Decimal
@@ -159,6 +159,8 @@ class World(CheckedMarketWorld):
 
     def suspend(self) -> None:
         """The machine is suspended, and its stream does not outlive that; sometimes a signal is the first to arrive."""
+        if self.clock.monotonic() - self.sent_at < ARRIVED:
+            return
         self.counts[SUSPENDED] += 1
         self.market.showing.silent = self.woken = True
         self.clock.suspend(self.chance.choice([20, 300, 7200]))
