@@ -38,6 +38,8 @@ from te_core.cli.past import (
     wanted_number,
 )
 from te_core.cli.since import Since, Until
+from te_core.errors import nearest
+from te_core.model.event import KINDS
 
 CSV = ("number", "at", "kind", "account", "symbol", "source", "text")
 """The columns of ``te events --csv``, explained in docs/cli.md."""
@@ -93,6 +95,8 @@ def events(
         show(table("Events", _COLUMNS, map(_row, found), spare=("source", "symbol")))
     if not found:
         print_nothing_found(paths, query)
+    if kind and not found and kind not in KINDS:
+        print_note(f"the engine records no events of kind {kind}{nearest(kind, KINDS)}; plugins may")
 
 
 def _row(event: Any) -> tuple[object, ...]:

@@ -47,6 +47,9 @@ def test_events_are_shown_newest_first_by_kind_account_and_time(engine: Any) -> 
     rows = list(csv.DictReader(io.StringIO(engine.folder.te("events", "--csv").stdout)))
     assert {row["kind"] for row in rows} >= {"halt", "resume", "pause"}
     assert list(rows[0]) == ["number", "at", "kind", "account", "symbol", "source", "text"]
+    mistyped = engine.folder.te("events", "--kind", "halts")
+    assert (mistyped.exit_code, "did you mean 'halt'?" in mistyped.stderr) == (0, True)
+    assert engine.folder.te("events", "--kind", "flatten").stderr == "", "none has happened"
     refused = engine.folder.te("events", "--since", "soon")
     assert (refused.exit_code, "is not a time" in refused.stderr) == (2, True)
 
