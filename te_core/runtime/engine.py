@@ -307,7 +307,8 @@ class Engine:
     def _on_missed(self) -> None:
         """Trust nothing that was observed before a while that this process missed; the loop's timers are late."""
         self._accounts.read_again()
-        asyncio.get_running_loop().call_soon(self.commands.end_what_expired)
+        if not self.stopping:
+            asyncio.get_running_loop().call_soon(self.commands.end_what_expired)
 
     def _reblend(self, symbols: Iterable[str] | None) -> None:
         if symbols is None:
