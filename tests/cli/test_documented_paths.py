@@ -39,18 +39,17 @@ def code_of(step: str) -> CodeType:
 
 @contextmanager
 def recorded(steps: list[str]) -> Iterator[list[str]]:
-    """Record the order in which the functions of these steps are first called, from the first of them on.
+    """Record which of these steps are taken in their order.
 
-    The account also works on its own: what it does before the alert arrives is not part of the path.
+    The account also works on its own: a pass of it before it is its turn is not part of the path.
     """
     order: list[str] = []
     codes = {code_of(step): step for step in steps}
-    first = steps[0]
 
     def watch(frame: FrameType, event: str, argument: object) -> None:
         del argument
         name = codes.get(frame.f_code) if event == "call" else None
-        if name is not None and name not in order and (order or name == first):
+        if name is not None and name in steps[len(order) : len(order) + 1]:
             order.append(name)
 
     sys.setprofile(watch)

@@ -423,9 +423,13 @@ class Market(FakeAccount):
             self.liquidated.add(symbol)
             self.counts["ADL"] += 1
 
-    def lost_since(self, moment: float) -> int:
-        """Return how often the wallet fell within a minute from a moment on."""
-        return sum(often for at, often in self.losses.items() if moment <= at <= moment + 60)
+    def lost_otherwise(self, moment: float) -> int:
+        """Return how often the wallet fell about a moment, not counting a loss at it.
+
+        Within two minutes before it, for which the account's value may not have been readable, to one after it.
+        """
+        about = sum(often for at, often in self.losses.items() if moment - 120 <= at <= moment + 60)
+        return about - min(self.losses[moment], 1)
 
     def change_equity(self) -> None:
         """A deposit or withdrawal, or for a while the exchange does not show the money."""

@@ -60,7 +60,7 @@ class CheckedMarketWorld(MarketWorld):
                 and (
                     policy.drift == "reduce"
                     or symbol in self.market.liquidated
-                    or self.market.lost_since(by_hand) > 1  # it does not show what else was lost
+                    or self.market.lost_otherwise(by_hand) > 0  # it does not show what else was lost
                     or abs(held) >= self._affordable(symbol)
                 )
             )

@@ -189,7 +189,7 @@ class World(CheckedMarketWorld):
     async def happen(self) -> None:
         """Cause one more event."""
         happenings: list[tuple[float, Callable[[], None]]] = [
-            (0.32, self.signal),
+            (0.29, self.signal),
             (0.08, self.edit),
             (0.08, self.limit),
             (0.08, self.market.trade_by_hand),
