@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -42,7 +41,7 @@ def told() -> Iterator[list[str]]:
 
 @asynccontextmanager
 async def kept_warm(adapter: Pinged, *, connected: bool = True) -> AsyncIterator[Connection]:
-    context: Any = SimpleNamespace(clock=VirtualClock(), log=logger, state_dir=Path())
+    context: Any = SimpleNamespace(clock=VirtualClock(), log=logger)
     link = Connection(context, adapter)
     link._exchange = object() if connected else None
     warmth = asyncio.create_task(link._keep_warm())

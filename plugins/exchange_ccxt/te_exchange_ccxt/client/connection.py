@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mappin
 from contextlib import asynccontextmanager, contextmanager
 from copy import copy
 from decimal import localcontext
+from functools import cached_property
+from pathlib import Path
 from typing import Any, TypeVar
 
 from te_core.api import AccountContext, ConfigError, NotReady, OrderRejected, TradeEngineError
@@ -54,7 +56,6 @@ class Connection:
     def __init__(self, context: AccountContext[Any], adapter: ExchangeAdapter) -> None:
         self._context = context
         self._adapter = adapter
-        self._markets_file = context.state_dir / MARKETS_FILE
         self._base: Any = None
         self._exchange: Any = None
         self._state: ExchangeState | None = None
@@ -132,6 +133,10 @@ class Connection:
                 await close_streams(exchange)
 
     # -- markets
+
+    @cached_property
+    def _markets_file(self) -> Path:
+        return self._context.state_dir / MARKETS_FILE
 
     async def symbols(self) -> Symbols:
         """Return the symbols as last read. Nobody waits for a newer list while there is one."""
