@@ -1,17 +1,21 @@
 """The port through which time is read, so that the whole engine can run under a virtual clock.
 
 To wait, use ``asyncio.sleep`` and ``asyncio.timeout``: they follow the event loop's time, which the virtual
-loop advances. (``asyncio.wait_for`` is banned: on Python 3.11 it can swallow a cancellation.)
+loop advances. (``asyncio.wait_for`` is banned: on Python 3.11 it can swallow a cancellation.) That time stands still
+while the machine is suspended, so wait for hours in steps of ``LONGEST_SLEEP``, or with ``sleep``.
 """
 
 from __future__ import annotations
 
+import asyncio
 import sys
 import time
 from datetime import UTC, datetime
 from typing import Protocol
 
-_AWAKE_OR_NOT: int | None = getattr(
+LONGEST_SLEEP = 60.0
+"""Maximum seconds between two looks at the clock while waiting for a time: clocks are adjusted, machines suspended."""
+_STEADY: int | None = getattr(
     time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC if sys.platform == "darwin" else None
 )
 """The clock that runs on while the machine is suspended, as ``time.monotonic`` does on Windows only; None: use that."""
@@ -42,8 +46,15 @@ class SystemClock:
 
     def monotonic(self) -> float:
         """Return seconds since an arbitrary start."""
-        return time.monotonic() if _AWAKE_OR_NOT is None else time.clock_gettime(_AWAKE_OR_NOT)
+        return time.monotonic() if _STEADY is None else time.clock_gettime(_STEADY)
 
     def suspended(self) -> float:
         """Return for how many seconds the machine has been suspended so far: the event loop's timers stood still."""
         return self.monotonic() - time.monotonic()
+
+
+async def sleep(clock: Clock, seconds: float, *, late: float = LONGEST_SLEEP) -> None:
+    """Sleep for so long, including the time of suspensions; one makes it ``late`` by that many seconds at most."""
+    until = clock.monotonic() + seconds
+    while (left := until - clock.monotonic()) > 0:  # noqa: ASYNC110 - what is waited for is a time
+        await asyncio.sleep(min(left, late))

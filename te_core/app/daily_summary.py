@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
 
-from te_core.clock import Clock
+from te_core.clock import LONGEST_SLEEP, Clock
 from te_core.rules.hours import next_time_of_day
 from te_core.settings.notices import NoticesSettings
 
@@ -38,11 +38,15 @@ class DailySummary:
             self._changed.clear()
             section, now = self._settings(), self._clock.now()
             due = next_time_of_day(section.summary_at, section.zone, now) if section.summary_at else None
-            with suppress(TimeoutError):
-                async with asyncio.timeout(None if due is None else (due - now).total_seconds()):
-                    await self._changed.wait()
-                    continue
-            if (
-                due is not None and self._clock.now() >= due
-            ):  # otherwise the wall clock was set back meanwhile
+            until = None if due is None else self._clock.monotonic() + (due - now).total_seconds()
+            while not self._changed.is_set() and (left := self._left(until)) != 0:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(left):
+                        await self._changed.wait()
+            # Earlier if the wall clock was set back meanwhile.
+            if due is not None and not self._changed.is_set() and self._clock.now() >= due:
                 await self._send(due - DAY)
+
+    def _left(self, until: float | None) -> float | None:
+        """Return the seconds to wait before the next look at the clock; None: until the settings change."""
+        return None if until is None else max(min(until - self._clock.monotonic(), LONGEST_SLEEP), 0.0)

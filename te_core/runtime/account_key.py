@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from te_core.clock import Clock
+from te_core.clock import Clock, sleep
 from te_core.contracts.exchange import AccountIdentity, ExchangeAccount
 from te_core.errors import TradeEngineError
 from te_core.rules.key_expiry import remaining, stage, until_next_read
@@ -39,7 +38,7 @@ class AccountKey:
         """Read the key again whenever a warning is due, and give it unless the key was renewed. Run until cancelled."""
         while self.expires_at is not None:
             wait = until_next_read(self.expires_at, self._clock.now())
-            await asyncio.sleep(wait.total_seconds())
+            await sleep(self._clock, wait.total_seconds(), late=3600)
             try:
                 self.check(await account.identity())
             except TradeEngineError:  # reported by the reads of the account; what was known still counts

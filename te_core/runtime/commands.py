@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from te_core.accounts.accepting import acceptable, changed_by_others
 from te_core.accounts.reconciler import AsIf
-from te_core.clock import Clock
+from te_core.clock import LONGEST_SLEEP, Clock
 from te_core.errors import CommandRefused, JournalError, nearest
 from te_core.journal.journal import Journal
 from te_core.model.control import Action, Command, Control, ControlState, Topic
@@ -97,7 +97,7 @@ class Commands:
     def start(self) -> None:
         """Activate pauses of an earlier run, and end what has expired meanwhile."""
         self._netting.pauses = _pauses(self.controls)
-        self.end_what_expired()
+        self._end_what_expired()
 
     def stop(self) -> None:
         """Cancel the timer."""
@@ -425,10 +425,11 @@ class Commands:
         ends = [row.until for row in self._by_hand() if row.until is not None]
         if ends:
             left = (min(ends) - self._netting.time.now()).total_seconds()
-            self._timer = asyncio.get_running_loop().call_later(max(left, 0.0), self.end_what_expired)
+            self._timer = asyncio.get_running_loop().call_later(
+                min(max(left, 0.0), LONGEST_SLEEP), self._end_what_expired
+            )
 
-    def end_what_expired(self) -> None:
-        """End depths by hand whose time has expired, and watch for the next."""
+    def _end_what_expired(self) -> None:
         now = self._netting.time.now()
         over = [row for row in self._by_hand() if row.until is not None and row.until <= now]
         self._end(over, "its time has expired")

@@ -142,7 +142,7 @@ class Engine:
             record=self.record,
             on_change=self._reblend,
             count=self.metrics.signal,
-            missed=self._on_missed,
+            missed=lambda: self._accounts.read_again(),  # noqa: PLW0108 - created later
             tracer=self._tracer,
         )
 
@@ -303,12 +303,6 @@ class Engine:
         price = self._accounts.last_price(symbol)
         stated = self.netting.intake.price(symbol) if price is None else None
         return stated.value if stated is not None else price
-
-    def _on_missed(self) -> None:
-        """Trust nothing that was observed before a while that this process missed; the loop's timers are late."""
-        self._accounts.read_again()
-        if not self.stopping:
-            asyncio.get_running_loop().call_soon(self.commands.end_what_expired)
 
     def _reblend(self, symbols: Iterable[str] | None) -> None:
         if symbols is None:

@@ -6,16 +6,13 @@ import asyncio
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
-from te_core.clock import Clock
+from te_core.clock import LONGEST_SLEEP, Clock
 from te_core.model.event import Event
 from te_core.rules.blend import DECAY_STEPS, Opinion
 from te_core.signals.time_base import TimeBase
 
 if TYPE_CHECKING:
     from loguru import Logger
-
-LONGEST_SLEEP = 60.0
-"""Maximum seconds between two checks of expiry: clocks are adjusted."""
 
 
 class ExpiryWatch:

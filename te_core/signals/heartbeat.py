@@ -7,9 +7,8 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from te_core.clock import Clock
+from te_core.clock import LONGEST_SLEEP, Clock
 from te_core.model.event import Event
-from te_core.signals.expiry import LONGEST_SLEEP
 from te_core.signals.time_base import TimeBase
 
 if TYPE_CHECKING:

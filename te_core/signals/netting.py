@@ -158,7 +158,6 @@ class Netting:
     def _on_missed(self) -> None:
         self.heartbeat.excuse()
         self._missed()
-        asyncio.get_running_loop().call_soon(self._on_time)  # the timers of what expires are late
 
     def _on_time(self) -> None:
         if not self._stopping:

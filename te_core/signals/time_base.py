@@ -88,11 +88,11 @@ class TimeBase:
         return self._clock.now() - timedelta(seconds=self._clock.monotonic())
 
     def _compare(self) -> None:
-        suspended = timedelta(seconds=self._clock.suspended() - self._suspended)
-        if suspended > TOLERANCE:
-            self._suspended = self._clock.suspended()
+        before, now = self._suspended, self._clock.suspended()
+        if (lasted := timedelta(seconds=now - before)) > TOLERANCE:
+            self._suspended = now
             self._report(
-                "WARNING", f"the machine was suspended for {_whole(suspended)}; reading everything again"
+                "WARNING", f"the machine was suspended for {_whole(lasted)}; reading everything again"
             )
             self._missed()
         zero = self._wall_zero()

@@ -161,3 +161,18 @@ async def test_each_day_is_summed_up_once_at_its_time() -> None:
     await asyncio.sleep(86_400)
     assert [f"{at:%H:%M}" for at, _ in told[4:]] == ["11:00"]
     task.cancel()
+
+
+async def test_a_day_is_summed_up_when_the_machine_wakes() -> None:
+    clock, told = VirtualClock(), list[datetime]()
+
+    async def send(since: datetime) -> None:
+        told.append(since)
+
+    section = NoticesSettings.model_validate({"summary_at": "07:30", "zone": "UTC"})
+    task = asyncio.create_task(DailySummary(clock, lambda: section, send).run())
+    await asyncio.sleep(60)
+    clock.suspend(10 * 3600)
+    await asyncio.sleep(120)
+    assert len(told) == 1
+    task.cancel()

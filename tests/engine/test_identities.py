@@ -208,6 +208,18 @@ async def test_a_key_that_expires_is_warned_of_in_time(tmp_path: Path, bank: Ban
         ]
 
 
+async def test_a_key_is_warned_of_although_the_machine_sleeps_at_night(tmp_path: Path, bank: Bank) -> None:
+    """A wait of months would end late by all of its nights, after the key."""
+    bank.key_expires_at = bank.clock.now() + timedelta(days=20)
+    async with running(tmp_path, bank, RARELY_READ) as run:
+        for _ in range(19):
+            await asyncio.sleep(86_400 / 2)
+            bank.clock.suspend(86_400 / 2)
+        await asyncio.sleep(3600 + 60)
+        assert warnings_of(run)[-1] == "this key expires in 23 hours"
+        assert len(warnings_of(run)) == 4
+
+
 async def test_a_key_that_was_renewed_is_not_warned_of(tmp_path: Path, bank: Bank) -> None:
     bank.key_expires_at = end = bank.clock.now() + timedelta(days=10)
     async with running(tmp_path, bank, RARELY_READ) as run:

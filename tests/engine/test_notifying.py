@@ -353,6 +353,17 @@ async def test_a_restart_in_quiet_hours_loses_no_notice(tmp_path: Path, *, kille
         assert len(room.received) == 1, "a notice is sent once"
 
 
+async def test_quiet_hours_are_over_when_the_machine_wakes_after_them(tmp_path: Path) -> None:
+    room = Room()
+    async with running(tmp_path, room, QUIET) as engine:
+        happens(engine, "at night")
+        await asyncio.sleep(60)
+        assert isinstance(engine.clock, VirtualClock)
+        engine.clock.suspend(7 * 3600)
+        await asyncio.sleep(120)
+        assert "at night" in str(room.received)
+
+
 async def test_what_could_not_be_sent_is_sent_by_the_next_run(tmp_path: Path) -> None:
     room = Room()
     room.failures = [NotReady("no network")] * 100

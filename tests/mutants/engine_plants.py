@@ -128,19 +128,19 @@ BREAKERS = (
         tests="tests/engine/test_circuit_breakers.py",
     ),
 )
-CONTROL = (
+CLOCKS = (
     Mutant(
         name="what was observed before the clock jumped ahead is believed",
-        file="te_core/runtime/engine.py",
-        old="        self._accounts.read_again()\n",
+        file="te_core/signals/netting.py",
+        old="        self._missed()\n",
         new="",
         tests="tests/engine/test_suspended_machine.py",
     ),
     Mutant(
-        name="what expired while the machine was suspended ends late",
-        file="te_core/signals/netting.py",
-        old="        asyncio.get_running_loop().call_soon(self._on_time)  # the timers of what expires are late\n",
-        new="",
+        name="what ends at a time ends late after a suspension",
+        file="te_core/clock.py",
+        old="LONGEST_SLEEP = 60.0",
+        new="LONGEST_SLEEP = 6e9",
         tests="tests/engine/test_suspended_machine.py",
     ),
     Mutant(
@@ -150,6 +150,8 @@ CONTROL = (
         new="",
         tests="tests/engine/test_suspended_machine.py",
     ),
+)
+CONTROL = (
     Mutant(
         name="a command that was given up applies at the next start",
         file="te_core/runtime/commands.py",

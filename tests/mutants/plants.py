@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from tests.mutants.engine_plants import BREAKERS, CONTROL, ENGINE, MONEY, PAGE, REVIEWS, TELLING
+from tests.mutants.engine_plants import BREAKERS, CLOCKS, CONTROL, ENGINE, MONEY, PAGE, REVIEWS, TELLING
 from tests.mutants.trading_plants import ACCOUNTS, BELIEFS, RULES
 
-MUTANTS = (*BELIEFS, *RULES, *ACCOUNTS, *ENGINE, *BREAKERS, *CONTROL, *MONEY, *TELLING, *PAGE, *REVIEWS)
+MUTANTS = (
+    *BELIEFS,
+    *RULES,
+    *ACCOUNTS,
+    *ENGINE,
+    *BREAKERS,
+    *CLOCKS,
+    *CONTROL,
+    *MONEY,
+    *TELLING,
+    *PAGE,
+    *REVIEWS,
+)
