@@ -62,14 +62,18 @@ class OperatedWorld(CheckedWorld):
         scopes = self.engine.commands.scopes()
         to = frozenset(scope for name in names for scope in scopes[name]) or frozenset({ALL})
         self.swept |= wanted.foreign and symbol in ("", FOREIGN[1])
+        # Noted first: its orders may be executed before the engine answers.
+        self.commanding.note(action.partition(" ")[0], to, symbol)
+        self.note_goals()
+        made: Sequence[Control] = ()
         with suppress(CommandRefused):  # of a symbol that is no longer in the settings
             made = await self._execute_or_give_up(wanted)
             self.counts[action] += bool(made)
-            if any(row.topic is Topic.HALT for row in made):
-                self.commanding.note(action.partition(" ")[0], to, symbol)
             if wanted.action is Action.RESUME:
                 self._lift_hands(to, symbol)
-            self.note_goals()
+        if not any(row.topic is Topic.HALT for row in made):
+            self.commanding.given.pop()
+        self.note_goals()
         await asyncio.sleep(0.001)  # virtual: what was said before was said before
 
     def _lift_hands(self, to: frozenset[str], symbol: str) -> None:
