@@ -1,4 +1,4 @@
-"""The state folder: created for its owner only, and refused if other users could put files into it."""
+"""The state folder: for its owner only, and refused if other users could put files into it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import stat
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from te_core.errors import ConfigError
@@ -25,14 +26,36 @@ def prepare(state: Path, journal: Path) -> None:
         raise ConfigError(problem, file=str(state))
 
 
+def return_to_owner(state: Path) -> None:
+    """Make another user the owner of what root created in that user's state folder; the engine could not write there.
+
+    Commands and plugins create files there, whoever runs them. Files with further names are left: they may be others'.
+    """
+    if sys.platform == "win32" or os.geteuid() != 0 or not state.is_dir():
+        return
+    owner = state.stat()
+    if owner.st_uid == 0:
+        return
+    for _, folders, files, handle in os.fwalk(state):
+        for name in (*folders, *files):
+            with suppress(OSError):  # it was removed meanwhile, or a container's root may not
+                found = os.stat(name, dir_fd=handle, follow_symlinks=False)
+                alone = stat.S_ISDIR(found.st_mode) or (stat.S_ISREG(found.st_mode) and found.st_nlink == 1)
+                if found.st_uid == 0 and alone:
+                    os.chown(name, owner.st_uid, owner.st_gid, dir_fd=handle, follow_symlinks=False)
+
+
 def _problems(state: Path, journal: Path) -> Iterator[str]:
     if sys.platform != "win32":
         found = state.stat()
         mode = stat.S_IMODE(found.st_mode)
         if found.st_uid != os.geteuid():
+            user = os.geteuid()
+            # Root must not lock the engine's own user out.
+            otherwise = f", or: chown -R {user} {state}" if user else ""
             yield (
-                f"the state folder belongs to user {found.st_uid}, but the engine runs as user {os.geteuid()}: "
-                f"run it as that user, or: chown -R {os.geteuid()} {state}"
+                f"the state folder belongs to user {found.st_uid}, but the engine runs as user {user}: "
+                f"run it as that user{otherwise}"
             )
         if mode & (stat.S_IWGRP | stat.S_IWOTH):
             yield f"the state folder has mode {mode:04o}: others may write there; run: chmod go-w {state}"

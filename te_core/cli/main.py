@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import suppress
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from types import TracebackType
@@ -15,6 +16,7 @@ from typer.core import TyperGroup
 
 from te_core import __version__
 from te_core.app.paths import Paths
+from te_core.app.state_folder import return_to_owner
 from te_core.cli import (
     actions,
     check,
@@ -141,6 +143,7 @@ def main_options(
              te tradingview --help       commands that a plugin adds
     """
     context.obj = paths = Paths.find(settings)
+    context.call_on_close(partial(return_to_owner, paths.state))
     if (paths.state / ".restore" / "decided.json").exists():
         _finish_restore(paths)
 

@@ -19,7 +19,7 @@ from pydantic import BaseModel
 from te_core.errors import ConfigError
 from te_core.settings import fields, origin, peek
 from te_core.settings.origin import SourceLocation
-from te_core.settings.permissions import file_warnings
+from te_core.settings.permissions import file_warnings, unreadable
 
 
 def _dynaconf() -> Any:
@@ -116,7 +116,7 @@ def _text(file: Path, problems: list[str]) -> str | None:
     except UnicodeDecodeError as error:
         problems.append(f"{file}: not UTF-8 text (byte {error.start}): save it as UTF-8")
     except OSError as error:
-        problems.append(f"{file}: cannot be read: {error.strerror}")
+        problems.append(unreadable(file, error))
     return None
 
 
