@@ -2,12 +2,11 @@
 
 To wait, use ``asyncio.sleep`` and ``asyncio.timeout``: they follow the event loop's time, which the virtual
 loop advances. (``asyncio.wait_for`` is banned: on Python 3.11 it can swallow a cancellation.) That time stands still
-while the machine is suspended, so wait for hours in steps of ``LONGEST_SLEEP``, or with ``sleep``.
+while the machine is suspended, so wait for hours in steps of ``LONGEST_SLEEP``.
 """
 
 from __future__ import annotations
 
-import asyncio
 import sys
 import time
 from datetime import UTC, datetime
@@ -51,10 +50,3 @@ class SystemClock:
     def suspended(self) -> float:
         """Return for how many seconds the machine has been suspended so far: the event loop's timers stood still."""
         return self.monotonic() - time.monotonic()
-
-
-async def sleep(clock: Clock, seconds: float, *, late: float = LONGEST_SLEEP) -> None:
-    """Sleep for so long, including the time of suspensions; one makes it ``late`` by that many seconds at most."""
-    until = clock.monotonic() + seconds
-    while (left := until - clock.monotonic()) > 0:  # noqa: ASYNC110 - what is waited for is a time
-        await asyncio.sleep(min(left, late))

@@ -1,10 +1,12 @@
-"""Tasks that nobody may wait for any more."""
+"""Tasks that nobody may wait for any more, and waits that outlast a suspension of the machine."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
 from typing import Any, TypeVar
+
+from te_core.clock import LONGEST_SLEEP, Clock
 
 T = TypeVar("T")
 
@@ -22,3 +24,10 @@ async def unbroken(work: Coroutine[Any, Any, T]) -> T:
     task = asyncio.create_task(work)
     ignore_error(task)
     return await asyncio.shield(task)
+
+
+async def sleep(clock: Clock, seconds: float, *, late: float = LONGEST_SLEEP) -> None:
+    """Sleep for so long, including the time of suspensions; one makes it ``late`` by that many seconds at most."""
+    until = clock.monotonic() + seconds
+    while (left := until - clock.monotonic()) > 0:  # noqa: ASYNC110 - what is waited for is a time
+        await asyncio.sleep(min(left, late))

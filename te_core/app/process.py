@@ -10,6 +10,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from typing import Any
 
 from loguru import logger
@@ -57,8 +58,11 @@ def run_to_the_end(loop: asyncio.AbstractEventLoop, main: Coroutine[Any, Any, No
             )
 
 
-_FILES = 65_536
-"""Limit of open files that the process requests, so that a burst of connections is accepted before any is dropped."""
+_FILES = (65_536, 10_240)
+"""Limits of open files that the process requests, so that a burst of connections is accepted before any is dropped.
+
+macOS accepts 10,240 by default (``kern.maxfilesperproc``), whatever it reports as the hard limit.
+"""
 
 
 def allow_many_files() -> None:
@@ -68,9 +72,13 @@ def allow_many_files() -> None:
     except ImportError:  # not a Unix
         return
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = _FILES if hard == resource.RLIM_INFINITY else min(_FILES, hard)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    for most in _FILES:
+        wanted = most if hard == resource.RLIM_INFINITY else min(most, hard)
+        if soft == resource.RLIM_INFINITY or soft >= wanted:
+            return
+        with suppress(ValueError, OSError):  # the kernel allows fewer than it reports
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+            return
 
 
 _SWITCH = 0.001

@@ -9,12 +9,10 @@ from typing import Any
 from urllib.parse import quote
 
 from te_core.app.paths import Paths
-from te_core.cli.client import EngineDown, ask, running_engine
+from te_core.cli.client import EngineDown, ask, running_engine, why_no_answer
 from te_core.cli.failure import Failure
 from te_core.cli.past import asking, order_address, query_of
 from te_core.web.encoding import encode
-
-NO_ENGINE = "no engine is running: this is from the journal; the current state is not known"
 
 
 def status(paths: Paths, account: str = "", symbol: str = "") -> dict[str, Any]:
@@ -81,7 +79,7 @@ def order(paths: Paths, name: str) -> dict[str, Any]:
 
 
 def _remembered(paths: Paths, what: str, query: Mapping[str, str]) -> dict[str, Any]:
-    noted = {} if running_engine(paths) else {"note": NO_ENGINE}
+    noted = {} if running_engine(paths) else {"note": _no_engine(paths)}
     with asking(paths) as asked:
         return {**noted, **asked(what, query)}
 
@@ -114,4 +112,8 @@ def _asked(paths: Paths, path: str, offline: Callable[[], dict[str, Any]]) -> di
     try:
         return running(paths, path)
     except EngineDown:
-        return {"note": NO_ENGINE, **offline()}
+        return {"note": _no_engine(paths), **offline()}
+
+
+def _no_engine(paths: Paths) -> str:
+    return f"{why_no_answer(paths)}: this is from the journal; the current state is not known"

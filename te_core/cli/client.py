@@ -20,14 +20,33 @@ _TIMEOUT = 10.0
 
 
 class EngineDown(Failure):
-    """No engine is running with this state folder."""
+    """No engine answers with this state folder: none is running, or it hangs."""
 
     def __init__(self, paths: Paths) -> None:
+        hangs = holder_of_journal(paths)
+        where = "" if hangs else f" in {paths.state}"
+        next_step = (
+            "it is starting, busy or stuck; if it stays so, restart it the way it was started (pm2, systemd), or "
+            "close positions without it: te flatten --direct"
+        )
         super().__init__(
-            f"no engine is running in {paths.state}",
-            next_step=f"start it: te --settings {paths.settings} run",
+            f"{why_no_answer(paths)}{where}",
+            next_step=next_step if hangs else f"start it: te --settings {paths.settings} run",
             code=ExitCode.ENGINE,
         )
+
+
+def holder_of_journal(paths: Paths) -> str:
+    """Return which process holds the journal, as text; if no engine answers, this one hangs. Empty if none does."""
+    from te_core.journal.lock import holder
+
+    return holder(paths.state / setting(paths, "journal", "file"))
+
+
+def why_no_answer(paths: Paths) -> str:
+    """Return why no engine answers."""
+    process = holder_of_journal(paths)
+    return f"the engine ({process}) does not answer" if process else "no engine is running"
 
 
 def ask(paths: Paths, path: str) -> Any:

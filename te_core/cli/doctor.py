@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from te_core.app.paths import Paths
-from te_core.cli.client import ask, running_engine
+from te_core.cli.client import ask, running_engine, why_no_answer
 from te_core.cli.failure import ExitCode, Failure
 from te_core.cli.output import print_json, print_note, show, table
 
@@ -67,7 +67,7 @@ def _alone(paths: Paths) -> dict[str, Any]:
     from te_core.secrets import redacted
     from te_core.web.exposure import exposure
 
-    print_note("no engine is running: connecting to the accounts from here")
+    print_note(f"{why_no_answer(paths)}: connecting to the accounts from here")
     resolved, registry, _ = load(paths)
     redactor = redactor_of(resolved.settings, registry)
     configure_logs(resolved.settings.logs.model_copy(update={"file": None}), redactor, folder=paths.state)

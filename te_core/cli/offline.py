@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from te_core.app.paths import Paths
+from te_core.cli.client import holder_of_journal, why_no_answer
 from te_core.cli.failure import ExitCode, Failure
 from te_core.cli.output import print_note
 from te_core.clock import SystemClock
@@ -35,7 +36,7 @@ def opened_journal(paths: Paths) -> Iterator[tuple[Settings, JournalReader]]:
             next_step=f"start it: te --settings {paths.settings} run",
             code=ExitCode.ENGINE,
         )
-    print_note(f"no engine is running; reading the journal {file}")
+    print_note(f"{why_no_answer(paths)}; reading the journal {file}")
     reader = Journal.open_readonly(file)
     try:
         yield settings, reader
@@ -47,12 +48,14 @@ def offline_state(paths: Paths) -> dict[str, Any]:
     """Return the state as of the last run; current positions and equity are not known."""
     with opened_journal(paths) as (settings, journal):
         snapshot = journal.snapshot()
+    hangs = holder_of_journal(paths)
     return {
         "engine": {
             "version": None,
             "pid": None,
             "started_at": None,
-            "status": "stopped",
+            "status": "not answering" if hangs else "stopped",
+            "reasons": [f"{hangs} is starting, busy or stuck"] if hangs else ["no engine is running"],
             "now": text(SystemClock().now()),
         },
         "breakers": show_breakers(remembered(snapshot)),

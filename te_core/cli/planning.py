@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from te_core.cli.client import post, running_engine
+from te_core.cli.client import post, running_engine, why_no_answer
 from te_core.cli.failure import Failure
 from te_core.cli.output import print_lines, print_note, show
 
@@ -30,7 +30,7 @@ def show_difference(paths: Paths, symbols: Mapping[str, Any]) -> None:
 
     if running_engine(paths) is None:
         print_note(
-            "no engine is running here, so what this orders is not known yet; once it runs, te plan shows it"
+            f"{why_no_answer(paths)}, so what this orders is not known yet; once it runs, te plan shows it"
         )
         return
     print_note("asking the accounts what this orders …")

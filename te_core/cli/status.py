@@ -98,7 +98,7 @@ def status(
              te status --watch
              te status --account bybit-main --symbol BTCUSDT
              te status --json | jq .accounts.paper.positions
-    Exit code: 0 ready, 1 not ready or something critical, 3 no engine is running
+    Exit code: 0 ready, 1 not ready or something critical, 3 no engine answers
     """
     paths = Paths.of(context)
     accounts, symbols = tuple(account or ()), tuple(name.upper() for name in symbol or ())

@@ -31,7 +31,7 @@ NOT_KNOWN = "—"
 ALL, HELD, OFF_TARGET = "all", "held", "not at target"
 _MARKS = {Severity.CRITICAL: "!!", Severity.WARNING: "! ", Severity.NOTE: "- "}
 _STYLES = {Severity.CRITICAL: "critical", Severity.WARNING: "warning", Severity.NOTE: "dim"}
-_CALM = {"ready": "good", "degraded": "critical", "stopped": "critical", "halted": "critical"}
+_CALM = {"ready": "good"} | dict.fromkeys(("degraded", "stopped", "not answering", "halted"), "critical")
 _MOST_ITEMS = 6
 _KIND = {True: "paper", False: "equity", None: "equity"}
 

@@ -33,6 +33,19 @@ def is_locked(journal: Path) -> bool:
     return False
 
 
+def holder(journal: Path) -> str:
+    """Return which process holds a journal ("process 123"), or an empty text if none does."""
+    if not is_locked(journal):
+        return ""
+    try:
+        found = (
+            journal.with_name(journal.name + ".lock").read_text(encoding="ascii", errors="replace").strip()
+        )
+    except OSError:
+        found = ""
+    return f"process {found}" if found.isdecimal() else "another process"
+
+
 class JournalLock:
     """Holds ``<journal>.lock``, which contains the holder's process id. The file itself is never deleted."""
 

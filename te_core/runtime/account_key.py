@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from te_core.clock import Clock, sleep
+from te_core.clock import Clock
 from te_core.contracts.exchange import AccountIdentity, ExchangeAccount
 from te_core.errors import TradeEngineError
 from te_core.rules.key_expiry import remaining, stage, until_next_read
+from te_core.tasks import sleep
 
 WITHDRAWS = "this key may withdraw funds, which the engine never needs: create one without that permission"
 

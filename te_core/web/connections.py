@@ -16,6 +16,9 @@ MOST = 500
 MOST_OF_ONE_PEER = 250
 """Number from which a peer's old connections are dropped for its new ones; a trusted proxy is exempt."""
 
+SHARE = 4
+"""A listener uses at most the nth part of the files that this process may open."""
+
 QUIET = 600.0
 """Seconds without reaching a limit after which reaching one is reported again."""
 
@@ -42,16 +45,18 @@ class Connections:
         self._open: dict[Connection, str] = {}
         self._by_peer: dict[str, dict[Connection, None]] = {}
         self._full_at = float("-inf")
+        most = _open_files() // SHARE
+        self._most, self._most_of_one_peer = min(MOST, most), min(MOST_OF_ONE_PEER, most // 2)
 
     def __len__(self) -> int:
         return len(self._open)
 
     def make_room(self) -> bool:
         """Return whether one more connection may be opened; drop an unfinished one for it if necessary."""
-        if len(self._open) < MOST:
+        if len(self._open) < self._most:
             return True
         victim = _first(self._strangers()) or _first(self._open)
-        self._report_full(f"{MOST} connections are open")
+        self._report_full(f"{self._most} connections are open")
         if victim is None:
             return False
         self._close(victim)
@@ -60,8 +65,12 @@ class Connections:
     def enter(self, connection: Connection, peer: str) -> None:
         """Register a new connection."""
         siblings = self._by_peer.setdefault(peer, {})
-        if len(siblings) >= MOST_OF_ONE_PEER and not self._trusted(peer) and (victim := _first(siblings)):
-            self._report_full(f"{MOST_OF_ONE_PEER} connections from {peer} are open")
+        if (
+            len(siblings) >= self._most_of_one_peer
+            and not self._trusted(peer)
+            and (victim := _first(siblings))
+        ):
+            self._report_full(f"{self._most_of_one_peer} connections from {peer} are open")
             self._close(victim)
         self._open[connection] = peer
         self._by_peer.setdefault(peer, {})[connection] = None
@@ -96,6 +105,16 @@ class Connections:
                 f"{what}, most of them from {most} ({len(self._by_peer.get(most, ()))}): "
                 "those without a complete request are closed, the oldest first; alerts still get through"
             )
+
+
+def _open_files() -> int:
+    """Return how many files this process may have open."""
+    try:
+        import resource
+    except ImportError:  # not a Unix
+        return SHARE * MOST
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return SHARE * MOST if soft == resource.RLIM_INFINITY else soft
 
 
 def peer_of(transport: asyncio.BaseTransport) -> str:

@@ -24,7 +24,7 @@ ROOM_LINES = {
     "signals": 690,
     "runtime": 3_370,
     "reporting": 3_600,
-    "web": 1_350,
+    "web": 1_360,
     "page": 2_700,
     "app": 1_500,
     "setup": 450,

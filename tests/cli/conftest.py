@@ -111,12 +111,12 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Folder:
     return Folder(tmp_path)
 
 
-def start(folder: Folder) -> Process:
-    """Start a real engine and wait until it has printed what is running."""
+def start(folder: Folder, *before: str) -> Process:
+    """Start a real engine and wait until it has printed what is running. ``before``: a program that starts it."""
     env = {name: value for name, value in os.environ.items() if not name.startswith("TE_")}
     with (folder.path / "log").open("w") as log:
         process = subprocess.Popen(
-            [TE, "run", "--settings", str(folder.settings)],
+            [*before, TE, "run", "--settings", str(folder.settings)],
             stdout=subprocess.PIPE,
             stderr=log,
             text=True,
@@ -128,12 +128,12 @@ def start(folder: Folder) -> Process:
 
 
 @pytest.fixture
-def started() -> Iterator[Callable[[Folder], Process]]:
+def started() -> Iterator[Callable[..., Process]]:
     """Start engines that are killed at the end of the test, however it ends."""
     processes: list[Process] = []
 
-    def begin(folder: Folder) -> Process:
-        processes.append(start(folder))
+    def begin(folder: Folder, *before: str) -> Process:
+        processes.append(start(folder, *before))
         return processes[-1]
 
     yield begin

@@ -47,6 +47,6 @@ def test_a_leverage_that_no_account_allows_is_named(wizards: Wizards) -> None:
 def test_loose_ends_are_shown_before_they_are_written(wizards: Wizards) -> None:
     result = wizards.te("configure", "weights", answers="7\n\n\nn\nn\n")
     assert "no account allows more than 5" in result.output
-    assert "no engine is running here, so what this orders is not known" in result.output
+    assert "no engine is running, so what this orders is not known" in result.output
     assert result.exit_code == 1
     assert wizards.settings.read_text() == SETTINGS

@@ -23,6 +23,7 @@ def test_the_journal_answers_for_an_engine_that_is_gone(
     stopped: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("te_core.cli.client.Announcement.read", lambda _state: None)
+    monkeypatch.setattr("te_core.journal.lock.is_locked", lambda _journal: False)
     status = stopped.te("status", "--json")
     assert "reading the journal" in status.stderr
     state = stopped.json("status")

@@ -124,7 +124,12 @@ def _parse_time(text: object) -> datetime | None:
 def _of_engine(state: State, engine: EngineLine) -> Iterator[Item]:
     if not engine.running:
         text = "This is the last state in the journal; current positions and equity are unknown."
-        yield Item(severity=CRITICAL, kind="engine", title="no engine is running", text=text, remedy="te run")
+        if engine.status == "not answering":
+            title, remedy = "the engine does not answer", ""
+            text = " ".join([*map(sentence, engine.reasons), text, "If it stays so, restart it."])
+        else:
+            title, remedy = "no engine is running", "te run"
+        yield Item(severity=CRITICAL, kind="engine", title=title, text=text, remedy=remedy)
     for problem in state["engine"].get("troubles", ()):
         stopping = problem == "stopping"
         yield Item(

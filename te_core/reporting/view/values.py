@@ -336,7 +336,7 @@ class EngineLine:
     """The engine itself."""
 
     status: str
-    """``ready``, ``degraded``, ``halted``, ``observing`` or ``stopped``."""
+    """``ready``, ``degraded``, ``halted``, ``observing``, ``stopped`` or ``not answering``."""
     version: str
     pid: int | None
     started_at: datetime | None
@@ -348,7 +348,7 @@ class EngineLine:
 
     @property
     def running(self) -> bool:
-        """Whether it is running at all."""
+        """Whether it is running and answers."""
         return self.pid is not None
 
     @property
