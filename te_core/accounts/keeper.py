@@ -62,7 +62,9 @@ class SymbolMode:
     mode_at: float = float("-inf")
     """When the margin mode was last observed or set, monotonic."""
     tries: int = 0
-    """How often the leverage was set without a read that shows it."""
+    """How often ``tried`` was set without a read that shows it."""
+    tried: int | None = None
+    """The leverage that was set last."""
 
 
 UNKNOWN_MODE = SymbolMode()
@@ -326,6 +328,7 @@ class Keeper:
             margin_mode=position.margin_mode or mode,
             mode_at=self._monotonic() if position.margin_mode else self.mode.mode_at,
             tries=0 if shown else self.mode.tries,
+            tried=self.mode.tried,
         )
 
     def watch_for_liquidation(self, position: Position, wallet: Decimal | None) -> None:
@@ -420,13 +423,11 @@ class Keeper:
 
     def mode_set(self, *, leverage: int | None = None, margin_mode: MarginMode | None = None) -> None:
         """Record that the exchange accepted a leverage or a margin mode."""
-        tries = self.mode.tries + (leverage is not None)
-        self.mode = SymbolMode(
-            leverage=self.mode.leverage if leverage is None else Decimal(leverage),
-            margin_mode=margin_mode or self.mode.margin_mode,
-            mode_at=self._monotonic() if margin_mode else self.mode.mode_at,
-            tries=tries,
-        )
+        if leverage is not None:
+            tries = 1 + (self.mode.tries if leverage == self.mode.tried else 0)
+            self.mode = replace(self.mode, leverage=Decimal(leverage), tries=tries, tried=leverage)
+        if margin_mode is not None:
+            self.mode = replace(self.mode, margin_mode=margin_mode, mode_at=self._monotonic())
 
     def mode_in_order(self, leverage: int, margin_mode: MarginMode) -> None:
         """Record leverage and margin mode that were sent as part of an order."""

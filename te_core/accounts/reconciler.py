@@ -379,6 +379,7 @@ class Reconciler:
             ),
             others=ctx.others(self._book, keeper.symbol),
             leverage_tries=keeper.mode.tries,
+            leverage_tried=keeper.mode.tried,
             disturbed=ctx.beliefs.evidence(keeper.symbol).disturbed,
             liquidated=keeper.liquidated,
             goal_expired=keeper.goal_expired,

@@ -226,7 +226,7 @@ def _reached(facts: Facts, position: Position, goal: Goal, confirmed: Confirmati
         return Decision(status=Status.DRIFT, reason=mode, goal=goal, quantity=position.quantity, drift=True)
     goal = _with_possible_leverage(facts, goal)
     leverage = _leverage_drift(position, goal)
-    if leverage and facts.policy.drift != "alert" and facts.leverage_tries < LEVERAGE_TRIES:
+    if leverage and facts.policy.drift != "alert" and not _tried_enough(facts, goal):
         again = _towards(facts, position, goal, to=position.quantity)
         return replace(again, reason=leverage, drift=True, confirm=False)
     decision = Decision(status=Status.AT_TARGET, goal=goal, quantity=position.quantity, price=facts.price)
@@ -240,7 +240,7 @@ def _reached(facts: Facts, position: Position, goal: Goal, confirmed: Confirmati
         if decision.status is Status.WORKING:
             decision = replace(decision, status=Status.LIMITED, reason=decision.limited)
     if leverage and decision.status is Status.AT_TARGET:
-        decision = _with_other_leverage(facts, decision, leverage)
+        decision = _with_other_leverage(facts, goal, decision, leverage)
     if decision.status is Status.AT_TARGET and _leverage_is_unknown(facts, position, goal):
         again = _towards(facts, position, goal, to=position.quantity)
         return replace(again, reason=f"leverage is unknown, setting it to {goal.leverage}", confirm=False)
@@ -261,9 +261,14 @@ def _not_beyond_a_fresh_size(facts: Facts, position: Position, decision: Decisio
     )
 
 
-def _with_other_leverage(facts: Facts, decision: Decision, drift: str) -> Decision:
+def _tried_enough(facts: Facts, goal: Goal) -> bool:
+    """Return whether the goal's leverage was set often enough without a read that shows it."""
+    return facts.leverage_tries >= LEVERAGE_TRIES and facts.leverage_tried == goal.leverage
+
+
+def _with_other_leverage(facts: Facts, goal: Goal, decision: Decision, drift: str) -> Decision:
     """Return the decision with a note on a leverage that others changed, or that the exchange never shows."""
-    if facts.leverage_tries >= LEVERAGE_TRIES:
+    if _tried_enough(facts, goal):
         return replace(decision, reason=f"{drift}; it was set, but the exchange does not show it")
     return replace(decision, status=Status.DRIFT, reason=drift, drift=True)
 
@@ -345,9 +350,7 @@ def _leverage_is_unknown(facts: Facts, position: Position, goal: Goal) -> bool:
     If the exchange hides it, that is the case after others changed the position, or after a halt prevented setting it.
     """
     wanted = position.leverage is None and 0 not in (position.quantity, goal.quantity)
-    return (
-        wanted and facts.policy.drift != "alert" and facts.leverage_tries < LEVERAGE_TRIES and not facts.halt
-    )
+    return wanted and facts.policy.drift != "alert" and not _tried_enough(facts, goal) and not facts.halt
 
 
 def _out_of_band(facts: Facts, goal: Goal) -> bool:

@@ -39,7 +39,9 @@ class Facts:
     others: Decimal = ZERO
     """Notional of the account's other positions, in quote currency."""
     leverage_tries: int = 0
-    """How often the leverage has been set since a read last showed it."""
+    """How often ``leverage_tried`` has been set since a read last showed the goal's leverage."""
+    leverage_tried: int | None = None
+    """The leverage that was set last; None if none was."""
     disturbed: bool = False
     """Others have changed the position since the goal was sized."""
     liquidated: bool = False

@@ -96,6 +96,7 @@ def test_a_leverage_that_never_shows_does_not_end_a_goal() -> None:
         confirmation=Confirmation(account="a", symbol="BTCUSDT", revision=1, quantity=D(20), at=START),
         position=Position(symbol="BTCUSDT", quantity=D(20), leverage=D(3)),
         leverage_tries=2,
+        leverage_tried=1,
     )
     assert decide(kept).quantity == 50
     assert decide(kept).plan.increases
@@ -103,6 +104,22 @@ def test_a_leverage_that_never_shows_does_not_end_a_goal() -> None:
     reached = replace(reached, confirmation=replace(kept.confirmation, quantity=D(50)))  # type: ignore[type-var]
     assert decide(reached).status is Status.AT_TARGET
     assert "does not show" in decide(reached).reason
+
+
+def test_attempts_with_one_leverage_do_not_count_for_another() -> None:
+    """It was set twice and never shown; now the exchange allows less."""
+    allowed = Instrument(symbol="BTCUSDT", quantity_step=D(1), minimum_quantity=D(1), largest_leverage=3)
+    kept = facts(
+        target=target(D("0.5"), leverage=4),
+        goal=goal_of(D(50), D(1), D(1), leverage=4),
+        confirmation=Confirmation(account="a", symbol="BTCUSDT", revision=1, quantity=D(50), at=START),
+        position=Position(symbol="BTCUSDT", quantity=D(50), leverage=D(4)),
+        leverage_tries=2,
+        leverage_tried=4,
+    )
+    assert "leverage is 4 instead of 3" in decide(replace(kept, instrument=allowed)).reason
+    assert decide(replace(kept, instrument=allowed)).plan.steps
+    assert not decide(replace(kept, instrument=allowed, leverage_tried=3)).plan.steps
 
 
 def test_the_leverage_of_an_unclosable_rest_is_ignored() -> None:

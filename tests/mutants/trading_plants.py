@@ -129,6 +129,13 @@ BELIEFS = (
 )
 RULES = (
     Mutant(
+        name="attempts with one leverage count for another",
+        file="te_core/rules/decision.py",
+        old=" and facts.leverage_tried == goal.leverage",
+        new="",
+        tests="tests/engine/test_decision_rules.py",
+    ),
+    Mutant(
         name="a limit cuts what is held",
         file=LIMITS,
         old="same_side = min(abs(held), abs(want)) if held * want > 0 else ZERO",
