@@ -27,7 +27,7 @@ async def unbroken(work: Coroutine[Any, Any, T]) -> T:
 
 
 async def sleep(clock: Clock, seconds: float, *, late: float = LONGEST_SLEEP) -> None:
-    """Sleep for so long, including the time of suspensions; one makes it ``late`` by that many seconds at most."""
+    """Sleep for ``seconds``, counting suspensions of the machine; each delays the end by at most ``late`` seconds."""
     until = clock.monotonic() + seconds
-    while (left := until - clock.monotonic()) > 0:  # noqa: ASYNC110 - what is waited for is a time
+    while (left := until - clock.monotonic()) > 0:  # noqa: ASYNC110 - no event tells when a time has come
         await asyncio.sleep(min(left, late))

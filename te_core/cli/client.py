@@ -19,21 +19,22 @@ _TIMEOUT = 10.0
 """Seconds; `te plan` waits until every account has been read."""
 
 
+NOT_RUNNING = "no engine is running"
+
+
 class EngineDown(Failure):
     """No engine answers with this state folder: none is running, or it hangs."""
 
     def __init__(self, paths: Paths) -> None:
-        hangs = holder_of_journal(paths)
-        where = "" if hangs else f" in {paths.state}"
-        next_step = (
-            "it is starting, busy or stuck; if it stays so, restart it the way it was started (pm2, systemd), or "
-            "close positions without it: te flatten --direct"
-        )
-        super().__init__(
-            f"{why_no_answer(paths)}{where}",
-            next_step=next_step if hangs else f"start it: te --settings {paths.settings} run",
-            code=ExitCode.ENGINE,
-        )
+        text, next_step = why_no_answer(paths), f"start it: te --settings {paths.settings} run"
+        if text == NOT_RUNNING:
+            text = f"{text} in {paths.state}"
+        else:
+            next_step = (
+                "it is starting, busy or stuck; if it stays so, restart it the way it was started (pm2, systemd), "
+                "or close positions without it: te flatten --direct"
+            )
+        super().__init__(text, next_step=next_step, code=ExitCode.ENGINE)
 
 
 def holder_of_journal(paths: Paths) -> str:
@@ -46,7 +47,7 @@ def holder_of_journal(paths: Paths) -> str:
 def why_no_answer(paths: Paths) -> str:
     """Return why no engine answers."""
     process = holder_of_journal(paths)
-    return f"the engine ({process}) does not answer" if process else "no engine is running"
+    return f"the engine ({process}) does not answer" if process else NOT_RUNNING
 
 
 def ask(paths: Paths, path: str) -> Any:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from te_core.app.paths import Paths
-from te_core.cli.client import holder_of_journal, why_no_answer
+from te_core.cli.client import NOT_RUNNING, holder_of_journal, why_no_answer
 from te_core.cli.failure import ExitCode, Failure
 from te_core.cli.output import print_note
 from te_core.clock import SystemClock
@@ -55,7 +55,7 @@ def offline_state(paths: Paths) -> dict[str, Any]:
             "pid": None,
             "started_at": None,
             "status": "not answering" if hangs else "stopped",
-            "reasons": [f"{hangs} is starting, busy or stuck"] if hangs else ["no engine is running"],
+            "reasons": [f"{hangs} is starting, busy or stuck"] if hangs else [NOT_RUNNING],
             "now": text(SystemClock().now()),
         },
         "breakers": show_breakers(remembered(snapshot)),

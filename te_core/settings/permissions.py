@@ -60,7 +60,7 @@ def _changeable(file: Path) -> Iterator[str]:
 
 
 def _unreadable(file: Path) -> Iterator[str]:
-    """Return what root does not notice: that it may read any file, and the engine's user not this one."""
+    """Return a warning about a file that root can read, but the user who runs the engine cannot."""
     found, user = _stat(file), _engines_user(file)
     if found is None or user == os.geteuid() or found.st_uid == user:
         return

@@ -17,7 +17,7 @@ MOST_OF_ONE_PEER = 250
 """Number from which a peer's old connections are dropped for its new ones; a trusted proxy is exempt."""
 
 SHARE = 4
-"""A listener uses at most the nth part of the files that this process may open."""
+"""Each listener uses at most 1/SHARE of the files that this process may open."""
 
 QUIET = 600.0
 """Seconds without reaching a limit after which reaching one is reported again."""

@@ -13,7 +13,7 @@ import pytest
 from te_core.app.announcement import Announcement
 from te_core.app.process import allow_many_files
 
-if sys.platform == "win32":
+if sys.platform == "win32":  # it has no module `resource` either
     pytest.skip("Windows has no such limit", allow_module_level=True)
 else:
     import resource

@@ -10,14 +10,16 @@ import pytest
 
 from te_core.app.state_folder import prepare, return_to_owner
 from te_core.errors import ConfigError
+from te_core.settings.files import replace_file
 from tests.cli.conftest import Folder
 
-if sys.platform == "win32":
+if sys.platform == "win32":  # it has neither user ids nor owners in this sense
     pytest.skip("Windows has no root", allow_module_level=True)
 
 ENGINE, GROUP = 12345, 12346
 """The user that runs the engine; no such user has to exist."""
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files to other users")
+"""Anybody else's chown is refused by the kernel, so another user's installation cannot be set up."""
 
 
 def owners(path: Path) -> dict[str, tuple[int, int]]:
@@ -48,6 +50,22 @@ def test_files_that_root_writes_belong_to_the_engines_user(installed: Folder) ->
     found = owners(installed.path)
     assert {"settings.toml", ".secrets.toml", "state/settings"} <= set(found)
     assert set(found.values()) == {(ENGINE, GROUP)}
+
+
+def test_root_gives_a_file_to_its_former_owner_or_its_folders(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The rule alone, for whoever runs the tests; the others need real owners."""
+    given: list[tuple[int, int]] = []
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    monkeypatch.setattr("os.fchown", lambda _, uid, gid: given.append((uid, gid)))
+    mine = tmp_path.stat()
+    replace_file(tmp_path / "new", "first", mode=0o600)
+    replace_file(tmp_path / "new", "second", mode=0o600)
+    assert given == [(mine.st_uid, mine.st_gid)] * 2
+    monkeypatch.setattr("os.geteuid", lambda: ENGINE)
+    replace_file(tmp_path / "new", "third", mode=0o600)
+    assert len(given) == 2, "others keep what they write"
 
 
 @needs_root
